@@ -1,0 +1,9 @@
+"""The one exception that means: the user's input, not our code."""
+
+
+class UserError(Exception):
+    """Bad input. Its text is one line: the file or setting, what was found, what was expected.
+
+    The command line prints the line and exits with status 2; every other exception is a bug
+    and shows its traceback.
+    """
