@@ -1,0 +1,104 @@
+"""The average brain that every generated subject is made from: nilearn's bundled MNI152 templates.
+
+Axes are `[z, y, x]`, growing towards superior, anterior and right (RAS, transposed), at 2 mm.
+
+Source: Fonov et al., "Unbiased average age-appropriate atlases for pediatric studies", NeuroImage 54(1), 2011:
+the symmetric ICBM152 2009a atlas, skull-stripped. The files are part of the nilearn wheel.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import ndimage
+
+from bench.errors import UserError
+
+TEMPLATE_VOXEL_MM = 2.0
+
+# The tissue probabilities are averages of 152 brains, blurred most where people differ most: in the cortical
+# folds. This exponent, renormalised over the tissues, moves them towards what a single brain looks like.
+SHARPENING = 2.0
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Tissue fractions of the average brain, each float32 `[z, y, x]`, on a 2 mm grid.
+
+    Attributes
+    ----------
+    grey, white, fluid : fractions of grey matter, white matter and cerebrospinal fluid; they sum to `brain`.
+    brain : 1 inside the brain, 0 outside, soft at the border.
+    residual : T1 intensity that the three tissues leave unexplained (deep nuclei, folds), relative to white matter.
+    depth_mm : distance to the brain's surface.
+    origin_mm : MNI coordinates (z, y, x) of voxel (0, 0, 0).
+    """
+
+    grey: np.ndarray
+    white: np.ndarray
+    fluid: np.ndarray
+    brain: np.ndarray
+    residual: np.ndarray
+    depth_mm: np.ndarray
+    origin_mm: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.brain.shape  # type: ignore[return-value]
+
+    def index(self, mni_mm: np.ndarray) -> np.ndarray:
+        """Voxel coordinates `[..., 3]` of MNI coordinates `[..., 3]`, both in the order z, y, x."""
+        return (np.asarray(mni_mm) - self.origin_mm) / TEMPLATE_VOXEL_MM
+
+
+@lru_cache(maxsize=1)
+def load_templates() -> Templates:
+    """Read the templates once in this process (about 3 s, most of it nilearn's import).
+
+    Raises
+    ------
+    UserError : nilearn is not installed.
+    """
+    try:
+        from nilearn import datasets  # heavy, and needed by the process that generates alone
+    except ImportError:
+        raise UserError(
+            "builtin mri data: nilearn, whose templates they are made from, is not installed; "
+            "expected `pip install nilearn`"
+        ) from None
+
+    image = datasets.load_mni152_template(resolution=int(TEMPLATE_VOXEL_MM))
+    t1, grey, white, mask = (
+        np.asarray(volume.get_fdata(), dtype=np.float32).transpose(2, 1, 0)
+        for volume in (
+            image,
+            datasets.load_mni152_gm_template(resolution=int(TEMPLATE_VOXEL_MM)),
+            datasets.load_mni152_wm_template(resolution=int(TEMPLATE_VOXEL_MM)),
+            datasets.load_mni152_brain_mask(resolution=int(TEMPLATE_VOXEL_MM)),
+        )
+    )
+    # One empty voxel all around: sampling outside then gives zero.
+    box = ndimage.find_objects((mask > 0.5).astype(np.uint8))[0]
+    t1, grey, white, mask = (np.pad(volume[box], 1) for volume in (t1, grey, white, mask))
+    start = np.array([side.start - 1 for side in box])
+    origin_mm = np.asarray(image.affine[:3, 3])[::-1] + TEMPLATE_VOXEL_MM * start
+    return _assemble(t1, grey, white, mask > 0.5, origin_mm)
+
+
+def _assemble(
+    t1: np.ndarray, grey: np.ndarray, white: np.ndarray, mask: np.ndarray, origin_mm: np.ndarray
+) -> Templates:
+    fluid = np.clip(1.0 - grey - white, 0.0, 1.0)
+    fractions = np.stack([grey, white, fluid]) * mask
+
+    inside = fractions[:, mask].T
+    intensity = np.linalg.lstsq(inside, t1[mask], rcond=None)[0]
+    residual = np.zeros_like(t1)
+    residual[mask] = (t1[mask] - inside @ intensity) / intensity[1]
+
+    sharp = fractions**SHARPENING
+    sharp /= np.maximum(sharp.sum(axis=0), 1e-6)
+    brain = ndimage.gaussian_filter(mask.astype(np.float32), 0.5)
+    depth_mm = ndimage.distance_transform_edt(mask, sampling=TEMPLATE_VOXEL_MM)
+    grey, white, fluid = sharp * brain
+    return Templates(grey, white, fluid, brain, residual, depth_mm.astype(np.float32), origin_mm)

@@ -1,0 +1,82 @@
+"""Work on many volumes in a few processes, with a progress bar, in order, holding few results at a time."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import islice
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Result = TypeVar("Result")
+
+_shared: Any = None  # what every call in this worker process gets besides its own arguments
+
+
+def map_processes(
+    function: Callable[..., Result],
+    arguments: Sequence[tuple],
+    *,
+    workers: int = 1,
+    description: str | None = None,
+    shared: Any = None,
+) -> Iterator[Result]:
+    """Yield `function(*arguments[i], shared)` in order.
+
+    Parameters
+    ----------
+    function : importable by name, as the processes are spawned (forking a process that runs TensorFlow is unsafe).
+    arguments : one tuple for each call.
+    workers : number of processes; 1 calls in this process.
+    description : text of the progress bar on standard error; None shows none.
+    shared : sent to each process once, not with each call.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=description is None,
+    )
+    with bar:
+        yield from bar.track(
+            _results(function, arguments, workers, shared), total=len(arguments), description=description or ""
+        )
+
+
+def _results(
+    function: Callable[..., Result], arguments: Sequence[tuple], workers: int, shared: Any
+) -> Iterator[Result]:
+    if workers <= 1:
+        for call in arguments:
+            yield function(*call, shared)
+        return
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_remember, initargs=(shared,)
+    ) as pool:
+        # A window of calls instead of all of them: finished volumes must not pile up in memory.
+        calls: Iterable[tuple] = iter(arguments)
+        window: deque[Future[Result]] = deque(
+            pool.submit(_call, function, call) for call in islice(calls, 4 * workers)
+        )
+        try:
+            while window:
+                result = window.popleft().result()
+                for call in islice(calls, 1):
+                    window.append(pool.submit(_call, function, call))
+                yield result
+        finally:
+            for future in window:
+                future.cancel()
+
+
+def _remember(shared: Any) -> None:
+    global _shared
+    _shared = shared
+
+
+def _call(function: Callable[..., Result], call: tuple) -> Result:
+    return function(*call, _shared)

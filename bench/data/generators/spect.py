@@ -1,0 +1,189 @@
+"""Builtin data of the `spect` task: generated DaT SPECT images of normal subjects and of patients.
+
+One transaxial image a subject: the mean of the slices through the striatum, `[109, 91, 1]` at 2 mm (see
+`bench.data.preprocess.spect_grid` for the axes), in counts times a scanner's gain. The physiology is in
+`spect_physiology`, the anatomy in `spect_anatomy`, the camera in `spect_imaging`, each with its sources.
+
+Two kinds: a `study` (eight hospitals, three or four stages) as the task's data, and `randomised` images
+for pretraining. An image depends on the seed and its index alone: a larger set extends a smaller one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bench.data.dataset import Dataset, fingerprint
+from bench.data.generators import spect_anatomy, spect_imaging, spect_physiology
+from bench.data.generators.spect_imaging import Imaging
+from bench.data.preprocess.spect_grid import COLUMNS, ROWS
+
+# What random numbers are for, so that no stream is used twice.
+SITES, LABELS, IMAGES = 0, 1, 2
+# The spread of severity within a stage, where stages are one unit apart.
+SEVERITY_SD = 0.25
+N_SITES = 8
+
+
+@dataclass(frozen=True)
+class SpectSettings:
+    """What to generate.
+
+    Attributes
+    ----------
+    name : of the dataset.
+    classes : names, in the order of the labels.
+    severity : for each class, lowest and highest severity (0 normal, 1 early, 2 middle, 3 late) that is
+        drawn, before the spread of `severity_sd` is added. Lower values are likelier by `severity_shape`.
+    block : labels of each run of consecutive subjects, shuffled: the shares of the classes.
+    imaging : ranges of everything between the subject and the image.
+    n_sites : scanners, their resolutions evenly spaced over the range; 0 gives every image its own.
+    severity_sd, severity_shape : spread added to severity; second parameter of a Beta(1, shape) between
+        its lowest and highest value.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    severity: tuple[tuple[float, float], ...]
+    block: tuple[int, ...]
+    imaging: Imaging
+    n_sites: int = 0
+    severity_sd: float = 0.0
+    severity_shape: float = 1.0
+
+
+def study(*, normal: bool = False, smooth_share: float = 0.0) -> SpectSettings:
+    """Settings of the task's own data: early, middle and late stages as 60/25/15%.
+
+    Parameters
+    ----------
+    normal : adds normal subjects as the first class, 30% of all.
+    smooth_share : share of the images that are smoothed by 15 to 21 mm more.
+    """
+    imaging = replace(spect_imaging.STUDY, smooth_probability=smooth_share)
+    classes: tuple[str, ...] = ("early", "middle", "late")
+    severity: tuple[tuple[float, float], ...] = ((1, 1), (2, 2), (3, 3))
+    block = (0,) * 12 + (1,) * 5 + (2,) * 3
+    if normal:
+        classes, severity = ("normal", *classes), ((0, 0), *severity)
+        block = (0,) * 12 + (1,) * 17 + (2,) * 7 + (3,) * 4
+    return SpectSettings("spect-builtin", classes, severity, block, imaging, N_SITES, SEVERITY_SD)
+
+
+def randomised(classes: Sequence[str] = ("normal", "patient")) -> SpectSettings:
+    """Settings for pretraining: strong domain randomisation, classes balanced.
+
+    Parameters
+    ----------
+    classes : names out of normal, patient (any severity), early, middle and late.
+    """
+    severities = {"normal": (0, 0), "patient": (0.6, 3.3), "early": (0.6, 1.5), "middle": (1.5, 2.5)}
+    severities["late"] = (2.5, 3.5)
+    unknown = sorted(set(classes) - set(severities))
+    if unknown:
+        raise ValueError(f"classes {unknown} unknown, expected some of {', '.join(severities)}")
+    shape = 1.8 if "patient" in classes else 1.0  # most patients are imaged at their diagnosis
+    chosen = tuple(severities[name] for name in classes)
+    block = tuple(range(len(classes))) * 2
+    return SpectSettings(
+        "spect-phantom", tuple(classes), chosen, block, spect_imaging.RANDOMISED, severity_shape=shape
+    )
+
+
+def generate(settings: SpectSettings, n: int = 240, seed: int = 0, start: int = 0) -> Dataset:
+    """Generate subjects `start` to `start + n` of the endless cohort of a seed, one image each.
+
+    Parameters
+    ----------
+    settings : of `study` or `randomised`.
+    n : number of subjects.
+    seed : non-negative.
+    start : index of the first subject; another range of one seed is fresh subjects of the same sites.
+
+    Returns
+    -------
+    Dataset of `[n, 109, 91, 1]` float32, marked as a stand-in.
+    """
+    x = np.empty((n, ROWS, COLUMNS, 1), np.float32)
+    y = labels(settings, n, seed, start)
+    sites = np.empty(n, dtype="<U8")
+    for row in range(n):
+        x[row, ..., 0], site = image(settings, int(y[row]), seed, start + row)
+        sites[row] = f"site-{site + 1}" if settings.n_sites else ""
+    subjects = np.array([f"{seed}-{start + row:06d}" for row in range(n)])
+    shares = ", ".join(f"{name} {int((y == label).sum())}" for label, name in enumerate(settings.classes))
+    return Dataset(
+        name=settings.name,
+        x=x,
+        y=y,
+        subjects=subjects,
+        classes=settings.classes,
+        fingerprint=fingerprint(x, y, repr(settings.classes)),
+        provenance=(
+            f"Generated DaT SPECT images (seed {seed}, subjects {start} to {start + n - 1}), no patient data: "
+            "striatal binding ratios after PPMI and ENC-DAT, brain outline and tissue from the MNI152 "
+            f"templates in nilearn, {_chain(settings)}."
+        ),
+        sites=sites if settings.n_sites else None,
+        stand_in=True,
+        details={"grid": "109 x 91 pixels of 2 mm, anterior at the top", "subjects": shares},
+    )
+
+
+def _chain(settings: SpectSettings) -> str:
+    """Say how the images were taken."""
+    imaging = settings.imaging
+    low, high = imaging.fwhm_mm
+    text = f"resolution {low:g} to {high:g} mm FWHM"
+    if settings.n_sites:
+        text += f" over {settings.n_sites} sites"
+    if imaging.smooth_probability:
+        smooth = f"{imaging.smooth_fwhm_mm[0]:g} to {imaging.smooth_fwhm_mm[1]:g} mm"
+        text += f", {imaging.smooth_probability:.0%} of the images smoothed by {smooth} more"
+    return f"{text}, Poisson noise"
+
+
+def labels(settings: SpectSettings, n: int, seed: int, start: int = 0) -> np.ndarray:
+    """Classes of subjects `start` to `start + n`, int64: every block holds the shares exactly."""
+    size = len(settings.block)
+    blocks = range(start // size, -(-(start + n) // size))
+    drawn = [np.random.default_rng([seed, LABELS, block]).permutation(settings.block) for block in blocks]
+    first = start - size * (start // size)
+    return np.concatenate([*drawn, np.empty(0)]).astype(np.int64)[first : first + n]
+
+
+def image(settings: SpectSettings, label: int, seed: int, index: int) -> tuple[np.ndarray, int]:
+    """One subject's image, `[109, 91]` float32, and the number of the site (0 without sites)."""
+    rng = np.random.default_rng([seed, IMAGES, index])
+    imaging = settings.imaging
+    number, site = _site(settings, seed, rng)
+    low, high = settings.severity[label]
+    severity = low + (high - low) * rng.beta(1, settings.severity_shape)
+    if high > 0:
+        severity = max(severity + settings.severity_sd * rng.standard_normal(), 0.0)
+    uptake = spect_physiology.draw_uptake(rng, severity)
+    pose = spect_anatomy.Pose(
+        rotation=np.deg2rad(imaging.rotation_degrees) * rng.standard_normal(),
+        shift_mm=imaging.shift_mm * rng.standard_normal(2),
+        scale=np.exp(imaging.scale * rng.standard_normal(2)),
+    )
+    spread = [imaging.shape_mm] * 2 + [imaging.shape_log] * 2 + [imaging.shape_degrees]
+    shape = rng.standard_normal((3, 2, 5)) * spread
+    tissue = spect_anatomy.tissue()
+    activity = pose.warp(spect_imaging.background(rng, imaging, tissue), outside=0)
+    activity += spect_imaging.scalp(rng, imaging, pose.warp(tissue.outside_mm, outside=99))
+    activity += rng.uniform(*imaging.ratio) * spect_anatomy.striatum(uptake, pose, shape)
+    activity = activity * spect_imaging.shading(rng, imaging) + rng.uniform(*imaging.scatter)
+    return spect_imaging.acquire(rng, imaging, site, activity), number
+
+
+def _site(
+    settings: SpectSettings, seed: int, rng: np.random.Generator
+) -> tuple[int, spect_imaging.Site]:
+    """Draw the site of a subject; the same site is the same scanner for every subject of a seed."""
+    imaging = settings.imaging
+    if not settings.n_sites:
+        return 0, spect_imaging.draw_site(rng, imaging)
+    number = int(rng.integers(settings.n_sites))
+    fwhm = np.linspace(*imaging.fwhm_mm, settings.n_sites)[number]
+    return number, spect_imaging.draw_site(np.random.default_rng([seed, SITES, number]), imaging, float(fwhm))
