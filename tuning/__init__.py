@@ -1,0 +1,1 @@
+"""How one architecture is searched and trained. Knows architectures and KerasTuner; no task, no file format."""

@@ -1,0 +1,200 @@
+"""A compiled model kept to train many trials, seeds and folds of the same structure.
+
+Tracing a graph costs from one to ten seconds, a step of a small network a fraction of a millisecond. A
+program is traced once; what differs between two trainings of the same structure are variables of its
+graph (weights, optimizer slots, random state, learning rate, dropout, strengths of the augmentation).
+"""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tuning.augment import Augmentation
+
+SCHEDULES = {"constant": 0.0, "cosine": 1.0}
+_WARMUP = 0.05  # share of the steps over which the learning rate rises from zero
+
+
+class Program:
+    """One traced graph.
+
+    Parameters
+    ----------
+    build : makes a fresh, uncompiled model ending in logits, its initial weights drawn from Keras' global
+        seed (`keras.utils.set_random_seed`).
+    sample_shape : shape of one sample as the data have it, channels last. A model that takes a vector
+        gets it flattened, after the augmentation.
+    augmentation : variations of training samples, or None.
+
+    Attributes
+    ----------
+    settings : the training hyperparameters that are variables of the graph, by name.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], keras.Model],
+        sample_shape: Sequence[int],
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.build = build
+        self.model = build()
+        self.sample_shape = tuple(sample_shape)
+        self.augmentation = augmentation
+        names = ("learning_rate", "schedule", "weight_decay", "dropout", "label_smoothing")
+        strengths = augmentation.strengths if augmentation else ()
+        self.settings = {name: tf.Variable(0.0, name=name) for name in (*names, *strengths)}
+        self._total_steps = tf.Variable(1.0, name="total_steps")
+        self._step = tf.Variable(0, dtype=tf.int64, name="step")
+        self._seed = tf.Variable(0, dtype=tf.int32, name="seed")
+        # Decoupled decay is taken off in `_train_batch`: Keras would make the rate a constant of the trace.
+        self._optimizer = keras.optimizers.Adam(learning_rate=0.0, epsilon=1e-7)
+        self._optimizer.build(self.model.trainable_variables)
+        self._decayed = [v for v in self.model.trainable_variables if len(v.shape) > 1]
+        self._dropouts = [v for v in self.model.non_trainable_variables if v.name == "dropout_rate"]
+        self._initial: dict[int, list[np.ndarray]] = {}
+        sample = tf.TensorSpec([None, *self.sample_shape], tf.float32)
+        label = tf.TensorSpec([None], tf.int32)
+        weight = tf.TensorSpec([None], tf.float32)
+        batch_size = tf.TensorSpec([], tf.int32)
+        self._train = tf.function(
+            self._train_steps, input_signature=[sample, label, weight, batch_size], autograph=False
+        )
+        self._logits = tf.function(self._predict_batch, input_signature=[sample], autograph=False)
+
+    def reset(self, seed: int, settings: dict[str, float], total_steps: int) -> None:
+        """Put the program into the state of a fresh model and optimizer.
+
+        Parameters
+        ----------
+        seed : determines initial weights, dropout and augmentation.
+        settings : a value for each of `settings`; those not named become 0.
+        total_steps : over which the learning-rate schedule runs.
+
+        Raises
+        ------
+        ValueError : a setting that this program does not have.
+        """
+        unknown = set(settings) - set(self.settings)
+        if unknown:
+            raise ValueError(f"no such training setting: {', '.join(sorted(unknown))}")
+        for variable, value in zip(self.model.variables, self._initial_values(seed), strict=True):
+            variable.assign(value)
+        for variable in self._optimizer.variables:
+            if variable is not self._optimizer.learning_rate:
+                variable.assign(keras.ops.zeros_like(variable))
+        for name, variable in self.settings.items():
+            variable.assign(settings.get(name, 0.0))
+        for rate in self._dropouts:
+            rate.assign(settings.get("dropout", 0.0))
+        self._seed.assign(seed % 2**31)
+        self._total_steps.assign(float(max(total_steps, 1)))
+        self._step.assign(0)
+
+    def _initial_values(self, seed: int) -> list[np.ndarray]:
+        """The variables of a fresh model, kept for the last seed: the trials of a search share it."""
+        if seed not in self._initial:
+            keras.utils.set_random_seed(seed % 2**32)
+            self._initial = {seed: [variable.numpy() for variable in self.build().variables]}
+        return self._initial[seed]
+
+    def run(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray, batch_size: int) -> tuple[float, float]:
+        """Take a step for each full batch of `x` (at least one), in order, in one compiled call.
+
+        Parameters
+        ----------
+        x : float32 `[n, *sample_shape]`.
+        y : int `[n]`.
+        weights : float32 `[n]`, weight of each sample in the loss.
+        batch_size : samples a step; what is left over at the end is not used.
+
+        Returns
+        -------
+        loss, accuracy : means over the steps, of the batches as they were trained on.
+        """
+        loss, accuracy = self._train(
+            tf.convert_to_tensor(x, tf.float32),
+            tf.convert_to_tensor(y, tf.int32),
+            tf.convert_to_tensor(weights, tf.float32),
+            tf.constant(batch_size, tf.int32),
+        )
+        return float(loss), float(accuracy)
+
+    def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+        """Class probabilities, float64 `[n, n_classes]`, summing to one."""
+        parts = [
+            self._logits(tf.convert_to_tensor(x[start : start + batch_size], tf.float32)).numpy()
+            for start in range(0, len(x), batch_size)
+        ]
+        logits = np.concatenate(parts).astype(np.float64)
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    @property
+    def _state_variables(self) -> list:
+        return [*self.model.variables, *self._optimizer.variables, self._step]
+
+    def state(self) -> list[np.ndarray]:
+        """Everything that a training has changed so far: weights, statistics, optimizer, random state."""
+        return [variable.numpy() for variable in self._state_variables]
+
+    def set_state(self, state: Sequence[np.ndarray]) -> None:
+        """Continue from `state`; call `reset` with the training's seed and settings first."""
+        for variable, value in zip(self._state_variables, state, strict=True):
+            variable.assign(value)
+
+    def _shape_for_model(self, x: tf.Tensor) -> tf.Tensor:
+        shape = self.model.input_shape[1:]
+        return tf.reshape(x, [-1, *shape]) if tuple(x.shape[1:]) != tuple(shape) else x
+
+    def _predict_batch(self, x: tf.Tensor) -> tf.Tensor:
+        return self.model(self._shape_for_model(x), training=False)
+
+    def _train_steps(self, x, y, weights, batch_size):
+        steps = tf.maximum(tf.shape(x)[0] // batch_size, 1)
+
+        def body(index, loss, correct):
+            part = slice(index * batch_size, (index + 1) * batch_size)
+            step_loss, step_correct = self._train_batch(x[part], y[part], weights[part])
+            return index + 1, loss + step_loss, correct + step_correct
+
+        _, loss, correct = tf.while_loop(
+            lambda index, *_: index < steps,
+            body,
+            (tf.constant(0), tf.constant(0.0), tf.constant(0.0)),
+            parallel_iterations=1,
+        )
+        return loss / tf.cast(steps, tf.float32), correct / tf.cast(steps, tf.float32)
+
+    def _train_batch(self, x, y, weights):
+        rate = self._learning_rate()
+        self._optimizer.learning_rate.assign(rate)
+        if self.augmentation:
+            seed = tf.stack([self._seed, tf.cast(self._step, tf.int32)])
+            x = self.augmentation(x, self.settings, seed)
+        with tf.GradientTape() as tape:
+            logits = self.model(self._shape_for_model(x), training=True)
+            smoothing = self.settings["label_smoothing"]
+            target = tf.one_hot(y, logits.shape[-1]) * (1.0 - smoothing) + smoothing / logits.shape[-1]
+            loss = tf.nn.softmax_cross_entropy_with_logits(target, logits)
+            loss = tf.reduce_sum(loss * weights) / tf.reduce_sum(weights)
+            total = loss + tf.add_n(self.model.losses) if self.model.losses else loss
+        trainable = self.model.trainable_variables
+        gradients = tape.gradient(total, [variable.value for variable in trainable])
+        for variable in self._decayed:  # Loshchilov and Hutter 2019, "Decoupled weight decay", algorithm 2
+            variable.assign(variable * (1.0 - rate * self.settings["weight_decay"]))
+        self._optimizer.apply(gradients, trainable)
+        self._step.assign_add(1)
+        hits = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), y)
+        return loss, tf.reduce_mean(tf.cast(hits, tf.float32))
+
+    def _learning_rate(self) -> tf.Tensor:
+        """Linear warm-up, then constant or a half cosine to zero (Loshchilov and Hutter 2017, SGDR)."""
+        progress = (tf.cast(self._step, tf.float32) + 0.5) / self._total_steps
+        warmup = tf.minimum(progress / _WARMUP, 1.0)
+        cosine = 0.5 * (1.0 + tf.cos(np.pi * tf.minimum(progress, 1.0)))
+        schedule = self.settings["schedule"]
+        return self.settings["learning_rate"] * warmup * (1.0 - schedule * (1.0 - cosine))
+

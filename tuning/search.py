@@ -1,0 +1,162 @@
+"""One search: a KerasTuner oracle, asked and told in an order that depends on the results alone.
+
+The oracle lives in memory; a journal of results is all that is needed to bring it back. Trials of one
+search may run at the same time, but what is asked next depends only on the results of the trials at
+least `LOOKAHEAD` places before, told in the order of their numbers. So four workers, one worker, and a
+sweep that was killed and went on all see the same trials.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras_tuner
+from keras_tuner import oracles
+
+OBJECTIVE = "score"
+TUNERS = ("random", "bayesian", "hyperband", "grid")
+# How many trials may be open at once. The Gaussian process learns from every result before it proposes,
+# and could not be brought back without refitting it if it did not; the others lose nothing by looking ahead.
+LOOKAHEAD = {"random": 8, "bayesian": 1, "hyperband": 8, "grid": 8}
+_NEVER = 10**9
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A trial to run: its number in the search, hyperparameter values, and epochs (None: the usual)."""
+
+    number: int
+    values: dict[str, Any]
+    epochs: int | None = None
+
+
+class _InMemory:
+    """Keeps an oracle from writing files: the journal of the sweep is the only truth."""
+
+    def save(self, *_: Any, **__: Any) -> None: ...
+
+    def _save_trial(self, trial: Any) -> None: ...
+
+
+class _Random(_InMemory, oracles.RandomSearchOracle):
+    pass
+
+
+class _Grid(_InMemory, oracles.GridSearchOracle):
+    pass
+
+
+class _Hyperband(_InMemory, oracles.HyperbandOracle):
+    pass
+
+
+class _Bayesian(_InMemory, oracles.BayesianOptimizationOracle):
+    """Can be given a trial that it proposed in an earlier life without fitting its process again."""
+
+    known: dict[str, Any] | None = None
+
+    def populate_space(self, trial_id: str) -> dict:
+        completed = sum(trial.status == "COMPLETED" for trial in self.trials.values())
+        if self.known is None or completed < self.num_initial_points:
+            return super().populate_space(trial_id)
+        # What a proposal leaves behind is only the random numbers that it drew for its 50 restarts.
+        self._random_state.uniform(size=(50, len(self._nonfixed_space())))
+        return {"status": "RUNNING", "values": dict(self.known)}
+
+
+def _make_oracle(tuner: str, space: keras_tuner.HyperParameters, direction: str, seed: int, epochs: int):
+    common: dict[str, Any] = {
+        "objective": keras_tuner.Objective(OBJECTIVE, direction),
+        "hyperparameters": space,
+        "seed": seed,
+        "max_consecutive_failed_trials": _NEVER,
+    }
+    if tuner == "random":
+        return _Random(max_trials=None, **common)
+    if tuner == "bayesian":
+        return _Bayesian(max_trials=None, num_initial_points=8, **common)
+    if tuner == "hyperband":
+        return _Hyperband(max_epochs=epochs, factor=3, hyperband_iterations=None, **common)
+    if tuner == "grid":
+        return _Grid(max_trials=None, **common)
+    raise ValueError(f"tuner {tuner!r}: expected one of {', '.join(TUNERS)}")
+
+
+class Search:
+    """The trials of one architecture in one fold.
+
+    Parameters
+    ----------
+    tuner : one of `TUNERS`.
+    space : as `tuning.space.discover` gives it (its "space").
+    direction : "max" or "min", never guessed from a name.
+    seed : of the oracle, at least 1.
+    epochs : of a full training; Hyperband gives many trials a part of it. Such a trial is trained from
+        the start for its number of epochs, its schedule included, rather than continued from the weights
+        of an earlier round: its score is then that of a complete training, and no weights have to be kept.
+    """
+
+    def __init__(self, tuner: str, space: dict, direction: str, seed: int, epochs: int) -> None:
+        parameters = keras_tuner.HyperParameters.from_config(space)
+        self._oracle = _make_oracle(tuner, parameters, direction, seed, epochs)
+        self._oracle.verbose = 0
+        self._lookahead = LOOKAHEAD[tuner]
+        self._trials: list[Any] = []
+        self._results: dict[int, float | None] = {}
+        self._told = 0
+        self._idle_at: tuple[int, int] | None = None
+        self.exhausted = False
+
+    @property
+    def asked(self) -> int:
+        """How many trials have been proposed."""
+        return len(self._trials)
+
+    def ask(self, known: dict[str, Any] | None = None) -> Proposal | None:
+        """Propose the next trial; None while it has to wait for results, or if the space is exhausted.
+
+        Parameters
+        ----------
+        known : the values that this trial had in an earlier life, which the Bayesian oracle then takes
+            over rather than fit its process again.
+        """
+        while not self.exhausted:
+            while self._told <= self.asked - self._lookahead:
+                if not self._tell():
+                    return None
+            # An oracle that idles may still draw random numbers: it is asked once for each state.
+            if self._idle_at != (self.asked, self._told):
+                if isinstance(self._oracle, _Bayesian):
+                    self._oracle.known = known
+                trial = self._oracle.create_trial(f"trial-{self.asked}")
+                if trial.status == "RUNNING":
+                    self._trials.append(trial)
+                    return self._proposal(trial)
+                if trial.status == "STOPPED":
+                    self.exhausted = True
+                    return None
+                self._idle_at = (self.asked, self._told)
+            if not self._tell():
+                return None
+        return None
+
+    def tell(self, number: int, score: float | None) -> None:
+        """Record the score of a trial; None if it failed. Any order, any time."""
+        self._results[number] = score
+
+    def _tell(self) -> bool:
+        """Hand the oracle the next result in order of the trials' numbers; False if it is not there."""
+        if self._told >= self.asked or self._told not in self._results:
+            return False
+        trial, score = self._trials[self._told], self._results.pop(self._told)
+        if score is None:
+            trial.status = "FAILED"
+        else:
+            self._oracle.update_trial(trial.trial_id, {OBJECTIVE: score})
+            trial.status = "COMPLETED"
+        self._oracle.end_trial(trial)
+        self._told += 1
+        return True
+
+    def _proposal(self, trial: Any) -> Proposal:
+        values = {k: v for k, v in trial.hyperparameters.values.items() if not k.startswith("tuner/")}
+        return Proposal(len(self._trials) - 1, values, trial.hyperparameters.values.get("tuner/epochs"))

@@ -1,0 +1,104 @@
+"""Spaces of hyperparameters: the training ones as plain data, the structural ones as `build` asks for them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Value = float | int | str | bool
+
+
+@dataclass(frozen=True)
+class Float:
+    """A number between `low` and `high`, drawn uniformly, or uniformly in its logarithm."""
+
+    name: str
+    low: float
+    high: float
+    default: float
+    log: bool = False
+
+    def declare(self, hp: Any) -> None:
+        """Register with a `keras_tuner.HyperParameters`."""
+        sampling = "log" if self.log else "linear"
+        hp.Float(self.name, self.low, self.high, default=self.default, sampling=sampling)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values; the first is the default."""
+
+    name: str
+    values: tuple[Value, ...]
+
+    def declare(self, hp: Any) -> None:
+        """Register with a `keras_tuner.HyperParameters`."""
+        hp.Choice(self.name, list(self.values), default=self.values[0])
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A value that is not searched, on record with the rest."""
+
+    name: str
+    value: Value
+
+    def declare(self, hp: Any) -> None:
+        """Register with a `keras_tuner.HyperParameters`."""
+        hp.Fixed(self.name, self.value)
+
+
+TrainingSpace = Sequence[Float | Choice | Fixed]
+
+
+def describe(space: TrainingSpace) -> list[dict]:
+    """Return the space as JSON-ready data, for settings that decide whether results can be continued."""
+    return [{"kind": type(entry).__name__, **asdict(entry)} for entry in space]
+
+
+def discover(build: Callable[[Any], Any], training: TrainingSpace) -> dict:
+    """Find the whole space of an architecture: what its `build` asks for, then the training space.
+
+    Parameters
+    ----------
+    build : builds the model from a `keras_tuner.HyperParameters`. It is called until every conditional
+        scope has been active once.
+
+    Returns
+    -------
+    The configuration for `keras_tuner.HyperParameters.from_config`, with "structural" beside it: the names
+    that `build` asked for.
+    """
+    import keras_tuner
+
+    hp = keras_tuner.HyperParameters()
+    seen: list = []
+    while True:
+        build(hp)
+        seen += [scope for scope in hp.active_scopes if scope not in seen]
+        waiting = [scope for scope in hp.inactive_scopes if scope not in seen]
+        if not waiting:
+            break
+        hp.values = {}
+        for condition in waiting[0]:
+            hp.values[condition.name] = condition.values[0]
+        hp.ensure_active_values()
+    structural = sorted({entry.name for entry in hp.space})
+    for entry in training:
+        if entry.name in structural:
+            raise ValueError(f"hyperparameter {entry.name} is both structural and of the training")
+        entry.declare(hp)
+    hp.values = {}
+    hp.ensure_active_values()
+    return {"structural": structural, "space": hp.get_config()}
+
+
+def defaults(training: TrainingSpace) -> dict[str, Value]:
+    """Return the default of each training hyperparameter."""
+    return {
+        entry.name: entry.values[0]
+        if isinstance(entry, Choice)
+        else entry.value
+        if isinstance(entry, Fixed)
+        else entry.default
+        for entry in training
+    }

@@ -1,0 +1,211 @@
+"""One training in a program: epochs, balance of the classes, history, checkpoints."""
+
+import json
+import os
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuning.program import SCHEDULES, Program
+
+BALANCES = ("none", "oversample", "weighted")
+_CHUNK_BYTES = 64 * 2**20
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Some samples of an array that may be a memory map: `x[indices]`, `y[indices]`."""
+
+    x: np.ndarray
+    y: np.ndarray
+    indices: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def labels(self) -> np.ndarray:
+        """Labels, int `[n]`."""
+        return self.y[self.indices]
+
+    def images(self) -> np.ndarray:
+        """Images, float32 `[n, ...]`, in memory."""
+        return np.asarray(self.x[self.indices], np.float32)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The training hyperparameters of one training.
+
+    Attributes
+    ----------
+    epochs, batch_size : as ever.
+    balance : "none"; "oversample": samples of the rarer classes are drawn again at random until all
+        classes are as frequent; "weighted": the loss of a sample is weighted inversely to its class.
+    settings : the variables of the program.
+    """
+
+    epochs: int
+    batch_size: int
+    balance: str = "none"
+    settings: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any], epochs: int) -> "Recipe":
+        """Make a recipe from training hyperparameters by name; `epochs` unless they name their own."""
+        rest = dict(values)
+        epochs = int(rest.pop("epochs", epochs))
+        batch_size = int(rest.pop("batch_size"))
+        balance = str(rest.pop("balance", "none"))
+        if balance not in BALANCES:
+            raise ValueError(f"balance {balance!r}: expected one of {', '.join(BALANCES)}")
+        rest["schedule"] = SCHEDULES[rest.get("schedule", "constant")]
+        return cls(epochs, batch_size, balance, {name: float(value) for name, value in rest.items()})
+
+
+class Checkpoint:
+    """The state of a training after its last finished epoch, in one file that is replaced whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save(self, state: list[np.ndarray], history: list[dict]) -> None:
+        """Write to a temporary name, then rename. A zip's checksums tell a damaged file at the next start."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        arrays: dict[str, Any] = {f"state{i}": array for i, array in enumerate(state)}
+        with open(temporary, "wb") as file:
+            np.savez(file, history=np.array(json.dumps(history)), **arrays)
+        os.replace(temporary, self.path)
+
+    def load(self) -> tuple[list[np.ndarray], list[dict]] | None:
+        """Return state and history; None if there is none, or none that can be read."""
+        try:
+            with np.load(self.path) as file:
+                state = [file[f"state{i}"] for i in range(len(file.files) - 1)]
+                return state, json.loads(str(file["history"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def remove(self) -> None:
+        """Delete the file, if there is one."""
+        self.path.unlink(missing_ok=True)
+
+
+def _epoch_order(labels: np.ndarray, balance: str, n_classes: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions of the samples of one epoch, shuffled; with oversampling, some of them several times."""
+    positions = np.arange(len(labels))
+    if balance == "oversample":
+        counts = np.bincount(labels, minlength=n_classes)
+        extra = [
+            rng.choice(np.flatnonzero(labels == label), counts.max() - count)
+            for label, count in enumerate(counts)
+            if count
+        ]
+        positions = np.concatenate([positions, *extra])
+    return rng.permutation(positions)
+
+
+def _class_weights(labels: np.ndarray, balance: str, n_classes: int) -> np.ndarray:
+    """Weight of each class in the loss, float32 `[n_classes]`, 1 on average over the samples."""
+    if balance != "weighted":
+        return np.ones(n_classes, np.float32)
+    counts = np.bincount(labels, minlength=n_classes)
+    present = np.count_nonzero(counts)
+    return np.where(counts, len(labels) / (present * np.maximum(counts, 1)), 0).astype(np.float32)
+
+
+def train(
+    program: Program,
+    training: Samples,
+    recipe: Recipe,
+    seed: int,
+    n_classes: int,
+    *,
+    validation: Samples | None = None,
+    checkpoint: Checkpoint | None = None,
+    on_epoch: Callable[[dict], None] = lambda record: None,
+) -> list[dict]:
+    """Train from the seed's initial weights, or go on from the checkpoint.
+
+    Parameters
+    ----------
+    validation : scored after each epoch for the learning curve; it decides nothing here.
+    on_epoch : called with each epoch's record once it is on disk; what it raises ends the training.
+
+    Returns
+    -------
+    history : a record an epoch: epoch, loss, accuracy, seconds, and val_loss, val_accuracy if asked for.
+
+    Raises
+    ------
+    Diverged : the loss is infinite or not a number.
+    """
+    labels = training.labels()
+    weights = _class_weights(labels, recipe.balance, n_classes)
+    per_epoch = len(_epoch_order(labels, recipe.balance, n_classes, np.random.default_rng(0)))
+    steps = max(per_epoch // recipe.batch_size, 1)
+    program.reset(seed, recipe.settings, steps * recipe.epochs)
+    history: list[dict] = []
+    if checkpoint and (saved := checkpoint.load()):
+        state, history = saved
+        program.set_state(state)
+    for epoch in range(len(history), recipe.epochs):
+        started = time.perf_counter()
+        order = _epoch_order(labels, recipe.balance, n_classes, np.random.default_rng([seed, epoch]))
+        order = order[: steps * recipe.batch_size]
+        loss, accuracy = _run_epoch(program, training, labels, weights, order, recipe.batch_size)
+        seconds = time.perf_counter() - started
+        record = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "seconds": round(seconds, 4)}
+        if not np.isfinite(loss):
+            raise Diverged(f"the loss is {loss} after epoch {epoch + 1} of {recipe.epochs}")
+        if validation is not None:
+            record.update(_validate(program, validation))
+        history.append(record)
+        if checkpoint and epoch + 1 < recipe.epochs:
+            checkpoint.save(program.state(), history)
+        on_epoch(record)
+    return history
+
+
+def _run_epoch(program, training, labels, weights, order, batch_size) -> tuple[float, float]:
+    """Run one epoch in as few compiled calls as memory allows."""
+    sample_bytes = 4 * int(np.prod(training.x.shape[1:]))
+    chunk = max(_CHUNK_BYTES // (sample_bytes * batch_size), 1) * batch_size
+    sums = np.zeros(2)
+    for start in range(0, len(order), chunk):
+        part = order[start : start + chunk]
+        x = np.asarray(training.x[training.indices[part]], np.float32)
+        y = labels[part]
+        sums += np.multiply(program.run(x, y, weights[y], batch_size), len(part))
+    loss, accuracy = sums / len(order)
+    return float(loss), float(accuracy)
+
+
+def _validate(program: Program, validation: Samples) -> dict[str, float]:
+    probabilities, y = predict(program, validation), validation.labels()
+    chosen = np.clip(probabilities[np.arange(len(y)), y], 1e-12, 1)
+    return {
+        "val_loss": float(-np.log(chosen).mean()),
+        "val_accuracy": float((probabilities.argmax(axis=1) == y).mean()),
+    }
+
+
+def predict(program: Program, samples: Samples) -> np.ndarray:
+    """Class probabilities of the samples, float64 `[n, n_classes]`, a chunk in memory at a time."""
+    sample_bytes = 4 * int(np.prod(samples.x.shape[1:]))
+    chunk = max(_CHUNK_BYTES // sample_bytes, 1)
+    return np.concatenate(
+        [
+            program.predict(np.asarray(samples.x[samples.indices[start : start + chunk]], np.float32))
+            for start in range(0, len(samples), chunk)
+        ]
+    )
