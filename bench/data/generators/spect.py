@@ -63,7 +63,7 @@ def study(*, normal: bool = False, smooth_share: float = 0.0) -> SpectSettings:
     imaging = replace(spect_imaging.STUDY, smooth_probability=smooth_share)
     classes: tuple[str, ...] = ("early", "middle", "late")
     severity: tuple[tuple[float, float], ...] = ((1, 1), (2, 2), (3, 3))
-    block = (0,) * 12 + (1,) * 5 + (2,) * 3
+    block: tuple[int, ...] = (0,) * 12 + (1,) * 5 + (2,) * 3
     if normal:
         classes, severity = ("normal", *classes), ((0, 0), *severity)
         block = (0,) * 12 + (1,) * 17 + (2,) * 7 + (3,) * 4
@@ -120,7 +120,7 @@ def generate(settings: SpectSettings, n: int = 240, seed: int = 0, start: int = 
         classes=settings.classes,
         fingerprint=fingerprint(x, y, repr(settings.classes)),
         provenance=(
-            f"Generated DaT SPECT images (seed {seed}, subjects {start} to {start + n - 1}), no patient data: "
+            f"Generated DaT SPECT images (seed {seed}, subjects {start} to {start + n - 1}), no patients: "
             "striatal binding ratios after PPMI and ENC-DAT, brain outline and tissue from the MNI152 "
             f"templates in nilearn, {_chain(settings)}."
         ),
@@ -177,9 +177,7 @@ def image(settings: SpectSettings, label: int, seed: int, index: int) -> tuple[n
     return spect_imaging.acquire(rng, imaging, site, activity), number
 
 
-def _site(
-    settings: SpectSettings, seed: int, rng: np.random.Generator
-) -> tuple[int, spect_imaging.Site]:
+def _site(settings: SpectSettings, seed: int, rng: np.random.Generator) -> tuple[int, spect_imaging.Site]:
     """Draw the site of a subject; the same site is the same scanner for every subject of a seed."""
     imaging = settings.imaging
     if not settings.n_sites:

@@ -45,7 +45,7 @@ def tissue() -> Tissue:
     try:
         from nilearn import datasets
     except ImportError as error:
-        raise UserError("builtin spect data: package nilearn not found, expected for its templates") from error
+        raise UserError("builtin spect data: nilearn not installed, expected for its templates") from error
 
     brain, grey, white = (
         _slab(load(resolution=1))

@@ -21,7 +21,9 @@ def montage(dataset: Dataset, per_class: int = 8, border: int = 1) -> np.ndarray
     """
     height, width = dataset.x.shape[1:3]
     n_classes = len(dataset.classes)
-    canvas = np.ones((n_classes * (height + border) - border, per_class * (width + border) - border), np.float32)
+    canvas = np.ones(
+        (n_classes * (height + border) - border, per_class * (width + border) - border), np.float32
+    )
     for label in range(n_classes):
         chosen = np.flatnonzero(dataset.y == label)[:per_class]
         for column in range(per_class):

@@ -1,0 +1,195 @@
+"""From a DaT SPECT volume, or a slice as somebody stored it, to the slice of the `spect` task.
+
+The slab through the striatum is found from the uptake itself, its slices are averaged, and the mean is
+brought to the 109 x 91 grid of 2 mm. Wenzel et al. (*Eur J Nucl Med Mol Imaging* 2019; 46:2800) average
+12 mm; that is the default here.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from bench.data.features.spect import place, reference_uptake
+from bench.data.preprocess.spect_grid import (
+    BRAIN_X_MM,
+    BRAIN_Y_MM,
+    COLUMNS,
+    ROWS,
+    SPACING_MM,
+    X_MM,
+    Y_MM,
+)
+from bench.errors import UserError
+
+SLAB_MM = 12.0
+# Where the front of the head is in a stored picture.
+ORIENTATIONS = ("anterior-top", "anterior-bottom", "anterior-right", "anterior-left")
+# The striatum lies within this distance of the head's middle: across (mm), behind and before it (mm).
+_STRIATUM_WINDOW_MM = (40.0, -15.0, 50.0)
+_STRIATUM_AREA_MM2 = 800.0  # about the area of both striata in the plane
+
+
+def striatal_slice(
+    volume: np.ndarray,
+    spacing_mm: Sequence[float],
+    *,
+    slices: tuple[int, int] | None = None,
+    slab_mm: float = SLAB_MM,
+    name: str = "volume",
+) -> np.ndarray:
+    """Mean of the central slices through the striatum, in the task's grid.
+
+    Parameters
+    ----------
+    volume : `[x, y, z]` in RAS orientation: indices grow to the right, to the front, upwards.
+    spacing_mm : size of a voxel in mm, three numbers.
+    slices : first slice and the one after the last, if not to be found from the uptake.
+    slab_mm : thickness of the slab that is averaged where it is found from the uptake.
+    name : of the file, for errors.
+
+    Returns
+    -------
+    `[109, 91]` float32, in the volume's units. A volume of 91 x 109 voxels of 2 mm in the plane is taken
+    to lie in MNI space and not moved; every other is centred, on the head and then on the striatum.
+    """
+    if volume.ndim != 3 or len(spacing_mm) != 3 or min(spacing_mm) <= 0:
+        raise UserError(
+            f"{name}: shape {volume.shape} with spacing {tuple(spacing_mm)}, expected three axes and three "
+            "positive spacings in mm"
+        )
+    volume = np.nan_to_num(np.asarray(volume, np.float32))
+    if volume.max() <= 0:
+        raise UserError(f"{name}: no voxel above 0, expected a SPECT volume")
+    first, last = slices or slab(volume, spacing_mm, slab_mm)
+    if not 0 <= first < last <= volume.shape[2]:
+        raise UserError(f"{name}: slices {first} to {last}, expected a range within 0 to {volume.shape[2]}")
+    plane = volume[:, :, first:last].mean(axis=2)
+    in_mni = plane.shape == (COLUMNS, ROWS) and np.allclose(spacing_mm[:2], SPACING_MM, atol=0.01)
+    return np.ascontiguousarray(plane.T[::-1]) if in_mni else to_grid(plane, spacing_mm[:2])
+
+
+def slab(volume: np.ndarray, spacing_mm: Sequence[float], slab_mm: float = SLAB_MM) -> tuple[int, int]:
+    """Find the slices through the striatum: first, and the one after the last.
+
+    In every slice the hottest 8 cm2 before and beside the middle of the head are averaged (where the
+    striatum must be; salivary glands and nose lie outside). The slab is centred on the middle of the
+    run of slices above half of that profile's height over the brain.
+    """
+    across, behind, before = _STRIATUM_WINDOW_MM
+    dx, dy, dz = (float(value) for value in spacing_mm)
+    middle_x, middle_y = _middle(volume.mean(axis=2), (dx, dy))
+    x, y = np.arange(volume.shape[0]) * dx - middle_x, np.arange(volume.shape[1]) * dy - middle_y
+    inside = volume[np.ix_(np.abs(x) <= across, (y >= behind) & (y <= before))]
+    inside = inside.reshape(-1, volume.shape[2])
+    hottest = min(max(round(_STRIATUM_AREA_MM2 / (dx * dy)), 1), len(inside))
+    profile = np.sort(inside, axis=0)[-hottest:].mean(axis=0) - np.median(inside, axis=0)
+    profile = ndimage.gaussian_filter1d(profile, 4 / dz, mode="nearest")
+    peak = int(np.argmax(profile))
+    low = high = peak
+    while low > 0 and profile[low - 1] >= profile[peak] / 2:
+        low -= 1
+    while high + 1 < len(profile) and profile[high + 1] >= profile[peak] / 2:
+        high += 1
+    weights = profile[low : high + 1]
+    centre = float(np.average(np.arange(low, high + 1), weights=np.maximum(weights, 1e-6)))
+    count = min(max(round(slab_mm / dz), 1), volume.shape[2])
+    first = int(np.clip(round(centre - (count - 1) / 2), 0, volume.shape[2] - count))
+    return first, first + count
+
+
+def to_grid(plane: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
+    """Resample a plane to the task's grid, its head and then its striatum at their places in MNI space.
+
+    Parameters
+    ----------
+    plane : `[x, y]`, indices growing to the right and to the front.
+    spacing_mm : of the two axes.
+
+    Returns
+    -------
+    `[109, 91]` float32 by linear interpolation, 0 outside the plane.
+    """
+    middle = _middle(plane, spacing_mm)
+    image = _resample(plane, spacing_mm, middle, (0.0, 0.0))
+    # The outline gives the middle of the head to some millimetres, the striatum the rest.
+    shift = place(image[None]).shift_mm[0]
+    return _resample(plane, spacing_mm, middle, (float(shift[0]), float(shift[1])))
+
+
+def orient(images: np.ndarray, orientation: str = "auto", *, name: str = "images") -> np.ndarray:
+    """Turn stored slices of 2 mm pixels so that rows run from the front of the head to the back.
+
+    A PNG has no header that tells how the head lies. `auto` decides by the shape whether the front is at
+    the top or bottom (109 x 91) or at the right or left (91 x 109), and which of the two by the uptake,
+    the striatum lying before the middle of the head: by the vote of all images that are given, which
+    should therefore be those of one folder.
+
+    Parameters
+    ----------
+    images : `[n, 109, 91]` or `[n, 91, 109]`.
+    orientation : `auto` or one of `ORIENTATIONS`, the side of the picture where the front of the head is.
+    name : of the file or folder, for errors.
+
+    Returns
+    -------
+    `[n, 109, 91]` float32.
+    """
+    images = np.asarray(images, np.float32)
+    upright = images.shape[1:] == (ROWS, COLUMNS)
+    if not upright and images.shape[1:] != (COLUMNS, ROWS):
+        found = "x".join(str(size) for size in images.shape[1:])
+        raise UserError(f"{name}: slices of {found} pixels, expected {ROWS}x{COLUMNS} or {COLUMNS}x{ROWS}")
+    allowed = ORIENTATIONS[:2] if upright else ORIENTATIONS[2:]
+    if orientation == "auto":
+        return _by_uptake(*(_turn(images, choice) for choice in allowed))
+    if orientation not in allowed:
+        raise UserError(f"{name}: orientation {orientation!r}, expected auto or {' or '.join(allowed)}")
+    return _turn(images, orientation)
+
+
+def _turn(images: np.ndarray, orientation: str) -> np.ndarray:
+    if orientation in ("anterior-right", "anterior-left"):
+        # Columns run along the head; its left is taken to be in the first row.
+        images = np.swapaxes(images, 1, 2)
+        orientation = "anterior-bottom" if orientation == "anterior-right" else "anterior-top"
+    return np.ascontiguousarray(images[:, ::-1] if orientation == "anterior-bottom" else images)
+
+
+def _by_uptake(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of two orientations the one whose striatal regions hold more uptake in most images."""
+    contrast = [place(a).uptake.mean(axis=1) / reference_uptake(a, "brain") for a in (one, other)]
+    return (
+        one if np.mean(np.log(np.maximum(contrast[0], 1e-6) / np.maximum(contrast[1], 1e-6))) >= 0 else other
+    )
+
+
+def _middle(plane: np.ndarray, spacing_mm: Sequence[float]) -> tuple[float, float]:
+    """Middle of the brain's extent in mm from the first pixel, x and y.
+
+    The threshold is half the median of what is brighter than the mean: half of brain background, whatever
+    the share of air in the image. The extent leaves out 1% on each side, where scalp and noise may be.
+    """
+    bright = plane[plane > plane.mean()]
+    mask = plane > 0.5 * (np.median(bright) if bright.size else 0.0)
+    components, count = ndimage.label(ndimage.binary_opening(mask))
+    if count:
+        mask = components == 1 + np.argmax(np.bincount(components.ravel())[1:])
+    where = np.argwhere(mask)
+    low, high = np.percentile(where, [1, 99], axis=0)
+    return float((low + high)[0] / 2 * spacing_mm[0]), float((low + high)[1] / 2 * spacing_mm[1])
+
+
+def _resample(
+    plane: np.ndarray,
+    spacing_mm: Sequence[float],
+    middle: tuple[float, float],
+    shift: tuple[float, float],
+) -> np.ndarray:
+    x = (X_MM - BRAIN_X_MM + shift[0] + middle[0]) / spacing_mm[0]
+    y = (Y_MM - BRAIN_Y_MM + shift[1] + middle[1]) / spacing_mm[1]
+    # Average before sampling more coarsely than the plane was.
+    sd = [max(SPACING_MM / float(spacing) - 1, 0) / 2 for spacing in spacing_mm]
+    smooth = ndimage.gaussian_filter(plane.astype(np.float32), sd)
+    points = np.meshgrid(y, x, indexing="ij")
+    return ndimage.map_coordinates(smooth, [points[1], points[0]], order=1, cval=0.0).astype(np.float32)
