@@ -1,0 +1,182 @@
+"""What trained models cost: size, operations, time, memory and energy, each measured in a fresh process.
+
+This side imports no TensorFlow: it starts `bench.measure.worker` and puts together what that prints.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench.measure.environment import available_threads
+
+_COUNTED = (
+    "parameters",
+    "trainable_parameters",
+    "macs",
+    "macs_reason",
+    "bytes_on_disk",
+    "machine_drift",
+)
+_TIMED = ("inference_ms", "inference_p95_ms", "throughput_32")
+_HELD = (
+    "peak_memory_bytes",
+    "peak_memory_total_bytes",
+    "energy_1000_inferences_joules",
+    "energy_method",
+)
+
+ALL_RUNTIMES = ("keras", "litert", "onnxruntime")
+
+
+class MeasurementError(RuntimeError):
+    """A measuring process ended without a result; the text holds the end of what it said."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model to measure.
+
+    Attributes
+    ----------
+    name : key of its costs in the result.
+    model : path of the `.keras` file.
+    samples : path of an `.npy` file, float32 `[n, ...]`: a few preprocessed real inputs.
+    """
+
+    name: str
+    model: str
+    samples: str
+
+
+def measure_models(
+    entries: Sequence[Entry],
+    seconds: float = 10.0,
+    runtimes: Sequence[str] = ("keras",),
+    rounds: int = 10,
+    threads: Sequence[int] | None = None,
+    memory: bool = True,
+    packages: Sequence[str] = ("architectures",),
+) -> dict[str, dict[str, Any]]:
+    """Measure what each model costs at inference, on the CPU, one process after the other.
+
+    Timed is a call from a NumPy array to a NumPy array. All models, runtimes and batch sizes of one number
+    of threads share one process and are interleaved in rounds (see `latency.time_in_rounds`). Run it with
+    nothing else running.
+
+    Parameters
+    ----------
+    entries : models, with different names.
+    seconds : timing for each model, divided evenly among runtimes, batch sizes and numbers of threads.
+    Starting
+        processes (about 5 s each), tracing and conversion come on top.
+    runtimes : of `keras`, `litert`, `onnxruntime`; those not installed are reported as such.
+    rounds : rounds of interleaving.
+    threads : numbers of threads, each a process; (1, all that this process may use) by default.
+    memory : whether to measure peak memory and energy, each model in a process of its own.
+    packages : packages whose modules are imported first, because they register custom layers.
+
+    Returns
+    -------
+    dict, name to a JSON-ready dict with these keys; what could not be measured is None:
+
+    - `status`: `measured` or `failed`; `reason`: why it failed, in a line.
+    - `parameters`, `trainable_parameters`; `bytes_on_disk`: of the `.keras` file.
+    - `macs`: multiply-accumulates of one sample; `macs_reason`: why there is no number.
+    - `inference_ms`, `inference_p95_ms` (batch 1), `throughput_32` (samples a second at batch 32): in
+    Keras, with
+      the first number of `threads`.
+    - `runtimes`: runtime to a dict of `status` (`measured`, `not installed`, `cannot convert`, `disagrees`),
+      `reason`, `version`, `max_difference` (largest absolute difference of the output from Keras' own) and
+      `threads`: the number as text to `inference_ms`, `inference_p95_ms`, `throughput_32`,
+      `round_medians_ms`, `round_medians_32_ms` and `samples_ms` (batch 1, by round, thinned).
+    - `peak_memory_bytes`: above an idle TensorFlow, the model included; `peak_memory_total_bytes`: of the
+    whole
+      process; `energy_1000_inferences_joules`, `energy_method`: all in Keras, batch 1, one thread.
+    - `machine_drift`: slowest over fastest round of a fixed NumPy kernel timed among the models.
+
+    Raises
+    ------
+    MeasurementError : a measuring process crashed (out of memory, say).
+    ValueError : two entries of one name, or an unknown runtime.
+    """
+    if len({entry.name for entry in entries}) != len(entries):
+        raise ValueError(f"names of entries must differ, got {[entry.name for entry in entries]}")
+    if unknown := set(runtimes) - set(ALL_RUNTIMES):
+        raise ValueError(f"runtimes: found {sorted(unknown)}, expected some of {ALL_RUNTIMES}")
+    counts = list(dict.fromkeys(threads or (1, available_threads())))
+    job: dict[str, Any] = {
+        "entries": [asdict(entry) for entry in entries],
+        # Keras' answer is what the others are checked against.
+        "runtimes": list(dict.fromkeys(["keras", *runtimes])),
+        "rounds": rounds,
+        "packages": list(packages),
+    }
+    job["seconds"] = seconds / (2 * len(job["runtimes"]) * len(counts))
+    timed = {count: _run({**job, "mode": "latency"}, count) for count in counts}
+    held = _run({**job, "mode": "memory", "seconds": seconds / 10}, 1) if memory else {}
+    return {
+        entry.name: _merge({c: timed[c][entry.name] for c in counts}, held.get(entry.name, {}))
+        for entry in entries
+    }
+
+
+def _merge(timed: dict[int, dict[str, Any]], held: dict[str, Any]) -> dict[str, Any]:
+    first = next(iter(timed.values()))
+    failed = next((part for part in (*timed.values(), held) if part.get("status") == "failed"), None)
+    cost: dict[str, Any] = {"status": "measured", "reason": None}
+    cost |= {key: first.get(key) for key in _COUNTED}
+    cost["runtimes"] = {}
+    for name, described in first.get("runtimes", {}).items():
+        # A runtime may fail with one number of threads only; then what failed is what is said.
+        each = {count: part.get("runtimes", {}).get(name, described) for count, part in timed.items()}
+        worst = next((part for part in each.values() if part["status"] != "measured"), described)
+        cost["runtimes"][name] = {
+            **{key: worst.get(key) for key in ("status", "version", "reason", "max_difference")},
+            "threads": {str(count): part["timing"] for count, part in each.items() if part.get("timing")},
+        }
+    keras_timing = first.get("runtimes", {}).get("keras", {}).get("timing") or {}
+    cost |= {key: keras_timing.get(key) for key in _TIMED}
+    cost |= {key: held.get(key) for key in _HELD}
+    if failed:
+        cost |= {"status": "failed", "reason": failed["reason"]}
+    return cost
+
+
+def _run(job: dict[str, Any], threads: int) -> dict[str, Any]:
+    """Run a job in a fresh process with that many threads, which TensorFlow reads when it is imported."""
+    with tempfile.TemporaryDirectory(prefix="scanbench-") as folder:
+        description, result = Path(folder) / "job.json", Path(folder) / "result.json"
+        description.write_text(json.dumps({**job, "threads": threads}))
+        command = [sys.executable, "-m", "bench.measure.worker", str(description), str(result)]
+        done = subprocess.run(
+            command,
+            env=worker_environment(threads),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if done.returncode or not result.exists():
+            tail = done.stderr.strip()[-2000:]
+            raise MeasurementError(f"{job['mode']} process ended with status {done.returncode}\n{tail}")
+        return json.loads(result.read_text())
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """Return the environment of a measuring process: fixed threads, no GPU, this very `bench`."""
+    root = str(Path(bench.__file__).resolve().parents[1])
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    return {
+        **os.environ,
+        **dict.fromkeys((*names, "TF_NUM_INTEROP_THREADS"), str(threads)),
+        # LiteRT and ONNX Runtime run on the CPU here; Keras on a GPU would be another question.
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }

@@ -1,0 +1,93 @@
+"""What the figures were measured with and on. Imports no TensorFlow."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import psutil
+
+import bench
+
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "keras-tuner",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "ai-edge-litert",
+    "onnxruntime",
+    "tf2onnx",
+    "onnx",
+)
+# TensorFlow for processors only is another distribution of the same package.
+_ALTERNATIVES = {"tensorflow": ("tensorflow-cpu", "tensorflow-intel", "tensorflow-macos")}
+
+
+def environment() -> dict[str, object]:
+    """Describe versions and machine, JSON-ready.
+
+    Returns
+    -------
+    dict with `scanbench`, `python`, `packages` (name to version, or None if not installed), `system`,
+    `processor`, `cores` (physical, or None), `threads` (those this process may use), `memory_bytes` and
+    `gpus` (names).
+    """
+    return {
+        "scanbench": bench.__version__,
+        "python": platform.python_version(),
+        "packages": {name: package_version(name) for name in PACKAGES},
+        "system": platform.platform(),
+        "processor": processor_name(),
+        "cores": psutil.cpu_count(logical=False),
+        "threads": available_threads(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpus": gpu_names(),
+    }
+
+
+def package_version(name: str) -> str | None:
+    """Return the installed version of a distribution, or None."""
+    for candidate in (name, *_ALTERNATIVES.get(name, ())):
+        try:
+            return importlib.metadata.version(candidate)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def available_threads() -> int:
+    """Return how many processors this process may run on: in a container or a job not all of them."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """Return the processor's name as its maker gives it, where the system tells."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    if platform.system() == "Darwin":
+        return _output(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor()
+    return platform.processor() or platform.machine()
+
+
+def gpu_names() -> list[str]:
+    """Return the names of NVIDIA GPUs; empty where there are none or the driver's tool is missing."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    return _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines()
+
+
+def _output(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,119 @@
+"""Timing of many calls, interleaved in rounds, so that a machine whose speed drifts treats all alike."""
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+# A call is given the number of the call, so that it can go round a few real inputs.
+Call = Callable[[int], object]
+
+WARM_UP_CALLS = 3
+WARM_UP_SHARE = 0.1
+SAMPLES_KEPT = 20
+
+
+@dataclass
+class Timing:
+    """Samples of one call, by round.
+
+    Attributes
+    ----------
+    rounds_ms : a list of durations in milliseconds for each round in which the call was timed.
+    """
+
+    rounds_ms: list[list[float]] = field(default_factory=list)
+
+    @property
+    def round_medians_ms(self) -> list[float]:
+        """The median of each round, in the order of the rounds."""
+        return [float(np.median(samples)) for samples in self.rounds_ms]
+
+    @property
+    def median_ms(self) -> float:
+        """The median over rounds of the medians within them.
+
+        A burst of other load, or a time of low clock, spoils the rounds that it falls into, however many
+        samples these have; while they are the minority the result does not move.
+        """
+        return float(np.median(self.round_medians_ms))
+
+    @property
+    def p95_ms(self) -> float:
+        """The 95th percentile over the samples of all rounds: what a user waits one time in twenty."""
+        return float(np.percentile([sample for samples in self.rounds_ms for sample in samples], 95))
+
+    def thinned_ms(self, keep: int = SAMPLES_KEPT) -> list[list[float]]:
+        """Return at most about `keep` evenly spaced raw samples of each round, to 0.1 microsecond."""
+        strides = [max(1, -(-len(samples) // keep)) for samples in self.rounds_ms]
+        pairs = zip(self.rounds_ms, strides, strict=True)
+        return [[round(sample, 4) for sample in samples[::stride]] for samples, stride in pairs]
+
+
+def time_in_rounds(calls: Mapping[str, Call], seconds: float, rounds: int = 10) -> dict[str, Timing]:
+    """Time every call a little in each of several rounds.
+
+    Before the rounds every call is warmed up. In each round the order is rotated, so that none always
+    follows the same other one; each call first runs once untimed, since the others have emptied the
+    caches, and then until its slice of the time is used up. A call longer than its slice is timed once a
+    round until its whole time is used.
+
+    Parameters
+    ----------
+    calls : name to what is timed. A call must read its result, or it times the queueing of work.
+    seconds : time for each call, over all rounds. Every call gets at least one sample, however long it takes.
+    rounds : number of rounds; at least 1.
+    """
+    timings = {name: Timing() for name in calls}
+    spent = dict.fromkeys(calls, 0.0)
+    estimates = {name: _warm_up(call, seconds * WARM_UP_SHARE) for name, call in calls.items()}
+    order = list(calls)
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(rounds):
+            first = number * len(order) // rounds
+            for name in order[first:] + order[:first]:
+                if spent[name] >= seconds:
+                    continue
+                slice_seconds = seconds / rounds
+                start = time.perf_counter()
+                if estimates[name] < slice_seconds / 3:
+                    calls[name](number)
+                timings[name].rounds_ms.append(_sample(calls[name], slice_seconds))
+                spent[name] += time.perf_counter() - start
+    finally:
+        if collecting:
+            gc.enable()
+    return timings
+
+
+def _warm_up(call: Call, seconds: float) -> float:
+    """Run the call a few times, and on while there is time; return the duration of the last in seconds."""
+    begin = time.perf_counter()
+    for number in range(1_000_000):
+        start = time.perf_counter()
+        call(number)
+        end = time.perf_counter()
+        used = end - begin
+        # A second call is never saved: the first one traces, allocates and plans.
+        if (number >= 1 and used > 10 * seconds) or (number + 1 >= WARM_UP_CALLS and used > seconds):
+            break
+    return end - start
+
+
+def _sample(call: Call, seconds: float) -> list[float]:
+    samples = []
+    begin = time.perf_counter_ns()
+    number = 0
+    while True:
+        start = time.perf_counter_ns()
+        call(number)
+        end = time.perf_counter_ns()
+        samples.append((end - start) / 1e6)
+        number += 1
+        if end - begin >= seconds * 1e9:
+            return samples

@@ -1,0 +1,41 @@
+"""Opening what is to be measured: saved models with custom layers, and their sample inputs."""
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+
+def import_packages(names: Sequence[str]) -> None:
+    """Import every module of the packages, since importing is what registers their custom layers with Keras.
+
+    A package that does not exist or a module that fails is passed over with a line on stderr: a model that
+    needs it says so itself when it is loaded, and the others can still be measured.
+    """
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            print(f"no package {name}", file=sys.stderr)
+            continue
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            try:
+                importlib.import_module(module.name)
+            except Exception as error:
+                print(f"{module.name}: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+def load_model(path: str) -> keras.Model:
+    """Load a `.keras` file for inference; its loss and optimizer are not needed."""
+    return keras.saving.load_model(path, compile=False)
+
+
+def load_samples(path: str, count: int) -> np.ndarray:
+    """Read float32 `[count, ...]`, the samples repeated in order until there are enough."""
+    samples = np.load(path, allow_pickle=False)
+    if len(samples) == 0:
+        raise ValueError(f"{path}: no samples")
+    return np.ascontiguousarray(samples[np.arange(count) % len(samples)], dtype=np.float32)

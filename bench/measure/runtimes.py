@@ -1,0 +1,175 @@
+"""Three ways to run a trained model, behind one interface: Keras, LiteRT and ONNX Runtime.
+
+A runtime turns a Keras model into a function from a NumPy array to a NumPy array, for one batch size and
+one number of threads. What it includes is the same for all three: the input copied in, the network run,
+the output read.
+"""
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bench.measure.graph import INPUT, OUTPUT, GraphError, InferenceGraph, inference_graph
+from bench.measure.portable import LITERT_SUBSTITUTES, ONNX_SUBSTITUTES
+
+Predict = Callable[[np.ndarray], np.ndarray]
+
+TOLERANCE = 1e-4
+ONNX_OPSET = 18  # the newest that tf2onnx 1.17 writes and is tested with
+
+
+class ConversionError(Exception):
+    """The runtime cannot take this model; the text is the reason in a line."""
+
+
+class Runtime(Protocol):
+    """One way to run a model.
+
+    Attributes
+    ----------
+    name : as it stands in reports and in the results (`keras`, `litert`, `onnxruntime`).
+    packages : distributions that must be installed; the first is the one whose version is reported.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+
+    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
+        """Return a function from float32 `[batch, ...]` to the model's output `[batch, n_classes]`.
+
+        Raises ConversionError where the runtime cannot take the model.
+        """
+
+
+class KerasRuntime:
+    """`model(x, training=False)` compiled by `tf.function`; not `predict`, which is a data loop around it."""
+
+    name = "keras"
+    packages: tuple[str, ...] = ("keras",)
+
+    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
+        # TensorFlow's threads are the process's: they are set before it starts, by the worker.
+        signature = tf.TensorSpec((batch, *input_shape), tf.float32)
+        call = tf.function(lambda x: model(x, training=False), input_signature=[signature])
+        call.get_concrete_function()
+        return lambda x: call(tf.constant(x)).numpy()
+
+
+class LiteRTRuntime:
+    """TensorFlow's converter, float32 throughout, and the interpreter of `ai-edge-litert` with XNNPACK."""
+
+    name = "litert"
+    packages: tuple[str, ...] = ("ai-edge-litert",)
+
+    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
+        interpreter_module = importlib.import_module("ai_edge_litert.interpreter")
+        with _reasons(self.name):
+            graph = inference_graph(model, batch, input_shape, LITERT_SUBSTITUTES)
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([_concrete(graph)])
+            interpreter = interpreter_module.Interpreter(
+                model_content=converter.convert(), num_threads=threads
+            )
+            interpreter.allocate_tensors()
+            interpreter.invoke()  # Some faults show only now; here they are a reason, later a crash.
+        source = interpreter.get_input_details()[0]["index"]
+        result = interpreter.get_output_details()[0]["index"]
+
+        def predict(x: np.ndarray) -> np.ndarray:
+            interpreter.set_tensor(source, x)
+            interpreter.invoke()
+            return interpreter.get_tensor(result)
+
+        return predict
+
+
+class OnnxRuntime:
+    """`tf2onnx` and ONNX Runtime's CPU provider, all graph optimisations on (its default)."""
+
+    name = "onnxruntime"
+    packages: tuple[str, ...] = ("onnxruntime", "tf2onnx", "onnx")
+
+    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
+        onnxruntime = importlib.import_module("onnxruntime")
+        tf2onnx = importlib.import_module("tf2onnx.convert")
+        with _reasons(self.name):
+            graph = inference_graph(model, batch, input_shape, ONNX_SUBSTITUTES)
+            proto, _ = tf2onnx.from_graph_def(
+                graph.graph.as_graph_def(),
+                name=model.name,
+                input_names=[graph.input.name],
+                output_names=[graph.output.name],
+                opset=ONNX_OPSET,
+            )
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.inter_op_num_threads = 1
+            # Idle workers would spin for their next piece of work, on the cores where the other models are
+            # timed.
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            session = onnxruntime.InferenceSession(
+                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+            name = session.get_inputs()[0].name
+            session.run(None, {name: np.zeros((batch, *input_shape), np.float32)})
+        return lambda x: session.run(None, {name: x})[0]
+
+
+RUNTIMES: dict[str, Runtime] = {
+    runtime.name: runtime for runtime in (KerasRuntime(), LiteRTRuntime(), OnnxRuntime())
+}
+
+
+def version(runtime: Runtime) -> str:
+    """Return the version of a runtime's first package; raise ImportError naming one that is missing."""
+    for package in runtime.packages:
+        try:
+            importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise ImportError(f"{package} is not installed") from error
+    return importlib.metadata.version(runtime.packages[0])
+
+
+def difference(predict: Predict, expected: np.ndarray, x: np.ndarray) -> float:
+    """Return the largest absolute difference between a runtime's answer and Keras' own.
+
+    Compared is what the model puts out, before any rounding: probabilities where it ends in a softmax, else
+    logits, whose differences are the larger ones. To agree is to be within `TOLERANCE` (1e-4). NaN counts as
+    infinitely far.
+
+    Parameters
+    ----------
+    predict : a prepared runtime.
+    expected : `[batch, n_classes]`, the Keras runtime's answer to `x`.
+    x : float32 `[batch, ...]`.
+    """
+    found = np.asarray(predict(x))
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf")
+    return float(np.abs(found - expected).max())
+
+
+def _concrete(graph: InferenceGraph) -> Any:
+    """Turn a frozen graph into the concrete function that the LiteRT converter takes."""
+    definition = graph.graph.as_graph_def()
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
+    return wrapped.prune(f"{INPUT}:0", f"{OUTPUT}:0")
+
+
+@contextmanager
+def _reasons(name: str) -> Iterator[None]:
+    """Turn whatever a converter raises into one line: they raise anything, with pages of MLIR."""
+    try:
+        yield
+    except GraphError as error:
+        raise ConversionError(f"{name}: {error}") from error
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        telling = [line for line in lines if "error:" in line or "No Op registered" in line] or lines or [""]
+        text = telling[0][-300:]
+        raise ConversionError(f"{name}: {type(error).__name__}: {text}") from error

@@ -1,0 +1,205 @@
+"""The fresh process in which models are measured: `python -m bench.measure.worker JOB RESULT`.
+
+The job is a JSON file with `mode` (`latency` or `memory`), `entries`, `threads`, `seconds`, `packages`
+and, for latency, `runtimes` and `rounds`; the result is a JSON file, name of the entry to what was found.
+`bench.measure.cost` writes the one and reads the other.
+"""
+
+import functools
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bench.measure.energy import EnergyMeter
+from bench.measure.isolation import isolated
+from bench.measure.latency import Call, Timing, time_in_rounds
+from bench.measure.loading import import_packages, load_model, load_samples
+from bench.measure.macs import UncountableError, macs
+from bench.measure.memory import peak_memory, release_memory, resident_bytes
+from bench.measure.runtimes import RUNTIMES, TOLERANCE, ConversionError, Predict, difference, version
+
+BATCH = 32
+SAMPLES = 8
+ENERGY_CALLS = 10
+REFERENCE = "reference kernel"
+
+
+def measure_latency(job: dict[str, Any]) -> dict[str, Any]:
+    """Prepare every model in every runtime, time them all in rounds, and say what each took."""
+    results: dict[str, Any] = {}
+    calls: dict[str, Call] = {REFERENCE: _reference_kernel()}
+    for entry in job["entries"]:
+        try:
+            results[entry["name"]] = _prepare(entry, job, calls)
+        except Exception as error:  # One model that fails must not cost the others their figures.
+            results[entry["name"]] = _failure(error)
+    timings = time_in_rounds(calls, job["seconds"], job["rounds"])
+    speeds = timings[REFERENCE].round_medians_ms
+    for name, result in results.items():
+        result["machine_drift"] = max(speeds) / min(speeds)
+        for runtime, described in result.get("runtimes", {}).items():
+            if described["status"] == "measured":
+                described["timing"] = _summary(*(timings[_key(name, runtime, batch)] for batch in (1, BATCH)))
+    return results
+
+
+def _prepare(entry: dict[str, str], job: dict[str, Any], calls: dict[str, Call]) -> dict[str, Any]:
+    """Load a model, count it, and add what is to be timed to `calls`."""
+    model = load_model(entry["model"])
+    x = load_samples(entry["samples"], BATCH)
+    result: dict[str, Any] = {
+        "status": "measured",
+        "parameters": model.count_params(),
+        "trainable_parameters": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
+        "bytes_on_disk": Path(entry["model"]).stat().st_size,
+        "macs_reason": None,
+        "runtimes": {},
+    }
+    try:
+        result["macs"] = macs(model, input_shape=x.shape[1:])
+    except UncountableError as error:
+        result |= {"macs": None, "macs_reason": str(error)}
+    # Keras comes first: its answers are what the others are checked against.
+    answers: dict[int, np.ndarray] = {}
+    for runtime in job["runtimes"]:
+        described, predicts = _describe(runtime, model, x, job["threads"], answers)
+        result["runtimes"][runtime] = described
+        for batch, predict in predicts.items():
+            calls[_key(entry["name"], runtime, batch)] = _call(predict, x, batch)
+    return result
+
+
+def _describe(
+    name: str, model: keras.Model, x: np.ndarray, threads: int, answers: dict[int, np.ndarray]
+) -> tuple[dict[str, Any], dict[int, Predict]]:
+    """Prepare a model in a runtime for both batch sizes and check its answers.
+
+    Returns what to say of it, and what to time: nothing where it is absent, cannot or disagrees.
+    """
+    runtime = RUNTIMES[name]
+    described: dict[str, Any] = {
+        "status": "measured",
+        "version": None,
+        "reason": None,
+        "max_difference": None,
+    }
+    try:
+        described["version"] = version(runtime)
+        predicts = {batch: runtime.prepare(model, batch, threads, x.shape[1:]) for batch in (1, BATCH)}
+    except ImportError as error:
+        return {**described, "status": "not installed", "reason": str(error)}, {}
+    except ConversionError as error:
+        return {**described, "status": "cannot convert", "reason": str(error)}, {}
+    for batch, predict in predicts.items():
+        answers.setdefault(batch, np.asarray(predict(x[:batch])))
+    gap = max(difference(predict, answers[batch], x[:batch]) for batch, predict in predicts.items())
+    described["max_difference"] = gap if np.isfinite(gap) else None
+    if gap > TOLERANCE:
+        reason = f"output differs from Keras' by {gap:.2g}, more than {TOLERANCE:g}"
+        return {**described, "status": "disagrees", "reason": reason}, {}
+    return described, predicts
+
+
+def _call(predict: Predict, x: np.ndarray, batch: int) -> Call:
+    """Make what is timed: batch 1 goes round a few samples, so that no input's luck decides."""
+    inputs = [x[i : i + batch] for i in range(SAMPLES if batch == 1 else 1)]
+    return lambda number: predict(inputs[number % len(inputs)])
+
+
+def _reference_kernel() -> Call:
+    """A fixed piece of work, timed among the models, whose speed tells how steady the machine was."""
+    a = np.random.default_rng(0).random((192, 192), dtype=np.float32)
+    return lambda _: a @ a
+
+
+def _summary(single: Timing, batched: Timing) -> dict[str, Any]:
+    return {
+        "inference_ms": single.median_ms,
+        "inference_p95_ms": single.p95_ms,
+        "throughput_32": BATCH / (batched.median_ms / 1000),
+        "round_medians_ms": single.round_medians_ms,
+        "round_medians_32_ms": batched.round_medians_ms,
+        "samples_ms": single.thinned_ms(),
+    }
+
+
+def _key(name: str, runtime: str, batch: int) -> str:
+    return json.dumps([name, runtime, batch])
+
+
+def measure_memory(job: dict[str, Any]) -> dict[str, Any]:
+    """Measure peak memory and energy of each model, each in a process of its own."""
+    results = {}
+    for entry in job["entries"]:
+        alone = {**job, "entries": [entry]}
+        results[entry["name"]] = isolated(functools.partial(_hold, entry, job["seconds"]), alone)
+    return results
+
+
+def _hold(entry: dict[str, str], seconds: float) -> dict[str, Any]:
+    """Run one model at batch 1 and report its memory above an idle TensorFlow, and its energy."""
+    try:
+        _start_tensorflow()
+        release_memory()
+        baseline = resident_bytes()
+        x = load_samples(entry["samples"], SAMPLES)
+        model = load_model(entry["model"])
+        call = _call(RUNTIMES["keras"].prepare(model, 1, 1, x.shape[1:]), x, 1)
+        # Loading needs more than running does (a file's copy of the weights beside the model's): let go of
+        # it.
+        release_memory()
+        with peak_memory(baseline) as peak:
+            for number in range(SAMPLES):
+                call(number)
+        calls = _calls_within(call, seconds)
+        with EnergyMeter() as meter:
+            for number in range(calls):
+                call(number)
+    except Exception as error:
+        return _failure(error)
+    return {
+        "status": "measured",
+        "peak_memory_bytes": peak.bytes,
+        "peak_memory_total_bytes": peak.total_bytes,
+        "energy_1000_inferences_joules": meter.joules / calls * 1000,
+        "energy_method": meter.method,
+    }
+
+
+def _calls_within(call: Call, seconds: float) -> int:
+    """Estimate how many calls fill the time; a handful at least, so that a counter's steps do not matter."""
+    one = time_in_rounds({"": call}, seconds / 10, rounds=1)[""].median_ms / 1000
+    return max(ENERGY_CALLS, int(seconds / one))
+
+
+def _start_tensorflow() -> None:
+    """Run a tiny network, so that what TensorFlow itself needs to start is not the model's."""
+    tiny = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3), keras.layers.Dense(2)])
+    tf.function(lambda x: tiny(x, training=False))(np.zeros((1, 8, 8, 1), np.float32))
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    lines = str(error).strip().splitlines() or [""]
+    return {"status": "failed", "reason": f"{type(error).__name__}: {lines[0]}"}
+
+
+def main(arguments: list[str]) -> None:
+    """Do the job in the first file and write its result to the second."""
+    job = json.loads(Path(arguments[0]).read_text())
+    for name in ("tensorflow", "absl", "tf2onnx"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(job["threads"])
+    import_packages(job["packages"])
+    modes = {"latency": measure_latency, "memory": measure_memory}
+    Path(arguments[1]).write_text(json.dumps(modes[job["mode"]](job)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
