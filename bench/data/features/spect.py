@@ -48,7 +48,7 @@ class Placement:
     Attributes
     ----------
     shift_mm : `[n, 2]`, right and anterior, from the place in MNI space.
-    rotation_degrees : `[n]`, anticlockwise in the image.
+    rotation_degrees : `[n]`, from the right of the head towards its front.
     uptake : `[n, 4]`, mean of each region, in `REGIONS`' order.
     """
 
@@ -150,7 +150,7 @@ def _reference_mask(reference: str) -> np.ndarray:
 
 def _window() -> tuple[slice, slice]:
     """Rows and columns that hold the regions wherever they may be moved."""
-    return slice(int(row_of(38)), int(row_of(-28)) + 1), slice(int(column_of(-50)), int(column_of(50)) + 1)
+    return slice(int(row_of(38)), int(row_of(-28)) + 1), slice(int(column_of(50)), int(column_of(-50)) + 1)
 
 
 @lru_cache(maxsize=1)

@@ -172,9 +172,12 @@ def image(settings: SpectSettings, label: int, seed: int, index: int) -> tuple[n
     tissue = spect_anatomy.tissue()
     activity = pose.warp(spect_imaging.background(rng, imaging, tissue), outside=0)
     activity += spect_imaging.scalp(rng, imaging, pose.warp(tissue.outside_mm, outside=99))
-    activity += rng.uniform(*imaging.ratio) * spect_anatomy.striatum(uptake, pose, shape)
+    resolution = spect_imaging.draw_resolution(rng, imaging, site)
+    recovery = spect_imaging.axial_recovery(resolution, rng.uniform(*imaging.height_mm))
+    recovery *= rng.uniform(*imaging.ratio)
+    activity += recovery * spect_anatomy.striatum(uptake, pose, shape)
     activity = activity * spect_imaging.shading(rng, imaging) + rng.uniform(*imaging.scatter)
-    return spect_imaging.acquire(rng, imaging, site, activity), number
+    return spect_imaging.acquire(rng, imaging, resolution, site.gain, activity), number
 
 
 def _site(settings: SpectSettings, seed: int, rng: np.random.Generator) -> tuple[int, spect_imaging.Site]:

@@ -10,7 +10,7 @@ from bench.data.generators.spect_physiology import Uptake
 from bench.data.preprocess.spect_grid import (
     ANTERIOR_MM,
     COLUMNS,
-    LEFT_MM,
+    RIGHT_MM,
     ROWS,
     SPACING_MM,
     X_MM,
@@ -94,10 +94,10 @@ class Pose:
     def warp(self, image: np.ndarray, outside: float) -> np.ndarray:
         """Move an `[109, 91]` image in head coordinates to where the head lies (linear interpolation)."""
         matrix = self.to_head()
-        # Rows run against y: exchange the axes and turn the sign of the mixed terms.
-        rows = np.array([[matrix[1, 1], -matrix[1, 0]], [-matrix[0, 1], matrix[0, 0]]])
-        origin = np.array([ANTERIOR_MM, -LEFT_MM]) / SPACING_MM  # row and column of (0, 0) mm
-        moved = origin + np.array([-self.shift_mm[1], self.shift_mm[0]]) / SPACING_MM
+        # Rows run against y and columns against x: exchange the axes, the signs cancel.
+        rows = matrix[::-1, ::-1]
+        origin = np.array([ANTERIOR_MM, RIGHT_MM]) / SPACING_MM  # row and column of (0, 0) mm
+        moved = origin - np.asarray(self.shift_mm)[::-1] / SPACING_MM
         return ndimage.affine_transform(image, rows, origin - rows @ moved, order=1, cval=outside)
 
 
@@ -121,7 +121,7 @@ CAUDATE = Nucleus(12.5, 12, 9, 5.5, 20)
 PUTAMEN = Nucleus(25, 2, 15, 5, -17)
 BRIDGE = Nucleus(18.5, 11.5, 6, 3.5, -60)  # accumbens and the cell bridges through the capsule's front
 BRIDGE_UPTAKE = 0.7
-WINDOW = (slice(int(row_of(44)), int(row_of(-36))), slice(int(column_of(-52)), int(column_of(52)) + 1))
+WINDOW = (slice(int(row_of(44)), int(row_of(-36))), slice(int(column_of(52)), int(column_of(-52)) + 1))
 
 
 def striatum(uptake: Uptake, pose: Pose, shape: np.ndarray) -> np.ndarray:

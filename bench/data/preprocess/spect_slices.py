@@ -20,6 +20,7 @@ from bench.data.preprocess.spect_grid import (
     X_MM,
     Y_MM,
 )
+from bench.data.readers.volume import Volume
 from bench.errors import UserError
 
 SLAB_MM = 12.0
@@ -28,6 +29,40 @@ ORIENTATIONS = ("anterior-top", "anterior-bottom", "anterior-right", "anterior-l
 # The striatum lies within this distance of the head's middle: across (mm), behind and before it (mm).
 _STRIATUM_WINDOW_MM = (40.0, -15.0, 50.0)
 _STRIATUM_AREA_MM2 = 800.0  # about the area of both striata in the plane
+
+
+def to_slice(
+    volume: Volume,
+    *,
+    slices: tuple[int, int] | None = None,
+    slab_mm: float = SLAB_MM,
+    orientation: str = "auto",
+    name: str = "volume",
+) -> Volume:
+    """Bring whatever a reader returns to the task's slice: `striatal_slice` for volumes, `orient` for images.
+
+    An image of other than 91 x 109 pixels needs a spacing and is taken to be in the radiological view.
+
+    Returns
+    -------
+    Volume with an `array` of `[109, 91]` float32 and 2 mm pixels, and the facts of the original.
+
+    Raises
+    ------
+    UserError : neither a volume with spacing nor an image of a known size; a range outside the volume.
+    """
+    array, spacing = volume.array, volume.spacing_mm
+    if array.ndim == 2:
+        if spacing is not None and array.shape not in ((ROWS, COLUMNS), (COLUMNS, ROWS)):
+            plane = np.asarray(array, np.float32)[::-1, ::-1].T
+            image = to_grid(plane, (spacing[1], spacing[0]))
+        else:
+            image = orient(array[None], orientation, name=name)[0]
+    elif spacing is None:
+        raise UserError(f"{name}: volume without voxel sizes, expected a header that gives them")
+    else:
+        image = striatal_slice(array, spacing, slices=slices, slab_mm=slab_mm, name=name)
+    return Volume(image, (SPACING_MM, SPACING_MM), None, volume.facts)
 
 
 def striatal_slice(
@@ -66,7 +101,7 @@ def striatal_slice(
         raise UserError(f"{name}: slices {first} to {last}, expected a range within 0 to {volume.shape[2]}")
     plane = volume[:, :, first:last].mean(axis=2)
     in_mni = plane.shape == (COLUMNS, ROWS) and np.allclose(spacing_mm[:2], SPACING_MM, atol=0.01)
-    return np.ascontiguousarray(plane.T[::-1]) if in_mni else to_grid(plane, spacing_mm[:2])
+    return np.ascontiguousarray(plane.T[::-1, ::-1]) if in_mni else to_grid(plane, spacing_mm[:2])
 
 
 def slab(volume: np.ndarray, spacing_mm: Sequence[float], slab_mm: float = SLAB_MM) -> tuple[int, int]:
@@ -129,6 +164,7 @@ def orient(images: np.ndarray, orientation: str = "auto", *, name: str = "images
     ----------
     images : `[n, 109, 91]` or `[n, 91, 109]`.
     orientation : `auto` or one of `ORIENTATIONS`, the side of the picture where the front of the head is.
+        The picture is turned, never mirrored: which side of the head is which remains as it was stored.
     name : of the file or folder, for errors.
 
     Returns
@@ -149,19 +185,14 @@ def orient(images: np.ndarray, orientation: str = "auto", *, name: str = "images
 
 
 def _turn(images: np.ndarray, orientation: str) -> np.ndarray:
-    if orientation in ("anterior-right", "anterior-left"):
-        # Columns run along the head; its left is taken to be in the first row.
-        images = np.swapaxes(images, 1, 2)
-        orientation = "anterior-bottom" if orientation == "anterior-right" else "anterior-top"
-    return np.ascontiguousarray(images[:, ::-1] if orientation == "anterior-bottom" else images)
+    turns = {"anterior-top": 0, "anterior-right": 1, "anterior-bottom": 2, "anterior-left": 3}[orientation]
+    return np.ascontiguousarray(np.rot90(images, turns, axes=(1, 2)))
 
 
 def _by_uptake(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Of two orientations the one whose striatal regions hold more uptake in most images."""
     contrast = [place(a).uptake.mean(axis=1) / reference_uptake(a, "brain") for a in (one, other)]
-    return (
-        one if np.mean(np.log(np.maximum(contrast[0], 1e-6) / np.maximum(contrast[1], 1e-6))) >= 0 else other
-    )
+    return one if np.mean(contrast[0] >= contrast[1]) >= 0.5 else other
 
 
 def _middle(plane: np.ndarray, spacing_mm: Sequence[float]) -> tuple[float, float]:
