@@ -1,0 +1,110 @@
+"""Costs of models, from fresh processes."""
+
+import json
+import subprocess
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from bench.measure import cost
+from bench.measure.cost import Entry, MeasurementError, measure_models, worker_environment
+
+
+@pytest.mark.slow
+def test_two_models_in_fresh_processes(save_entry):
+    mlp = keras.Sequential([keras.Input((64,)), layers.Dense(16, "relu"), layers.Dense(4)])
+    cnn = keras.Sequential(
+        [
+            keras.Input((32, 32, 1)),
+            layers.Conv2D(16, 3),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(4),
+        ]
+    )
+    entries = [save_entry("mlp", mlp), save_entry("cnn", cnn), Entry("gone", "no.keras", "no.npy")]
+    found = measure_models(entries, seconds=0.8, rounds=3, threads=(1,))
+    assert json.loads(json.dumps(found)) == found
+    assert found["mlp"]["macs"] == 64 * 16 + 16 * 4
+    assert found["mlp"]["parameters"] == 65 * 16 + 17 * 4
+    assert found["cnn"]["parameters"] - found["cnn"]["trainable_parameters"] == 2 * 16
+    for name in ("mlp", "cnn"):
+        costs = found[name]
+        assert costs["status"] == "measured"
+        assert costs["bytes_on_disk"] > 4 * costs["parameters"]
+        assert 0 < costs["inference_ms"] <= costs["inference_p95_ms"]
+        assert costs["throughput_32"] > 1000 / costs["inference_ms"]
+        assert costs["peak_memory_bytes"] > 0
+        assert costs["energy_1000_inferences_joules"] > 0
+        assert costs["energy_method"]
+        assert costs["machine_drift"] >= 1
+        timing = costs["runtimes"]["keras"]["threads"]["1"]
+        assert len(timing["samples_ms"]) == len(timing["round_medians_ms"]) == 3
+        assert costs["inference_ms"] == np.median(timing["round_medians_ms"])
+    assert found["mlp"]["inference_ms"] < found["cnn"]["inference_ms"]
+    # A model that fails leaves its reason, and the others their figures.
+    assert found["gone"]["status"] == "failed"
+    assert "no.keras" in found["gone"]["reason"] or "no.npy" in found["gone"]["reason"]
+    assert found["gone"].keys() == found["mlp"].keys()
+
+
+def worker_says(results):
+    """Stand in for the worker: answer each job from `results`, mode to entry to what was found."""
+
+    def run(job, threads):
+        return json.loads(json.dumps(results[job["mode"]]))
+
+    return run
+
+
+def keras_part(**changes):
+    timing = {"inference_ms": 1.0, "inference_p95_ms": 2.0, "throughput_32": 100.0}
+    part = {"status": "measured", "version": "3", "reason": None, "max_difference": 0.0, "timing": timing}
+    return part | changes
+
+
+def test_a_missing_runtime_is_reported_and_costs_nothing_else(monkeypatch):
+    absent = {"status": "not installed", "version": None, "reason": "no package", "max_difference": None}
+    latency = {"a": {"status": "measured", "macs": 5, "runtimes": {"keras": keras_part(), "litert": absent}}}
+    memory = {"a": {"status": "measured", "peak_memory_bytes": 7}}
+    monkeypatch.setattr(cost, "_run", worker_says({"latency": latency, "memory": memory}))
+    found = measure_models([Entry("a", "", "")], runtimes=("keras", "litert"), threads=(1, 2))["a"]
+    assert (found["status"], found["macs"], found["peak_memory_bytes"]) == ("measured", 5, 7)
+    assert found["inference_ms"] == 1.0
+    assert list(found["runtimes"]["keras"]["threads"]) == ["1", "2"]
+    assert found["runtimes"]["litert"]["status"] == "not installed"
+    assert found["runtimes"]["litert"]["threads"] == {}
+
+
+def test_a_process_that_was_killed_is_the_models_failure(monkeypatch):
+    latency = {"a": {"status": "measured", "runtimes": {"keras": keras_part()}}}
+    memory = {"a": {"status": "failed", "reason": "its process ended: killed by signal 9"}}
+    monkeypatch.setattr(cost, "_run", worker_says({"latency": latency, "memory": memory}))
+    found = measure_models([Entry("a", "", "")], threads=(1,))["a"]
+    assert found["status"] == "failed"
+    assert "signal 9" in found["reason"]
+    assert found["inference_ms"] == 1.0
+
+
+def test_a_crash_shows_what_the_process_said(monkeypatch):
+    crashed = subprocess.CompletedProcess([], -9, stderr="std::bad_alloc")
+    monkeypatch.setattr(cost.subprocess, "run", lambda *_, **__: crashed)
+    with pytest.raises(MeasurementError, match=r"status -9\nstd::bad_alloc"):
+        measure_models([Entry("a", "", "")])
+
+
+def test_threads_are_fixed_before_tensorflow_is_imported(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    environment = worker_environment(2)
+    assert {environment[name] for name in environment if name.endswith("_NUM_THREADS")} == {"2"}
+    assert environment["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+@pytest.mark.parametrize(
+    ("names", "runtimes", "message"), [("aa", ("keras",), "must differ"), ("ab", ("torch",), "torch")]
+)
+def test_wrong_arguments(names, runtimes, message):
+    with pytest.raises(ValueError, match=message):
+        measure_models([Entry(name, "", "") for name in names], runtimes=runtimes)

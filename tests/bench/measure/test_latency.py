@@ -1,0 +1,53 @@
+"""Timing by rounds: order, budget, and medians that a spoilt round does not move."""
+
+import time
+
+import numpy as np
+
+from bench.measure.latency import Timing, time_in_rounds
+
+
+def test_rounds_interleave_and_rotate():
+    seen = []
+
+    def call(name):
+        def run(number):
+            seen.append(name)
+            time.sleep(0.002)
+
+        return run
+
+    timings = time_in_rounds({name: call(name) for name in "abc"}, seconds=0.03, rounds=3)
+    assert all(len(timing.rounds_ms) == 3 for timing in timings.values())
+    order = [name for i, name in enumerate(seen) if i == 0 or seen[i - 1] != name]
+    # The warm-up, and three rounds that each begin with another one; equal neighbours have merged.
+    assert order == [*"abc", *"abc", *"bca", *"cab"]
+
+
+def test_durations_are_milliseconds():
+    timings = time_in_rounds({"sleep": lambda _: time.sleep(0.01)}, seconds=0.1, rounds=2)
+    assert 10 <= timings["sleep"].median_ms < 30
+
+
+def test_a_long_call_is_timed_until_its_time_is_used():
+    calls = []
+    timings = time_in_rounds({"slow": lambda n: (calls.append(n), time.sleep(0.05))}, seconds=0.01, rounds=10)
+    assert len(timings["slow"].rounds_ms) == 1
+    assert len(calls) == 3  # two to warm up
+
+
+def test_median_ignores_a_round_with_many_slow_samples():
+    steady = [[1.0, 1.1, 0.9]] * 4
+    timing = Timing([*steady, [9.0] * 100])
+    assert timing.median_ms == 1.0
+    assert timing.p95_ms == 9.0
+
+
+def test_p95_is_over_all_samples():
+    samples = np.random.default_rng(0).gamma(2.0, size=(10, 50))
+    assert Timing(samples.tolist()).p95_ms == np.percentile(samples, 95)
+
+
+def test_thinned_samples_are_spread_over_the_round():
+    kept = Timing([list(range(1000)), [1.23456789]]).thinned_ms(keep=10)
+    assert kept == [list(range(0, 1000, 100)), [1.2346]]

@@ -1,0 +1,88 @@
+"""What the measuring process does, called in this one."""
+
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from bench.measure import isolation, runtimes, worker
+from bench.measure.loading import import_packages, load_model, load_samples
+
+
+@pytest.fixture
+def mlp():
+    return keras.Sequential([keras.Input((8,)), layers.Dense(4), layers.Dense(2)])
+
+
+def job(entry, **changes):
+    described = {"name": entry.name, "model": entry.model, "samples": entry.samples}
+    whole = {"entries": [described], "runtimes": ["keras"], "threads": 1, "seconds": 0.01, "rounds": 2}
+    return whole | changes
+
+
+def test_a_runtime_that_is_not_installed(save_entry, mlp, monkeypatch):
+    monkeypatch.setattr(runtimes.RUNTIMES["litert"], "packages", ("no-such-package",))
+    found = worker.measure_latency(job(save_entry("m", mlp), runtimes=["keras", "litert"]))["m"]["runtimes"]
+    assert found["keras"]["timing"]["inference_ms"] > 0
+    assert found["litert"]["status"] == "not installed"
+    assert found["litert"]["reason"] == "no-such-package is not installed"
+
+
+def test_a_runtime_with_another_answer_is_not_timed(save_entry, mlp, monkeypatch):
+    class Wrong(runtimes.KerasRuntime):
+        def prepare(self, model, batch, threads, input_shape):
+            right = super().prepare(model, batch, threads, input_shape)
+            return lambda x: right(x) + 0.001
+
+    monkeypatch.setitem(runtimes.RUNTIMES, "litert", Wrong())
+    found = worker.measure_latency(job(save_entry("m", mlp), runtimes=["keras", "litert"]))["m"]["runtimes"]
+    assert found["litert"]["status"] == "disagrees"
+    assert found["litert"]["max_difference"] == pytest.approx(0.001, rel=0.01)
+    assert "timing" not in found["litert"]
+
+
+def test_macs_that_cannot_be_counted_leave_the_rest(save_entry):
+    model = keras.Sequential([keras.Input((7, 4)), layers.LSTM(3)])
+    found = worker.measure_latency(job(save_entry("m", model)))["m"]
+    assert found["macs"] is None
+    assert "While" in found["macs_reason"]
+    assert found["runtimes"]["keras"]["timing"]["inference_ms"] > 0
+
+
+@pytest.mark.parametrize("end", [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: os._exit(3)])
+def test_a_process_that_dies_is_a_failure_of_its_model(end, monkeypatch):
+    monkeypatch.setattr(isolation.psutil.Process, "num_threads", lambda _: 1)
+    found = isolation.isolated(end, {"entries": [{}]})
+    assert found["status"] == "failed"
+    assert "signal 9" in found["reason"] or "status 3" in found["reason"]
+
+
+def test_custom_layers_are_found_in_packages(tmp_path, monkeypatch):
+    package = tmp_path / "odd_architectures"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "broken.py").write_text("raise RuntimeError('half written')")
+    (package / "twice.py").write_text(
+        "import keras\n@keras.saving.register_keras_serializable('odd')\n"
+        "class Twice(keras.layers.Layer):\n    def call(self, x):\n        return 2 * x\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import_packages(["odd_architectures", "no_such_package"])
+    twice = keras.saving.get_registered_object("odd>Twice")
+    path = tmp_path / "m.keras"
+    keras.Sequential([keras.Input((2,)), twice()]).save(path)
+    assert np.array_equal(load_model(str(path))(np.ones((1, 2))), [[2, 2]])
+
+
+def test_samples_are_repeated_until_there_are_enough(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.arange(3.0)[:, None])
+    x = load_samples(str(path), 5)
+    assert x.dtype == np.float32
+    assert x[:, 0].tolist() == [0, 1, 2, 0, 1]
+    np.save(path, np.zeros((0, 2)))
+    with pytest.raises(ValueError, match="no samples"):
+        load_samples(str(path), 5)
