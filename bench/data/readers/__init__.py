@@ -1,0 +1,113 @@
+"""Reading medical images: one small file a format, one `Volume` for all of them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.data.readers import dicom, images, nifti, numpy_file
+from bench.data.readers.volume import Volume, from_display, to_display
+from bench.errors import UserError
+
+__all__ = ["EXPECTED", "KINDS", "Volume", "from_display", "kind_of", "probe", "read", "to_display"]
+
+EXPECTED = "NIfTI (.nii, .nii.gz), Analyze (.hdr/.img), DICOM (a file or a series folder), .png, .jpg or .npy"
+
+_READERS: dict[str, Callable[[Path], Volume]] = {
+    "nifti": nifti.read,
+    "analyze": nifti.read,
+    "dicom": dicom.read,
+    "image": images.read,
+    "array": numpy_file.read,
+}
+_PROBES: dict[str, Callable[[Path], dict[str, str]]] = {
+    "nifti": nifti.probe,
+    "analyze": nifti.probe,
+    "dicom": dicom.probe,
+    "image": images.probe,
+    "array": numpy_file.probe,
+}
+KINDS = tuple(_READERS)
+
+_SUFFIXES = {
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".hdr": "analyze",
+    ".img": "analyze",
+    ".dcm": "dicom",
+    ".ima": "dicom",
+    ".dicom": "dicom",
+    ".png": "image",
+    ".jpg": "image",
+    ".jpeg": "image",
+    ".npy": "array",
+}
+
+
+def kind_of(path: Path) -> str | None:
+    """Name the format of a file or of a DICOM series folder; None if there is no reader for it.
+
+    DICOM files often have no suffix (`IM0001`) or a number for one, so anything else is asked for the
+    letters `DICM` behind its preamble (DICOM PS3.10, section 7.1).
+    """
+    if path.is_dir():
+        return "dicom" if dicom.files_of(path) else None
+    name = path.name.lower()
+    for suffix, kind in _SUFFIXES.items():
+        if name.endswith(suffix):
+            return kind
+    return "dicom" if dicom.has_magic(path) else None
+
+
+def _known(path: Path, kind: str | None) -> str:
+    if not path.exists():
+        raise UserError(f"{path}: found nothing there, expected a file or a DICOM series folder")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: found a file that may not be read, expected read permission")
+    if path.is_file() and path.stat().st_size == 0:
+        raise UserError(f"{path}: found an empty file, expected an image")
+    kind = kind or kind_of(path)
+    if kind is None:
+        what = "a folder without DICOM files" if path.is_dir() else "an unknown format"
+        raise UserError(f"{path}: found {what}, expected {EXPECTED}")
+    return kind
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def probe(path: Path, kind: str | None = None) -> dict[str, str]:
+    """Read the header alone, cheaply, to find unreadable files before any work starts.
+
+    Returns
+    -------
+    what identifies the scan, where the header says it: `series` and `patient` (DICOM).
+
+    Raises
+    ------
+    UserError : the file is missing, empty, not permitted, of unknown format, or its header is damaged.
+    """
+    kind = _known(path, kind)
+    try:
+        return _PROBES[kind](path)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: found a damaged header ({_one_line(error)}), expected {kind}") from error
+
+
+def read(path: Path, kind: str | None = None) -> Volume:
+    """Read a file, or a DICOM series folder, of any known format.
+
+    Raises
+    ------
+    UserError : as in `probe`, or the content is damaged or not one volume. Any failure of a format's
+        library is the file's fault as far as a user is concerned, and names the file.
+    """
+    kind = _known(path, kind)
+    try:
+        return _READERS[kind](path)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: found damaged content ({_one_line(error)}), expected {kind}") from error

@@ -1,0 +1,194 @@
+"""Folds: divisions of the subjects into train, validation and test, on which every number rests."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.data.dataset import Dataset
+from bench.errors import UserError
+
+N_PARTS = 5
+N_PARTS_OFFICIAL = 6  # with an official test set, validation takes a sixth of the training images
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Sample indices, int64 and ascending, of the three parts; `name` is `0`, `1`, … or a site."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    name: str
+
+
+def folds(dataset: Dataset, n_folds: int, seed: int) -> list[Fold]:
+    """Divide the subjects into grouped, stratified folds.
+
+    The subjects are dealt into five parts; fold k tests part k and validates on part k + 1 (modulo 5).
+    Folds beyond the fifth come from further shuffles, so that a larger `n_folds` keeps all earlier folds.
+    With an official test set, every fold tests that; validation is the official one, else the k-th of six
+    parts of the training subjects. The result depends on subject ids and seed, not on the order of samples.
+
+    Raises
+    ------
+    UserError : a class has fewer subjects than there are parts, or `n_folds` is below 1.
+    """
+    if n_folds < 1:
+        raise UserError(f"FOLDS={n_folds}: found less than one fold, expected 1 or more")
+    n = len(dataset.y)
+    test = _mask(dataset.official_test, n)
+    validation = _mask(dataset.official_validation, n)
+    pool = np.flatnonzero(~test & ~validation)
+    n_parts = N_PARTS_OFFICIAL if test.any() else N_PARTS
+    subjects = dataset.subjects.astype(str)
+    result = []
+    for k in range(n_folds):
+        if test.any() and validation.any():
+            chosen = _fold(pool, np.flatnonzero(validation), np.flatnonzero(test), str(k))
+        else:
+            repetition, k_part = divmod(k, n_parts)
+            parts = partition(
+                subjects[pool], dataset.y[pool], n_parts, f"{seed}/{repetition}", dataset.classes
+            )
+            held_out = pool[parts == k_part]
+            if test.any():
+                chosen = _fold(pool[parts != k_part], held_out, np.flatnonzero(test), str(k))
+            elif validation.any():
+                chosen = _fold(pool[parts != k_part], np.flatnonzero(validation), held_out, str(k))
+            else:
+                next_part = (k_part + 1) % n_parts
+                rest = pool[(parts != k_part) & (parts != next_part)]
+                chosen = _fold(rest, pool[parts == next_part], held_out, str(k))
+        assert_disjoint(chosen, subjects)
+        result.append(chosen)
+    return result
+
+
+def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
+    """Make a fold for each site, in alphabetical order, that tests all of its samples.
+
+    The other sites' subjects are divided into six parts, the first for validation. Subjects seen at several
+    sites are left out of training where one of their sites is tested.
+
+    Raises
+    ------
+    UserError : no sites, only one, or too few subjects of a class at the others.
+    """
+    if dataset.sites is None:
+        raise UserError("labels.csv: found no site column, expected one to leave one site out")
+    sites, subjects = dataset.sites.astype(str), dataset.subjects.astype(str)
+    names = sorted(set(sites))
+    if len(names) < 2:
+        raise UserError(f"labels.csv: found only the site {names[0]!r}, expected two to leave one out")
+    result = []
+    for site in names:
+        test = sites == site
+        pool = np.flatnonzero(~test & ~np.isin(subjects, np.unique(subjects[test])))
+        parts = partition(
+            subjects[pool], dataset.y[pool], N_PARTS_OFFICIAL, f"{seed}/without {site}", dataset.classes
+        )
+        chosen = _fold(pool[parts != 0], pool[parts == 0], np.flatnonzero(test), site)
+        assert_disjoint(chosen, subjects)
+        result.append(chosen)
+    return result
+
+
+def assert_disjoint(fold: Fold, subjects: np.ndarray) -> None:
+    """Make sure that no subject, and so no sample, is in two parts of a fold, and that none is empty.
+
+    Raises
+    ------
+    AssertionError : a defect of splits or of a dataset's official split; never caught, never optimised away.
+    """
+    parts = {"train": fold.train, "validation": fold.validation, "test": fold.test}
+    owner: dict[str, str] = {}
+    for name, indices in parts.items():
+        if not len(indices):
+            raise AssertionError(f"fold {fold.name}: {name} is empty")
+        if len(np.unique(indices)) != len(indices):
+            raise AssertionError(f"fold {fold.name}: {name} holds a sample twice")
+        for subject in np.unique(subjects[indices].astype(str)):
+            if owner.setdefault(subject, name) != name:
+                raise AssertionError(f"fold {fold.name}: subject {subject} is in {owner[subject]} and {name}")
+
+
+def partition(
+    subjects: np.ndarray, y: np.ndarray, n_parts: int, key: str, classes: Sequence[str] | None = None
+) -> np.ndarray:
+    """Deal subjects into parts of equal class shares; return the part of each sample, int64 `[n]`.
+
+    Greedy and deterministic, in the spirit of iterative stratification (Sechidis et al. 2011, ECML PKDD,
+    algorithm 1): the rarest class is dealt first, subjects of many samples before those of few, each to
+    the part with the fewest subjects of its class, then the fewest samples. So the parts differ by at most
+    one subject of each class, where a subject has one class. Ties, and who goes where, hang on hashes of
+    `key` and the subject ids.
+
+    Raises
+    ------
+    UserError : a class has fewer subjects than there are parts.
+    """
+    ids, inverse = np.unique(subjects.astype(str), return_inverse=True)
+    n_classes = len(classes) if classes is not None else int(y.max()) + 1
+    samples = np.zeros((len(ids), n_classes), dtype=np.int64)
+    np.add.at(samples, (inverse, y), 1)
+    has = samples > 0
+    n_subjects = has.sum(axis=0)
+    for index in range(n_classes):
+        if n_subjects[index] < n_parts:
+            name = classes[index] if classes is not None else index
+            raise UserError(
+                f"class {name!r}: found {n_subjects[index]} subjects to divide, expected at least {n_parts}, "
+                f"one for each of {n_parts} parts"
+            )
+    rarity = [int(index) for index in np.lexsort((np.arange(n_classes), n_subjects))]
+    random = [hashlib.sha256(f"{key}\0{name}".encode()).digest() for name in ids]
+    total = samples.sum(axis=1)
+    order = sorted(
+        range(len(ids)),
+        key=lambda index: (int(np.argmax(has[index, rarity])), -int(total[index]), random[index]),
+    )
+    # the parts' own order is shuffled too, or part 0 would always get the odd subject
+    part_order = sorted(
+        range(n_parts), key=lambda part: hashlib.sha256(f"{key}\0part {part}".encode()).digest()
+    )
+    placed_subjects = np.zeros((n_parts, n_classes), dtype=np.int64)
+    placed_samples = np.zeros((n_parts, n_classes), dtype=np.int64)
+    part_of = np.zeros(len(ids), dtype=np.int64)
+    for index in order:
+        own = [c for c in rarity if has[index, c]]
+        best = min(
+            part_order,
+            key=lambda part: (
+                *(int(placed_subjects[part, c]) for c in own),
+                *(int(placed_samples[part, c]) for c in own),
+                int(placed_samples[part].sum()),
+            ),
+        )
+        part_of[index] = best
+        placed_subjects[best] += has[index]
+        placed_samples[best] += samples[index]
+    if not (placed_subjects > 0).all():
+        part, c = (int(value) for value in np.argwhere(placed_subjects == 0)[0])
+        name = classes[c] if classes is not None else c
+        raise UserError(
+            f"class {name!r}: found no subject for part {part} of {n_parts}, expected more subjects"
+        )
+    return part_of[inverse]
+
+
+def class_counts(dataset: Dataset, indices: np.ndarray) -> dict[str, int]:
+    """Count the samples of each class among these indices, for reports."""
+    counts = Counter(dataset.y[indices].tolist())
+    return {name: counts.get(index, 0) for index, name in enumerate(dataset.classes)}
+
+
+def _mask(mask: np.ndarray | None, n: int) -> np.ndarray:
+    return np.zeros(n, dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
+
+
+def _fold(train: np.ndarray, validation: np.ndarray, test: np.ndarray, name: str) -> Fold:
+    as_indices = [np.sort(part).astype(np.int64) for part in (train, validation, test)]
+    return Fold(as_indices[0], as_indices[1], as_indices[2], name)
