@@ -1,0 +1,161 @@
+"""The commands: `python -m bench VERB`, also installed as `scanbench`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+# One thread for linear algebra in this process: the Bayesian oracle's proposals must not hang on the
+# number of cores. Read when NumPy is imported, so set before anything else of ours is.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from bench.errors import UserError  # noqa: E402
+
+EXIT_USER, EXIT_INTERRUPTED = 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and exits with status 2."""
+
+    def error(self, message: str):
+        raise UserError(f"{self.prog}: {message}")
+
+
+def _settings_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--preset", metavar="PRESET", help="smoke (a minute), quick (default, ten minutes) or full")
+    add("--arch", metavar="ARCH", help="architectures, parted by commas (default: the task's)")
+    add("--tuner", metavar="TUNER", help="random (default), bayesian, hyperband or grid")
+    add("--trials", metavar="TRIALS", help="trials of each search")
+    add("--seeds", metavar="SEEDS", help="refits of each winner")
+    add("--folds", metavar="FOLDS", help="divisions of the subjects; 1: one hold-out")
+    add("--workers", metavar="WORKERS", help="worker processes (default: one a core; 0: in this process)")
+    add("--cluster", metavar="CLUSTER", help="address of a Dask scheduler, such as tcp://host:8786")
+    add("--budget", metavar="BUDGET", help="end in order after this time: 90s, 30m, 2h")
+    add("--stall-seconds", metavar="S", help="take a piece back that shows no progress for so long (1800)")
+
+
+def _common_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("task", nargs="?", metavar="TASK", help="the task")
+    add("--data", metavar="DATA", help="your data: a folder or a file")
+    add("--data-folder", metavar="DIR", default="data", help="where fetched data lie (default: data)")
+    add("--runs", metavar="RUNS", default="runs", help="where state lives (default: runs)")
+    add("--reports", metavar="REPORTS", default="reports", help="where tables go (default: reports)")
+
+
+def read_settings(arguments: argparse.Namespace):
+    """Check every option.
+
+    Raises
+    ------
+    UserError : the first that is wrong.
+    """
+    from bench import settings as s
+
+    task = s.find_task(arguments.task)
+    preset_name = s.choice("PRESET", arguments.preset, s.PRESETS, "quick")
+    preset = task.presets[preset_name]
+    data = Path(arguments.data) if arguments.data else None
+    if data is not None and not data.exists():
+        raise UserError(f"DATA={data}: found no such file or folder; expected the task's data")
+    stall = s.whole_number("--stall-seconds", arguments.stall_seconds, 1800, 1)
+    return s.Settings(
+        task=task,
+        candidates=s.find_candidates(arguments.arch, task),
+        preset_name=preset_name,
+        tuner=s.choice("TUNER", arguments.tuner, s.TUNERS, "random"),
+        trials=s.whole_number("TRIALS", arguments.trials, preset.trials, 1),
+        seeds=s.whole_number("SEEDS", arguments.seeds, preset.seeds, 1, 1000),
+        folds=s.whole_number("FOLDS", arguments.folds, preset.folds, 1, 100),
+        workers=s.whole_number("WORKERS", arguments.workers, s.cores(), 0, 1024),
+        data=data,
+        data_folder=Path(arguments.data_folder),
+        cluster=arguments.cluster or None,
+        budget_seconds=s.duration("BUDGET", arguments.budget),
+        runs=Path(arguments.runs),
+        reports=Path(arguments.reports),
+        stall_seconds=float(stall),
+    )
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from bench.progress import Display
+    from bench.run import bench
+
+    return bench(read_settings(arguments), Display(arguments.quiet)).status
+
+
+def _data(arguments: argparse.Namespace) -> int:
+    from bench.settings import find_task
+
+    task = find_task(arguments.task)
+    for line in task.fetch(Path(arguments.data_folder) / task.name, arguments.source):
+        print(line)
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from bench import report, runfolder
+    from bench.settings import find_task
+
+    task = find_task(arguments.task)
+    folder = runfolder.latest(Path(arguments.runs), task.name)
+    if folder is None:
+        raise UserError(f"RUNS={arguments.runs}: found no sweep of {task.name}; expected one: make bench first")
+    print(report.write(folder, Path(arguments.reports)))
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    import architectures
+    from bench import tasks
+
+    print("tasks:")
+    for name in tasks.names():
+        task = tasks.load(name)
+        print(f"  {name}: {task.title}")
+        print(f"    candidates: {', '.join(candidate.name for candidate in task.candidates)}")
+        print(f"    references: {', '.join(task.references)}")
+    print(f"architectures: {', '.join(architectures.names())}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="scanbench", description="Which network, and at what cost?")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+
+    def verb(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(function=function)
+        _common_options(added)
+        return added
+
+    bench = verb("bench", _bench, "sweep a task's candidates and write its report, or go on with that")
+    _settings_options(bench)
+    bench.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    data = verb("data", _data, "fetch a task's public data into the data folder, verified")
+    data.add_argument("--source", metavar="URL", help="another place to fetch the same files from")
+    verb("report", _report, "write the report of the latest sweep again")
+    verb("list", _list, "list tasks, candidates and architectures")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    parser = _parser()
+    try:
+        parsed = parser.parse_args(arguments)
+        if not parsed.verb:
+            parser.print_help()
+            return EXIT_USER
+        return parsed.function(parsed)
+    except UserError as error:
+        print(f"scanbench: {error}", file=sys.stderr)
+        return EXIT_USER
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it was", file=sys.stderr)
+        return EXIT_INTERRUPTED

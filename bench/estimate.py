@@ -1,0 +1,43 @@
+"""How far a sweep is and how long it will take."""
+
+from bench.plan import Plan
+
+
+def counts(plan: Plan) -> tuple[int, int]:
+    """Trials, refits and references settled, and planned."""
+    settings, state = plan.settings, plan.state
+    done = total = 0
+    for candidate in settings.candidates:
+        if f"space/{candidate.name}" in state.failed:
+            continue
+        for fold in range(settings.folds):
+            planned = plan.planned_trials(candidate.name, fold)
+            done += min(len(state.trials(candidate.name, fold)), planned)
+            winner = plan.winner(candidate.name, fold)
+            if winner is not None:
+                done += min(len(state.refits(candidate.name, fold, winner)), settings.seeds)
+            total += planned + settings.seeds
+    for name in settings.task.references:
+        keys = [f"reference/{name}/{fold}" for fold in range(settings.folds)]
+        done += sum(state.settled(key) for key in keys)
+        total += len(keys)
+    return done, total
+
+
+def seconds_left(plan: Plan, slots: int) -> float | None:
+    """Estimate from the mean time of each search's trials; None before every search has one."""
+    left = 0.0
+    for candidate in plan.settings.candidates:
+        if f"space/{candidate.name}" in plan.state.failed:
+            continue
+        for fold in range(plan.settings.folds):
+            trials = plan.state.trials(candidate.name, fold)
+            results = [result for result in trials.values() if result]
+            if not results:
+                return None
+            mean = sum(result["seconds"] for result in results) / len(results)
+            left += mean * max(plan.planned_trials(candidate.name, fold) - len(trials), 0)
+            winner = plan.winner(candidate.name, fold)
+            refits = len(plan.state.refits(candidate.name, fold, winner)) if winner is not None else 0
+            left += mean * max(plan.settings.seeds - refits, 0)
+    return left / slots

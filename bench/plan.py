@@ -1,0 +1,256 @@
+"""The plan of a sweep: which pieces of work could be started now, given what has happened."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bench.runfolder import FOLDS_SEED
+from bench.settings import Settings
+from bench.state import State, search_name
+from bench.tasks import Candidate
+from tuning.seeds import seed_of
+
+if TYPE_CHECKING:
+    from tuning.search import Search
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A unit of work: what a worker is sent, and what is recorded once it is done.
+
+    Attributes
+    ----------
+    key : `trial/compact/0/3`; the kind first, then the candidate or reference.
+    owner : candidate or reference, whose time it costs.
+    description : what a worker needs to know of it, JSON-ready.
+    structure : pieces of equal structure can use the same program.
+    """
+
+    key: str
+    owner: str
+    description: dict[str, Any] = field(hash=False, compare=False)
+    structure: str = ""
+
+    @property
+    def kind(self) -> str:
+        """First part of the key."""
+        return self.key.split("/")[0]
+
+
+class Plan:
+    """What a sweep consists of.
+
+    Parameters
+    ----------
+    settings : of the sweep.
+    state : is read anew at every question; the caller keeps it up to date.
+    direction : of the task's metric.
+    on_exhausted : told the name of a search and its number of trials, when its space has no more to offer.
+
+    Attributes
+    ----------
+    closed : candidates that get no further trials in this call, because their share of the budget is used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: State,
+        direction: str,
+        on_exhausted: Callable[[str, int], None] = lambda search, trials: None,
+    ) -> None:
+        self.settings = settings
+        self.state = state
+        self.direction = direction
+        self._on_exhausted = on_exhausted
+        self.closed: set[str] = set()
+        self._searches: dict[str, Search] = {}
+        self._proposed: dict[str, dict[int, Any]] = {}
+        self._told: dict[str, set[int]] = {}
+
+    def planned_trials(self, candidate: str, fold: int) -> int:
+        """How many trials a search will have: TRIALS, or as many as its space has to offer."""
+        return min(self.settings.trials, self.state.exhausted.get(search_name(candidate, fold), 10**9))
+
+    def searched(self, candidate: str, fold: int) -> bool:
+        """Say whether a search needs no more trials."""
+        done = len(self.state.trials(candidate, fold))
+        return done >= self.planned_trials(candidate, fold) or (candidate in self.closed and done > 0)
+
+    def winner(self, candidate: str, fold: int) -> int | None:
+        """The best trial of a finished search."""
+        if not self.searched(candidate, fold):
+            return None
+        return self.state.best_trial(candidate, fold, self.direction)
+
+    def ready(self, running: set[str]) -> Iterator[Piece]:
+        """Yield every piece that could be started now and is neither running nor settled."""
+        for piece in self._pieces():
+            if piece.key not in running and not self.state.settled(piece.key):
+                yield piece
+
+    def _pieces(self) -> Iterator[Piece]:
+        for candidate in self.settings.candidates:
+            space_key = f"space/{candidate.name}"
+            if space_key in self.state.failed:
+                continue
+            if space_key not in self.state.done:
+                yield self._piece(space_key, candidate, fold=0)
+                continue
+            for fold in range(self.settings.folds):
+                if self.searched(candidate.name, fold):
+                    yield from self._refits(candidate, fold)
+                else:
+                    yield from self._trials(candidate, fold)
+        for reference in self.settings.task.references:
+            for fold in range(self.settings.folds):
+                key = f"reference/{reference}/{fold}"
+                yield Piece(key, reference, self._describe(key, reference, fold, "reference"))
+
+    def measurements(self) -> list[Piece]:
+        """Timings that are still missing, to be run one at a time with nothing else running."""
+        pieces = []
+        for candidate in self.settings.candidates:
+            trial = self.winner(candidate.name, 0)
+            if trial is not None and self.state.refits(candidate.name, 0, trial):
+                values = self.state.trials(candidate.name, 0)[trial]["values"]
+                key = f"timing/{candidate.name}/{trial}"
+                pieces.append(self._piece(key, candidate, fold=0, values=values, reference=False))
+        for reference in self.settings.task.references:
+            done = self.state.done.get(f"reference/{reference}/0")
+            if done:
+                key = f"timing/{reference}/{hashlib.sha256(json.dumps(done['values']).encode()).hexdigest()[:8]}"
+                description = self._describe(key, reference, 0, "timing")
+                description.update(values=done["values"], reference=True)
+                pieces.append(Piece(key, reference, description))
+        return [piece for piece in pieces if not self.state.settled(piece.key)]
+
+    def winners(self) -> dict[str, tuple[int, dict]]:
+        """Candidate to its winning trial in the first fold and the refit whose model was kept."""
+        found = {}
+        for candidate in self.settings.candidates:
+            trial = self.winner(candidate.name, 0)
+            refits = self.state.refits(candidate.name, 0, trial) if trial is not None else {}
+            kept = [result for result in refits.values() if "model" in result["files"]]
+            if trial is not None and kept:
+                found[candidate.name] = (trial, kept[0])
+        return found
+
+    def latency_key(self) -> str:
+        """Name of the measurement of all winners together; another winner, another measurement."""
+        winners = {name: result["files"]["model"]["sha256"] for name, (_, result) in self.winners().items()}
+        return "latency/" + hashlib.sha256(json.dumps(winners, sort_keys=True).encode()).hexdigest()[:12]
+
+    def finished(self) -> bool:
+        """Say whether nothing is left to do; asks no oracle, imports no TensorFlow."""
+        for candidate in self.settings.candidates:
+            if f"space/{candidate.name}" in self.state.failed:
+                continue
+            for fold in range(self.settings.folds):
+                if not self.searched(candidate.name, fold) or any(
+                    not self.state.settled(piece.key) for piece in self._refits(candidate, fold)
+                ):
+                    return False
+        references = [
+            f"reference/{name}/{fold}"
+            for name in self.settings.task.references
+            for fold in range(self.settings.folds)
+        ]
+        if not all(self.state.settled(key) for key in references) or self.measurements():
+            return False
+        return not self.winners() or self.state.settled(self.latency_key())
+
+    def _refits(self, candidate: Candidate, fold: int) -> Iterator[Piece]:
+        trial = self.winner(candidate.name, fold)
+        if trial is None:
+            return
+        result = self.state.trials(candidate.name, fold)[trial]
+        for seed in range(1, self.settings.seeds + 1):
+            yield self._piece(
+                f"refit/{candidate.name}/{fold}/{trial}/{seed}",
+                candidate,
+                fold,
+                values=result["values"],
+                epochs=self.settings.preset.epochs,
+                seed=seed_of(self.settings.task.name, candidate.name, fold, "refit", seed),
+                model=fold == 0 and seed == 1,
+            )
+
+    def _trials(self, candidate: Candidate, fold: int) -> Iterator[Piece]:
+        name = search_name(candidate.name, fold)
+        search = self._search(candidate, fold)
+        proposed, told = self._proposed[name], self._told[name]
+        results = self.state.trials(candidate.name, fold)
+        while True:
+            for number, result in results.items():
+                if number in proposed and number not in told:
+                    search.tell(number, None if result is None else result["score"])
+                    told.add(number)
+            if search.asked >= self.settings.trials:
+                break
+            known = self.state.values.get(f"trial/{name}/{search.asked}")
+            proposal = search.ask(known)
+            if proposal is None:
+                break
+            if known is not None and known != proposal.values:
+                raise RuntimeError(f"trial/{name}/{proposal.number}: the oracle's proposal is not the recorded one")
+            proposed[proposal.number] = proposal
+        if search.exhausted and name not in self.state.exhausted:
+            self._on_exhausted(name, search.asked)
+        for number, proposal in proposed.items():
+            if number not in results:
+                yield self._piece(
+                    f"trial/{name}/{number}",
+                    candidate,
+                    fold,
+                    values=proposal.values,
+                    epochs=min(proposal.epochs or 10**9, self.settings.preset.epochs),
+                    seed=seed_of(self.settings.task.name, candidate.name, fold, "search"),
+                )
+
+    def _search(self, candidate: Candidate, fold: int) -> "Search":
+        from tuning.search import Search
+
+        name = search_name(candidate.name, fold)
+        if name not in self._searches:
+            self._searches[name] = Search(
+                self.settings.tuner,
+                self.state.done[f"space/{candidate.name}"]["space"],
+                self.direction,
+                seed_of(self.settings.task.name, candidate.name, fold, "oracle"),
+                self.settings.preset.epochs,
+            )
+            self._proposed[name], self._told[name] = {}, set()
+        return self._searches[name]
+
+    def _piece(self, key: str, candidate: Candidate, fold: int, **content: Any) -> Piece:
+        description = self._describe(key, candidate.name, fold, key.split("/")[0])
+        space = self.state.done.get(f"space/{candidate.name}", {})
+        description.update(
+            architecture=candidate.architecture,
+            transfer=candidate.transfer,
+            structural=space.get("structural", []),
+            **content,
+        )
+        values = description.get("values", {})
+        structure = json.dumps([candidate.name, {n: values.get(n) for n in description["structural"]}])
+        return Piece(key, candidate.name, description, structure)
+
+    def _describe(self, key: str, owner: str, fold: int, kind: str) -> dict[str, Any]:
+        task = self.settings.task
+        return {
+            "piece": key,
+            "kind": kind,
+            "task": task.name,
+            "candidate": owner,
+            "fold": fold,
+            "folds_seed": FOLDS_SEED,
+            "metric": task.metric,
+            "preprocessing": task.preprocessing,
+            "augmentation": list(task.augmentation),
+            "epochs": self.settings.preset.epochs,
+            "seed": seed_of(task.name, owner, fold, kind),
+            "measure_seconds": self.settings.preset.measure_seconds,
+        }

@@ -1,0 +1,76 @@
+"""Classical methods that the networks must beat, each with a small grid chosen on the validation part."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A classical method.
+
+    Attributes
+    ----------
+    title : as it stands in reports.
+    grid : settings to try; the first of the best on validation wins.
+    make : builds an unfitted scikit-learn estimator from settings and a seed. It is fed `[n, features]`.
+    features : name of a feature extractor of the task, or None for the flattened image.
+    """
+
+    title: str
+    grid: tuple[dict[str, Any], ...]
+    make: Callable[..., Any]
+    features: str | None = None
+
+
+def _nearest_neighbours(seed: int, **settings: Any) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(**settings)
+
+
+def _logistic_regression(seed: int, **settings: Any) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, random_state=seed, **settings))
+
+
+def _rbf_svm(seed: int, **settings: Any) -> Any:
+    from sklearn.svm import SVC
+
+    # Ties broken by the decision function, so that the class predicted is the one of the highest score.
+    return SVC(kernel="rbf", decision_function_shape="ovr", break_ties=True, random_state=seed, **settings)
+
+
+REFERENCES = {
+    "nearest_neighbours": Reference(
+        "Nearest neighbours", tuple({"n_neighbors": k} for k in (1, 3, 5)), _nearest_neighbours
+    ),
+    "logistic_regression": Reference(
+        "Logistic regression", tuple({"C": c} for c in (0.01, 0.1, 1.0)), _logistic_regression
+    ),
+    "rbf_svm": Reference("RBF SVM", tuple({"C": c, "gamma": "scale"} for c in (10.0, 1.0, 100.0)), _rbf_svm),
+}
+
+
+def probabilities(estimator: Any, x: np.ndarray, n_classes: int) -> np.ndarray:
+    """Class probabilities `[n, n_classes]` of a fitted estimator.
+
+    An SVM has none: the softmax of its decision values stands in, which orders the classes as the SVM does
+    but is not calibrated.
+    """
+    if hasattr(estimator, "predict_proba"):
+        scores = np.asarray(estimator.predict_proba(x), np.float64)
+    else:
+        decision = np.asarray(estimator.decision_function(x), np.float64)
+        if decision.ndim == 1:
+            decision = np.stack([-decision, decision], axis=1)
+        exponentials = np.exp(decision - decision.max(axis=1, keepdims=True))
+        scores = exponentials / exponentials.sum(axis=1, keepdims=True)
+    result = np.zeros((len(x), n_classes))
+    result[:, np.asarray(estimator.classes_, int)] = scores
+    return result

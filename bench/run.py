@@ -1,0 +1,224 @@
+"""`make bench`: from settings to a report, going on from whatever is there."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench import runfolder
+from bench.data import cache
+from bench.data.dataset import Dataset
+from bench.errors import UserError
+from bench.evaluate import metrics
+from bench.journal import Journal
+from bench.plan import Plan
+from bench.progress import Display, duration
+from bench.settings import Settings
+from bench.state import State
+
+_SAMPLES = 8  # real images to measure inference with
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of `bench` ended: exit status, run folder, and the report if one was written."""
+
+    status: int
+    folder: Path
+    report: Path | None
+
+
+def bench(settings: Settings, display: Display) -> Outcome:
+    """Run, or go on with, a sweep, and write its report.
+
+    Raises
+    ------
+    UserError : data, folders or disk that cannot be used.
+    """
+    task = settings.task
+    dataset = task.load(settings.data, settings.data_folder / task.name)
+    identity = runfolder.identity(settings, dataset)
+    candidates = runfolder.candidate_digests(settings)
+    folder, differences = runfolder.find(settings, identity, candidates)
+    is_new = not folder.exists()
+    journal = Journal(folder)
+    try:
+        for text in journal.dropped:
+            display.say(f"dropped from {folder}: {text}")
+        state = State.replay(journal.events)
+        for piece, reason in runfolder.verify_files(folder, state).items():
+            display.say(f"{piece} will be run again: {reason}")
+            state.apply(journal.append("dropped", piece=piece, reason=reason))
+        plan = Plan(settings, state, metrics.direction(task.metric))
+        if not is_new and plan.finished() and _describes(state.sweep, settings):
+            return _already_done(settings, folder, display)
+        runfolder.clean(folder, state)
+        _say_start(display, settings, dataset, folder, differences, state, is_new)
+        return _sweep(settings, dataset, identity, candidates, folder, journal, state, display)
+    finally:
+        journal.close()
+
+
+def _describes(recorded: dict, settings: Settings) -> bool:
+    """Whether the last recorded plan is the one now asked for, so that the report speaks of it."""
+    return recorded.get("plan") == _plan_record(settings)
+
+
+def _plan_record(settings: Settings) -> dict:
+    return {
+        "candidates": [
+            {"name": c.name, "architecture": c.architecture, "transfer": c.transfer}
+            for c in settings.candidates
+        ],
+        "references": list(settings.task.references),
+        "trials": settings.trials,
+        "seeds": settings.seeds,
+        "folds": settings.folds,
+        "tuner": settings.tuner,
+        "preset": settings.preset_name,
+        "epochs": settings.preset.epochs,
+        "metric": settings.task.metric,
+    }
+
+
+def _say_start(display, settings, dataset, folder, differences, state, is_new) -> None:
+    display.say(f"{settings.task.name} on {dataset.name}: {dataset.provenance}")
+    if not is_new:
+        display.say(f"going on in {folder}: {len(state.done)} pieces are done and will not be run again")
+        return
+    display.say(f"new run folder {folder}")
+    for line in differences:
+        display.say(f"  differs from the last run: {line}")
+
+
+def _already_done(settings: Settings, folder: Path, display: Display) -> Outcome:
+    path = settings.reports / f"{settings.task.name}.md"
+    display.say(f"{folder} is finished: nothing is left to run. Raise TRIALS, SEEDS or FOLDS to go on.")
+    if not path.exists():
+        path = write_report(settings, folder)
+    display.say(f"report: {path} (`make report TASK={settings.task.name}` writes it again)")
+    return Outcome(0, folder, path)
+
+
+def _sweep(settings, dataset, identity, candidates, folder, journal, state, display) -> Outcome:
+    from bench.measure import environment
+    from bench.sweep import Sweep
+    from bench.workers import open_workers
+
+    dataset_folder = store_dataset(dataset, settings.runs)
+    record = journal.append(
+        "sweep",
+        identity=identity,
+        candidates=candidates,
+        plan=_plan_record(settings),
+        dataset=_dataset_record(dataset, dataset_folder, folder),
+        environment=environment.environment(),
+        command=settings.command(),
+        workers=settings.workers,
+        budget_seconds=settings.budget_seconds,
+    )
+    state.apply(record)
+    workers = open_workers(settings.workers, settings.cluster)
+    started = time.monotonic()
+    try:
+        with display:
+            sweep = Sweep(
+                settings,
+                folder.resolve(),
+                dataset_folder.resolve(),
+                journal,
+                state,
+                metrics.direction(settings.task.metric),
+                workers,
+                display,
+            )
+            sweep.run()
+        workers.close()
+        if not sweep.interrupted:
+            measure_inference(settings, dataset, folder, sweep.plan, journal, display)
+    finally:
+        workers.close()
+    journal.append("ended", reason=sweep.interrupted or "finished")
+    report = write_report(settings, folder)
+    display.say(f"{duration(time.monotonic() - started)}; report: {report}")
+    if sweep.interrupted:
+        display.say(f"not finished ({sweep.interrupted}); the same command goes on: {settings.command()}")
+        return Outcome(0 if sweep.interrupted == "budget" else 130, folder, report)
+    return Outcome(0 if sweep.plan.winners() else 1, folder, report)
+
+
+def store_dataset(dataset: Dataset, runs: Path) -> Path:
+    """Put a dataset where workers open it; one that is there already and whole is left alone."""
+    folder = runs / "cache" / f"{dataset.name}-{dataset.fingerprint}"
+    try:
+        try:
+            cache.open_cached(folder)
+        except (cache.DamagedCacheError, FileNotFoundError):
+            cache.save_dataset(dataset, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write ({error.strerror}); expected free space") from error
+    return folder
+
+
+def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dict:
+    counts = np.bincount(dataset.y, minlength=len(dataset.classes))
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "provenance": dataset.provenance,
+        "stand_in": dataset.stand_in,
+        "classes": list(dataset.classes),
+        "counts": [int(count) for count in counts],
+        "samples": len(dataset.x),
+        "subjects": len(np.unique(dataset.subjects)),
+        "shape": list(dataset.x.shape[1:]),
+        "details": dataset.details,
+        "folder": str(Path("..") / dataset_folder.relative_to(folder.parent)),
+    }
+
+
+def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, display: Display) -> None:
+    """Measure size, operations and inference time of all winners, in rounds, in processes of their own."""
+    from bench.measure.cost import Entry, MeasurementError, measure_models
+
+    winners, key = plan.winners(), plan.latency_key()
+    if not winners or plan.state.settled(key):
+        return
+    display.say("measuring inference time, nothing else running")
+    (folder / "work").mkdir(exist_ok=True)
+    chosen = np.random.default_rng(0).choice(len(dataset.x), min(_SAMPLES, len(dataset.x)), replace=False)
+    images = settings.task.prepare(np.asarray(dataset.x[np.sort(chosen)]), settings.task.preprocessing)
+    entries = []
+    for name, (_, result) in winners.items():
+        samples = (folder / "work" / f"samples-{name}.npy").resolve()
+        np.save(samples, np.asarray(images, np.float32).reshape(-1, *result["input_shape"]))
+        entries.append(Entry(name, str((folder / result["files"]["model"]["path"]).resolve()), str(samples)))
+    preset = settings.preset
+    try:
+        costs = measure_models(
+            entries,
+            seconds=preset.measure_seconds,
+            runtimes=preset.runtimes,
+            threads=None if preset.careful else (1,),
+            memory=preset.careful,
+        )
+    except MeasurementError as error:
+        plan.state.apply(journal.append("failed", piece=key, reason=str(error).splitlines()[0]))
+        display.say(f"inference was not measured: {error}")
+        return
+    for name, (trial, _) in winners.items():
+        costs[name]["trial"] = trial
+    plan.state.apply(journal.append("done", piece=key, result={"costs": costs}))
+    for entry in entries:
+        Path(entry.samples).unlink(missing_ok=True)
+
+
+def write_report(settings: Settings, folder: Path) -> Path:
+    """Write the report of a run folder; returns the markdown's path."""
+    from bench import report
+
+    try:
+        return report.write(folder, settings.reports)
+    except OSError as error:
+        raise UserError(f"{settings.reports}: cannot write ({error.strerror}); expected a writable folder") from error

@@ -1,0 +1,150 @@
+"""What the user asked for, checked: the variables of the Makefile, the options of the command line."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import architectures
+from bench import tasks
+from bench.errors import UserError
+from bench.tasks import Candidate, Preset, Task
+
+PRESETS = ("smoke", "quick", "full")
+TUNERS = ("random", "bayesian", "hyperband", "grid")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One sweep's settings, all of them valid.
+
+    Attributes
+    ----------
+    workers : worker processes; 0 means in this process.
+    budget_seconds : wall-clock time for this call, or None.
+    stall_seconds : a piece that shows no progress for so long has lost its worker.
+    """
+
+    task: Task
+    candidates: tuple[Candidate, ...]
+    preset_name: str
+    tuner: str
+    trials: int
+    seeds: int
+    folds: int
+    workers: int
+    data: Path | None = None
+    data_folder: Path = Path("data")
+    cluster: str | None = None
+    budget_seconds: float | None = None
+    runs: Path = Path("runs")
+    reports: Path = Path("reports")
+    stall_seconds: float = 1800.0
+
+    @property
+    def preset(self) -> Preset:
+        """The preset's numbers."""
+        return self.task.presets[self.preset_name]
+
+    def command(self) -> str:
+        """The `make` line that repeats this sweep."""
+        words = [f"make bench TASK={self.task.name} PRESET={self.preset_name}"]
+        if self.data:
+            words.append(f"DATA={self.data.name}")
+        if self.candidates != tuple(self.task.candidates):
+            words.append("ARCH=" + ",".join(candidate.name for candidate in self.candidates))
+        if self.tuner != "random":
+            words.append(f"TUNER={self.tuner}")
+        words += [
+            f"{name}={value}"
+            for name, value, usual in (
+                ("TRIALS", self.trials, self.preset.trials),
+                ("SEEDS", self.seeds, self.preset.seeds),
+                ("FOLDS", self.folds, self.preset.folds),
+            )
+            if value != usual
+        ]
+        return " ".join(words)
+
+
+def find_task(name: str | None) -> Task:
+    """Find a task by name.
+
+    Raises
+    ------
+    UserError : no name, or an unknown one.
+    """
+    if not name or name not in tasks.names():
+        raise UserError(f"TASK={name or ''}: found {_said(name)}; expected one of {', '.join(tasks.names())}")
+    return tasks.load(name)
+
+
+def find_candidates(text: str | None, task: Task) -> tuple[Candidate, ...]:
+    """Parse ARCH: names of the task's candidates or of any architecture, parted by commas.
+
+    Raises
+    ------
+    UserError : an unknown name.
+    """
+    if not text:
+        return tuple(task.candidates)
+    known = {candidate.name: candidate for candidate in task.candidates}
+    chosen = []
+    for name in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
+        if name not in known and name not in architectures.names():
+            accepted = ", ".join(dict.fromkeys([*known, *architectures.names()]))
+            raise UserError(f"ARCH={text}: found {name!r}; expected some of {accepted}")
+        chosen.append(known.get(name, Candidate(name)))
+    if not chosen:
+        raise UserError(f"ARCH={text}: found no name; expected some of {', '.join(known)}")
+    return tuple(chosen)
+
+
+def choice(variable: str, value: str | None, accepted: tuple[str, ...], default: str) -> str:
+    """Parse one of a few words."""
+    if value is None or value == "":
+        return default
+    if value not in accepted:
+        raise UserError(f"{variable}={value}: found {value!r}; expected one of {', '.join(accepted)}")
+    return value
+
+
+def whole_number(variable: str, value: str | int | None, default: int, least: int, most: int = 10**6) -> int:
+    """Parse a whole number in a range."""
+    if value is None or value == "":
+        return default
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = None
+    if number is None or not least <= number <= most:
+        raise UserError(
+            f"{variable}={value}: found {_said(value)}; expected a whole number from {least} to {most}"
+        )
+    return number
+
+
+def duration(variable: str, value: str | None) -> float | None:
+    """Parse `90s`, `30m`, `2h`, `1h30m`, `1d` into seconds."""
+    if value is None or value == "":
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", value.strip().lower())
+    if not parts or "".join(number + unit for number, unit in parts) != value.strip().lower():
+        raise UserError(f"{variable}={value}: found {value!r}; expected a time such as 90s, 30m, 2h or 1h30m")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise UserError(f"{variable}={value}: found no time at all; expected more than 0s")
+    return seconds
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def _said(value: object) -> str:
+    return "nothing" if value in (None, "") else repr(str(value))

@@ -1,0 +1,136 @@
+"""What has happened in a sweep so far: the journal's events, replayed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class State:
+    """The outcome of every piece of work, by its key (`trial/compact/0/3`).
+
+    Attributes
+    ----------
+    sweep : the content of the last "sweep" event: identity, plan and how it was started.
+    done : results of finished pieces.
+    failed : reasons of pieces that failed for good.
+    values : hyperparameter values of every trial that was ever started.
+    candidates : digests of the architectures whose results are here, over all sessions.
+    lost : how often a worker died over a piece.
+    exhausted : number of trials after which the space of a search (`compact/0`) had no more to offer.
+    seconds : wall-clock seconds that sweeps have spent here, ended sessions only.
+    """
+
+    sweep: dict = field(default_factory=dict)
+    done: dict[str, dict] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    values: dict[str, dict] = field(default_factory=dict)
+    candidates: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    exhausted: dict[str, int] = field(default_factory=dict)
+    finished_at: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    _session: tuple[float, float] | None = None
+    _trials: dict[str, dict[int, dict | None]] = field(default_factory=dict)
+
+    @classmethod
+    def replay(cls, events: Iterable[dict]) -> "State":
+        """Rebuild the state from events in the order they were recorded."""
+        state = cls()
+        for event in events:
+            state.apply(event)
+        state._end_session()
+        return state
+
+    def apply(self, event: dict) -> None:
+        """Take in one event; kinds that are not known are left to those who wrote them."""
+        kind, key = event["event"], event.get("piece", "")
+        now = event.get("time", 0.0)
+        if kind == "sweep":
+            self._end_session()
+            self._session = (now, now)
+            self.sweep = event
+            self.candidates.update(event.get("candidates", {}))
+        elif self._session:
+            self._session = (self._session[0], now)
+        if kind == "started":
+            if "values" in event:
+                self.values[key] = event["values"]
+        elif kind == "done":
+            self.done[key] = event["result"]
+            self._index(key, event["result"])
+            self.finished_at[key] = now
+            self.failed.pop(key, None)
+        elif kind == "failed":
+            self.failed[key] = event["reason"]
+            self._index(key, None)
+            self.finished_at[key] = now
+        elif kind == "lost":
+            self.lost[key] = self.lost.get(key, 0) + 1
+        elif kind == "dropped":  # its files are damaged: as if it had not been done
+            self.done.pop(key, None)
+        elif kind == "exhausted":
+            self.exhausted[event["search"]] = event["trials"]
+
+    def _end_session(self) -> None:
+        if self._session:
+            self.seconds += self._session[1] - self._session[0]
+            self._session = None
+
+    def _index(self, key: str, result: dict | None) -> None:
+        parts = piece_parts(key)
+        if parts["kind"] == "trial":
+            search = search_name(parts["candidate"], parts["fold"])
+            self._trials.setdefault(search, {})[parts["trial"]] = result
+
+    def settled(self, key: str) -> bool:
+        """Say whether a piece needs no more work, because it is done or has failed."""
+        return key in self.done or key in self.failed
+
+    def trials(self, candidate: str, fold: int) -> dict[int, dict | None]:
+        """Results of a search's settled trials by number; None for one that failed."""
+        return dict(sorted(self._trials.get(search_name(candidate, fold), {}).items()))
+
+    def best_trial(self, candidate: str, fold: int, direction: str = "max") -> int | None:
+        """Number of the trial with the best score; of equals that with the lower loss, then the first."""
+        sign = 1 if direction == "max" else -1
+        ranked = [
+            (-sign * result["score"], result["metrics"].get("log_loss", 0.0), number)
+            for number, result in self.trials(candidate, fold).items()
+            if result is not None
+        ]
+        return min(ranked)[2] if ranked else None
+
+    def refits(self, candidate: str, fold: int, trial: int) -> dict[int, dict]:
+        """Results of the refits of one trial by seed."""
+        prefix = f"refit/{candidate}/{fold}/{trial}/"
+        found = {
+            int(key.removeprefix(prefix)): result
+            for key, result in self.done.items()
+            if key.startswith(prefix)
+        }
+        return dict(sorted(found.items()))
+
+    def files(self) -> dict[str, tuple[str, str]]:
+        """Files that the journal names: path in the run folder to (piece, sha256)."""
+        return {
+            entry["path"]: (key, entry["sha256"])
+            for key, result in self.done.items()
+            for entry in result.get("files", {}).values()
+        }
+
+
+def search_name(candidate: str, fold: int) -> str:
+    """Name of the search of a candidate in a fold."""
+    return f"{candidate}/{fold}"
+
+
+def piece_parts(key: str) -> dict[str, Any]:
+    """Take a piece's key apart: kind, candidate, and fold, trial and seed where it has them."""
+    kind, candidate, *numbers = key.split("/")
+    names = {
+        "trial": ("fold", "trial"),
+        "refit": ("fold", "trial", "seed"),
+        "reference": ("fold",),
+    }.get(kind, ())
+    return {"kind": kind, "candidate": candidate, **dict(zip(names, map(int, numbers), strict=False))}

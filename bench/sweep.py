@@ -1,0 +1,294 @@
+"""One sweep: ask the plan, hand out pieces, record what comes back, until nothing is left.
+
+Only this loop writes the journal and asks the oracles. What runs elsewhere may die at any moment.
+"""
+
+import json
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import estimate
+from bench.errors import UserError
+from bench.journal import Journal
+from bench.plan import Piece, Plan
+from bench.progress import Display
+from bench.settings import Settings
+from bench.state import State
+from bench.workers import Workers, run_piece
+
+MOST_LOSSES = 2  # a piece is tried again so often after its worker died
+_TICK_SECONDS = 0.5
+# By name, because Dask, which is optional, has its own.
+_DEATHS = {"BrokenProcessPool", "CancelledError", "FutureCancelledError", "KilledWorker"}
+_KIND_ORDER = {"space": 0, "reference": 1}
+
+
+@dataclass
+class Running:
+    """A piece in somebody's hands."""
+
+    piece: Piece
+    future: Future
+    started: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+    note: dict[str, Any] = field(default_factory=dict)
+
+
+class Sweep:
+    """Runs what a plan says is left.
+
+    Parameters
+    ----------
+    folder : the run folder, whose journal is open.
+    dataset_folder : where workers find the arrays.
+
+    Attributes
+    ----------
+    interrupted : name of the signal that asked for an end ("SIGINT", "SIGTERM"), or "budget", or None.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        dataset_folder: Path,
+        journal: Journal,
+        state: State,
+        direction: str,
+        workers: Workers,
+        display: Display,
+    ) -> None:
+        self.settings, self.folder, self.journal, self.state = settings, folder, journal, state
+        self.workers, self.display = workers, display
+        self.plan = Plan(settings, state, direction, self._record_exhausted)
+        self.interrupted: str | None = None
+        self._dataset_folder = dataset_folder
+        self._stop = folder / "stop"
+        self._running: dict[int, Running] = {}
+        self._last_structure: dict[int, str] = {}
+        self._seconds: dict[str, float] = defaultdict(float)  # by owner, in all sessions
+        self._session_seconds: dict[str, float] = defaultdict(float)  # by owner, since `_began`
+        self._best: dict[str, float] = {}
+        self._began = time.monotonic()
+        for key, result in state.done.items():
+            self._account(key, result)
+
+    def run(self) -> None:
+        """Work until nothing is left or an end is asked for.
+
+        Raises
+        ------
+        UserError : the disk is full or not writable; everything recorded so far is safe.
+        """
+        with self._signals():
+            self._loop(self._next_piece)
+            self._measure_training()
+
+    def _loop(self, next_piece) -> None:
+        while True:
+            if not self.interrupted:
+                for slot in range(self.workers.slots):
+                    if slot not in self._running and (piece := next_piece(slot)):
+                        self._start(slot, piece)
+            if not self._running:
+                return
+            self._watch()
+            futures = {running.future: slot for slot, running in self._running.items()}
+            done, _ = wait(futures, timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._finish(futures[future], future)
+
+    def _measure_training(self) -> None:
+        """Time training steps, one piece at a time, while nothing else runs."""
+        if self.interrupted:
+            return
+        waiting = self.plan.measurements()
+        self._loop(lambda slot: waiting.pop(0) if waiting and not self._running else None)
+
+    def _next_piece(self, slot: int) -> Piece | None:
+        """Choose for whom the least time was spent so far; of its pieces, one whose program the worker has."""
+        self._share_budget()
+        busy: dict[str, float] = defaultdict(float)
+        for running in self._running.values():
+            busy[running.piece.owner] += time.monotonic() - running.started
+        pieces = self.plan.ready({running.piece.key for running in self._running.values()})
+
+        def rank(piece: Piece) -> tuple:
+            return (
+                _KIND_ORDER.get(piece.kind, 2),
+                self._seconds[piece.owner] + busy[piece.owner],
+                piece.structure != self._last_structure.get(slot),
+            )
+
+        return min(pieces, key=rank, default=None)
+
+    def _share_budget(self) -> None:
+        """Close searches whose architecture has used its share, so that there is time for its refits."""
+        if self.settings.budget_seconds is None:
+            return
+        candidates = self.settings.candidates
+        preset = self.settings.preset
+        measuring = 10 + 2 * preset.measure_seconds * len(candidates)
+        available = max(self.settings.budget_seconds - measuring, 0.5 * self.settings.budget_seconds)
+        if time.monotonic() - self._began > available:
+            self._ask_to_stop("budget")
+        share = available * self.workers.slots / len(candidates)
+        for candidate in candidates:
+            trials = [
+                result["seconds"]
+                for fold in range(self.settings.folds)
+                for result in self.state.trials(candidate.name, fold).values()
+                if result
+            ]
+            if trials:
+                refits = max(trials) * self.settings.seeds * self.settings.folds
+                if self._session_seconds[candidate.name] + refits >= share:
+                    self.plan.closed.add(candidate.name)
+
+    def _start(self, slot: int, piece: Piece) -> None:
+        work = self.folder / "work" / piece.key.replace("/", "-")
+        Path(f"{work}.progress").unlink(missing_ok=True)
+        description = {
+            **piece.description,
+            "folder": str(self.folder),
+            "dataset": str(self._dataset_folder),
+            "work": str(work),
+            "stop": str(self._stop),
+        }
+        content = {"values": piece.description["values"]} if piece.kind == "trial" else {}
+        if piece.key not in self.state.values:
+            self._record("started", piece=piece.key, **content)
+        self._last_structure[slot] = piece.structure
+        self._running[slot] = Running(piece, self.workers.submit(slot, run_piece, description))
+
+    def _watch(self) -> None:
+        """Hear how far the pieces are; take back what shows no progress for too long."""
+        if self.settings.budget_seconds is not None:
+            self._share_budget()
+        for slot, running in list(self._running.items()):
+            path = self.folder / "work" / (running.piece.key.replace("/", "-") + ".progress")
+            try:
+                note = json.loads(path.read_text())
+            except (OSError, ValueError):
+                note = running.note
+            if note != running.note:
+                running.note, running.heard = note, time.monotonic()
+            if time.monotonic() - running.heard > self.settings.stall_seconds:
+                self.workers.kill(slot)
+                del self._running[slot]
+                self._lose(running.piece, f"no progress for {self.settings.stall_seconds:g} s")
+        self._show()
+
+    def _finish(self, slot: int, future: Future) -> None:
+        running = self._running.pop(slot, None)
+        if running is None or running.future is not future:
+            return
+        piece = running.piece
+        try:
+            outcome = future.result()
+        except (Exception, CancelledError) as error:
+            if type(error).__name__ not in _DEATHS:
+                raise
+            self.workers.kill(slot)
+            self._lose(piece, "its worker died (killed, or out of memory)")
+            return
+        if "fatal" in outcome:
+            self._ask_to_stop("fatal")
+            raise UserError(f"{outcome['fatal']}; expected a writable folder with free space")
+        if "failed" in outcome:
+            self._fail(piece, outcome["failed"], outcome.get("traceback"))
+        elif "result" in outcome:
+            self._record("done", piece=piece.key, result=outcome["result"])
+            self._account(piece.key, outcome["result"], now=True)
+            self._forget_work(piece)
+
+    def _lose(self, piece: Piece, reason: str) -> None:
+        """Put a piece back into the queue, unless it has cost too many workers already."""
+        if self.interrupted:
+            return
+        losses = self.state.lost.get(piece.key, 0)
+        self._record("lost", piece=piece.key, reason=reason)
+        if losses >= MOST_LOSSES:
+            self._fail(piece, f"{reason}, {losses + 1} times")
+        else:
+            self.display.say(f"{piece.key}: {reason}; it goes back into the queue")
+
+    def _fail(self, piece: Piece, reason: str, trace: str | None = None) -> None:
+        self._record("failed", piece=piece.key, reason=reason, **({"traceback": trace} if trace else {}))
+        self._forget_work(piece)
+        self.display.say(f"{piece.key} failed: {reason}")
+
+    def _forget_work(self, piece: Piece) -> None:
+        stem = piece.key.replace("/", "-")
+        for suffix in (".npz", ".progress"):
+            (self.folder / "work" / (stem + suffix)).unlink(missing_ok=True)
+
+    def _record(self, event: str, **content: Any) -> None:
+        self.state.apply(self.journal.append(event, **content))
+
+    def _record_exhausted(self, search: str, trials: int) -> None:
+        self._record("exhausted", search=search, trials=trials)
+
+    def _account(self, key: str, result: dict, now: bool = False) -> None:
+        kind, owner = key.split("/")[:2]
+        seconds = float(result.get("seconds", 0.0))
+        self._seconds[owner] += seconds
+        if now:
+            self._session_seconds[owner] += seconds
+        if kind == "trial":
+            sign = 1 if self.plan.direction == "max" else -1
+            best = self._best.get(owner)
+            if best is None or sign * result["score"] > sign * best:
+                self._best[owner] = result["score"]
+
+    def _show(self) -> None:
+        done, total = estimate.counts(self.plan)
+        lines = []
+        for running in self._running.values():
+            kind, owner, *rest = running.piece.key.split("/")
+            text = f"{owner}: {kind}"
+            if kind == "trial":
+                text += f" {int(rest[1]) + 1} of {self.plan.planned_trials(owner, int(rest[0]))}"
+            elif kind == "refit":
+                text += f" {rest[2]} of {self.settings.seeds}"
+            if self.settings.folds > 1 and rest:
+                text += f", fold {int(rest[0]) + 1} of {self.settings.folds}"
+            if running.note.get("epoch"):
+                text += f", epoch {running.note['epoch']}"
+            if owner in self._best:
+                text += f", best {self._best[owner]:.4f}"
+            lines.append(text)
+        self.display.update(done, total, estimate.seconds_left(self.plan, self.workers.slots), lines)
+
+    def _ask_to_stop(self, reason: str) -> None:
+        if not self.interrupted:
+            self.interrupted = reason
+            try:
+                self._stop.touch()
+            except OSError:  # a full disk: workers are ended without being asked
+                pass
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """End in order on SIGINT and SIGTERM: epochs under way are finished. A second one ends at once."""
+
+        def handle(number: int, _: object) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self._ask_to_stop(signal.Signals(number).name)
+            self.display.say("ending after the epochs under way; press Ctrl-C again to end at once")
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._stop.unlink(missing_ok=True)

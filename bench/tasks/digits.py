@@ -1,0 +1,54 @@
+"""USPS digits: how small can a fully connected network be?"""
+
+from pathlib import Path
+
+from bench.data import digits_standin, usps
+from bench.data.dataset import Dataset
+from bench.tasks import Candidate, Preset, Task
+from tuning.space import Choice, Float
+
+
+class Digits(Task):
+    """Ten classes of 16x16 grey images; fully connected networks are the subject.
+
+    Validation images come out of the official training images; the official test images are seen by
+    nothing but the final refits.
+    """
+
+    name = "digits"
+    title = "Handwritten digits with compact fully connected networks"
+    metric = "accuracy"
+    candidates = (Candidate("compact"), Candidate("wide"), Candidate("deep"), Candidate("cnn"))
+    references = ("nearest_neighbours", "logistic_regression", "rbf_svm")
+    training_space = (
+        Float("learning_rate", 5e-4, 1e-2, default=2e-3, log=True),
+        Choice("schedule", ("cosine", "constant")),
+        Float("weight_decay", 1e-3, 0.3, default=0.03, log=True),
+        Choice("batch_size", (64, 32, 128)),
+        Float("dropout", 0.0, 0.2, default=0.0),
+        Float("label_smoothing", 0.0, 0.1, default=0.02),
+        Float("rotation_degrees", 0.0, 15.0, default=10.0),
+        Float("shift", 0.0, 0.1, default=0.06),
+        Float("zoom", 0.0, 0.2, default=0.1),
+        Float("elastic", 0.0, 0.05, default=0.02),
+    )
+    augmentation = ("rotation_degrees", "shift", "zoom", "elastic")
+    presets = {  # noqa: RUF012
+        "smoke": Preset(3, trials=2, seeds=2, folds=1, measure_seconds=0.5, runtimes=("keras",), careful=False),
+        "quick": Preset(25, trials=6, seeds=5, folds=1, measure_seconds=2.0),
+        "full": Preset(80, trials=20, seeds=5, folds=1, measure_seconds=10.0),
+    }
+    preprocessing = {"scaling": "grey values in [-1, 1]"}  # noqa: RUF012
+
+    def load(self, data: Path | None, folder: Path) -> Dataset:
+        if data is not None:
+            return usps.load(data)
+        if usps.is_present(folder):
+            return usps.load(folder)
+        return digits_standin.load()
+
+    def fetch(self, folder: Path, source: str | None = None) -> list[str]:
+        return usps.fetch(folder, source)
+
+
+task = Digits()

@@ -1,0 +1,168 @@
+"""Who does the work: this process, worker processes, or a Dask cluster, behind `concurrent.futures`."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing import connection, get_context, parent_process
+from typing import Any, Protocol
+
+from bench.errors import UserError
+
+
+class Workers(Protocol):
+    """A number of slots, each of which does one piece at a time."""
+
+    slots: int
+
+    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future: ...
+
+    def kill(self, slot: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class InlineExecutor(Executor):
+    """Does the work at once, in this process."""
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:
+        future: Future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class Inline:
+    """One slot in this process (`WORKERS=0`): for debugging; a crash takes the sweep along."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        from tuning import runtime
+
+        runtime.configure()
+        self._executor = InlineExecutor()
+
+    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
+        return self._executor.submit(function, description)
+
+    def kill(self, slot: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Processes:
+    """Worker processes, each an executor of its own, so that the death of one is the loss of one.
+
+    A worker lives for the whole sweep and keeps its programs. It trains on one thread (see
+    `tuning.runtime`), ignores the keyboard's interrupt, and ends when its sweep does, even by SIGKILL.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._executors: list[ProcessPoolExecutor | None] = [None] * slots
+        self._pids: list[Future | None] = [None] * slots
+
+    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
+        executor = self._executors[slot] or self._start(slot)
+        return executor.submit(function, description)
+
+    def _start(self, slot: int) -> ProcessPoolExecutor:
+        executor = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_start_worker)
+        self._pids[slot] = executor.submit(os.getpid)
+        self._executors[slot] = executor
+        return executor
+
+    def kill(self, slot: int) -> None:
+        """End a worker at once, whatever it does; the next submission to its slot starts another."""
+        executor, pid = self._executors[slot], self._pids[slot]
+        if executor is None or pid is None:
+            return
+        if pid.done() and not pid.exception():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid.result(), signal.SIGKILL)
+        executor.shutdown(wait=False, cancel_futures=True)
+        self._executors[slot] = None
+
+    def close(self) -> None:
+        """End all workers; they hold nothing that is not on disk."""
+        for slot in range(self.slots):
+            self.kill(slot)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
+    from tuning import runtime
+
+    runtime.configure()
+
+
+def _die_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+class Cluster:
+    """The threads of a Dask cluster's workers; a worker that dies is replaced by Dask's own retries.
+
+    The run folder and the data must be on a file system that all of its machines share.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise UserError(
+                f"CLUSTER={address}: found no dask.distributed; expected it: pip install scanbench[cluster]"
+            ) from None
+        try:
+            # TLS and time-outs come from Dask's own configuration (files or DASK_ variables).
+            self._client = Client(address)
+            self._client.wait_for_workers(1, timeout=60)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise UserError(
+                f"CLUSTER={address}: found no scheduler with workers there ({error}); expected one"
+            ) from None
+        self._executor = self._client.get_executor(pure=False, retries=2)
+        self._futures: dict[int, Future] = {}
+
+    @property
+    def slots(self) -> int:
+        """One for each worker of this moment: a training takes one thread, its data a worker's memory."""
+        return max(len(self._client.scheduler_info(n_workers=-1)["workers"]), 1)
+
+    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
+        self._futures[slot] = self._executor.submit(function, description)
+        return self._futures[slot]
+
+    def kill(self, slot: int) -> None:
+        if slot in self._futures:
+            self._futures[slot].cancel()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def open_workers(count: int, cluster: str | None) -> Workers:
+    """Open what the settings ask for."""
+    if cluster:
+        return Cluster(cluster)
+    return Processes(count) if count else Inline()
+
+
+def run_piece(description: dict[str, Any]) -> dict[str, Any]:
+    """The function that every kind of worker is sent."""
+    from tuning import runtime
+
+    runtime.configure()
+    from bench import work
+
+    return work.run(description)
