@@ -1,0 +1,114 @@
+# scanbench: the front door. `make help` lists what there is.
+
+# Where things are. PYTHON makes the environment, in which everything else runs.
+PYTHON  ?= python3
+VENV    ?= .venv
+RUNS    ?= runs
+REPORTS ?= reports
+
+python  := $(VENV)/bin/python
+# $(call option,name,VARIABLE): the command-line option for a variable that is set, safely quoted.
+quote    = '$(subst ','\'',$(1))'
+option   = $(if $($(2)),--$(1) $(call quote,$($(2))))
+task     = $(if $(TASK),$(call quote,$(TASK)))
+places   = $(call option,runs,RUNS) $(call option,reports,REPORTS)
+settings = $(call option,data,DATA) $(call option,preset,PRESET) $(call option,arch,ARCH) \
+           $(call option,tuner,TUNER) $(call option,trials,TRIALS) $(call option,seeds,SEEDS) \
+           $(call option,folds,FOLDS) $(call option,workers,WORKERS) $(call option,cluster,CLUSTER) \
+           $(call option,budget,BUDGET) $(call option,weights,WEIGHTS)
+
+.DEFAULT_GOAL := help
+.PHONY: help bench data report status compare tensorboard list perf torture test test-fast lint format lock clean
+
+help: ## list targets and variables
+	@echo 'usage: make TARGET [VARIABLE=value ...]'
+	@echo; echo 'targets:'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s%s\n", $$1, $$2}'
+	@echo; echo 'variables:'
+	@sed -n 's/^#: \([A-Z]*\) \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s%s\n", $$1, $$2}'
+
+#: TASK what to compare on; `make list` names the tasks
+#: DATA your data, a folder or a file; without it fetched data, else builtin ones
+#: PRESET how much work: smoke (a minute), quick (default, ten minutes), full
+#: ARCH architectures, parted by commas (default: the task's candidates)
+#: TUNER how hyperparameters are searched: random (default), bayesian, hyperband, grid
+#: TRIALS trials of each search; raised later, a sweep goes on from what is there
+#: SEEDS refits of each winner; may be raised later
+#: FOLDS divisions of the subjects; 1 is one hold-out; may be raised later
+#: WORKERS worker processes (default: one a core; 0: all in one process)
+#: CLUSTER address of a Dask scheduler, such as tcp://host:8786, instead of WORKERS
+#: BUDGET time after which a sweep ends in order: 90s, 30m, 2h
+#: WEIGHTS folder with pretrained weights, for transfer from ImageNet
+#: RUNS where the state of sweeps lives (default: runs)
+#: REPORTS where tables and figures go (default: reports)
+
+bench: $(VENV)/.bench ## sweep a task's candidates and write its report, or go on with that
+	@$(python) -m bench bench $(task) $(settings) $(places)
+
+data: $(VENV)/.bench ## fetch a task's public data, verified
+	@$(python) -m bench data $(task)
+
+report: $(VENV)/.bench ## write the report of a task's latest sweep again
+	@$(python) -m bench report $(task) $(places)
+
+status: $(VENV)/.bench ## what a task's latest sweep has done, is doing and has left
+	@$(python) -m bench status $(task) $(places)
+
+compare: $(VENV)/.bench ## compare two run folders or report JSONs, A=... B=...
+	@$(python) -m bench compare $(call quote,$(A)) $(call quote,$(B))
+
+list: $(VENV)/.bench ## list tasks, candidates and architectures
+	@$(python) -m bench list
+
+tensorboard: $(VENV)/.tensorboard ## show a task's latest sweep in TensorBoard's HParams view
+	@$(python) -m bench tensorboard $(task) $(places)
+
+perf: $(VENV)/.dev ## measure speed as ratios, side by side (minutes)
+	@$(python) -m tests.perf $(PERF)
+
+torture: $(VENV)/.dev ## kill sweeps at random moments and compare what comes out (an hour)
+	@$(python) -m tests.torture $(TORTURE)
+
+test: $(VENV)/.dev ## run all tests
+	@$(python) -m pytest -n 2 --dist loadscope -q
+
+test-fast: $(VENV)/.dev ## run the fast tests
+	@$(python) -m pytest -n 2 --dist loadscope -q -m "not slow"
+
+lint: $(VENV)/.dev ## check format, style and types
+	@$(python) -m ruff format --check .
+	@$(python) -m ruff check .
+	@$(python) -m mypy
+
+format: $(VENV)/.dev ## format the code
+	@$(python) -m ruff format .
+	@$(python) -m ruff check --fix .
+
+lock: $(VENV)/.dev ## resolve the dependencies anew into requirements.lock
+	@$(python) -m pip install -q uv
+	@$(VENV)/bin/uv pip compile -q --universal --all-extras --python-version 3.11 --upgrade --no-header \
+	    --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+
+clean: ## delete the environment; runs and reports stay
+	rm -rf $(VENV)
+
+# The lock pins what is installed; each stamp says which extras are in the environment.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: found Python %d.%d; expected 3.11 or later: set PYTHON=" % sys.version_info[:2])'
+	@$(PYTHON) -m venv $(VENV)
+
+define install
+	@echo 'installing into $(VENV) (once; some minutes)'
+	@$(python) -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[$(1)]'
+	@touch $@
+endef
+
+$(VENV)/.bench: $(VENV)/bin/python requirements.lock pyproject.toml
+	$(call install,runtimes)
+
+$(VENV)/.tensorboard: $(VENV)/.bench
+	$(call install,runtimes,tensorboard)
+
+$(VENV)/.dev: $(VENV)/bin/python requirements.lock pyproject.toml
+	$(call install,dev)
+	@touch $(VENV)/.bench
