@@ -2,13 +2,12 @@
 
 Sources
 -------
-Contrast of a T1-weighted image: grey matter 0.6 to 0.75 and fluid 0.15 to 0.3 of white matter, as in BrainWeb
-(Collins et al., "Design and construction of a realistic digital brain phantom", IEEE TMI 17(3), 1998).
-Size: the spread of adult intracranial volume is about 10 % (a scale of 0.92 to 1.07 along an axis).
-Shape: random cubic B-spline deformations, as in Rueckert et al., "Nonrigid registration using free-form
-deformations", IEEE TMI 18(8), 1999.
-Ventricles: volumes vary several-fold with age (Scahill et al., Archives of Neurology 60(7), 2003), and are
-often larger on one side.
+Contrast of a T1-weighted image: grey matter 0.75 and fluid 0.32 of white matter in the MNI152 template itself
+(least squares on its tissue fractions), much the same in BrainWeb (Collins et al., "Design and construction
+of a realistic digital brain phantom", IEEE TMI 17(3), 1998). Size: the spread of adult intracranial volume is
+about 10 % (a scale of 0.92 to 1.07 along an axis). Shape: random cubic B-spline deformations, as in Rueckert
+et al., "Nonrigid registration using free-form deformations", IEEE TMI 18(8), 1999. Ventricles: volumes vary
+several-fold with age (Scahill et al., Archives of Neurology 60(7), 2003), and are often larger on one side.
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,10 @@ from bench.data.generators.smooth import knots_for, smooth_field
 GRID_SHAPE = (88, 104, 88)
 GRID_VOXEL_MM = 2.0
 
-VENTRICLE_CENTRES_MM = ((13.0, 7.0, -15.0), (13.0, 7.0, 15.0))  # z, y, x from the brain's centre, left and right
+VENTRICLE_CENTRES_MM = (
+    (13.0, 7.0, -15.0),
+    (13.0, 7.0, 15.0),
+)  # z, y, x from the brain's centre, left and right
 VENTRICLE_REACH_MM = (18.0, 34.0, 15.0)
 
 
@@ -40,8 +42,8 @@ def contrast_template(templates: Templates, rng: np.random.Generator) -> np.ndar
     -------
     float32 `[z, y, x]` on the templates' grid; white matter is near 1, background 0.
     """
-    fluid = rng.uniform(0.16, 0.27)
-    grey = rng.uniform(0.62, 0.74)
+    fluid = rng.uniform(0.22, 0.32)
+    grey = rng.uniform(0.70, 0.80)
     folds = smooth_field(rng, templates.shape, knots_for(templates.shape, TEMPLATE_VOXEL_MM, 7.0))
     texture = smooth_field(rng, templates.shape, knots_for(templates.shape, TEMPLATE_VOXEL_MM, 12.0))
     # Folds differ from person to person: fluid opens at random places of the cortex.
@@ -51,7 +53,7 @@ def contrast_template(templates: Templates, rng: np.random.Generator) -> np.ndar
         + templates.grey * grey * (1.0 + 0.03 * texture)
         + templates.fluid * fluid
         + templates.residual * rng.uniform(0.8, 1.3)
-        - cortex * rng.uniform(0.10, 0.25)
+        - cortex * rng.uniform(0.04, 0.14)
     )
     brain *= 1.0 - spots(templates, rng)
     return np.maximum(np.maximum(brain, vessels(templates, rng)), 0.0)
@@ -93,8 +95,10 @@ def random_displacement(rng: np.random.Generator) -> np.ndarray:
     grid = axes_mm()
     for centre in VENTRICLE_CENTRES_MM:
         offsets = [axis - middle for axis, middle in zip(grid, centre, strict=True)]
-        z, y, x = (np.exp(-0.5 * (o / reach) ** 2) for o, reach in zip(offsets, VENTRICLE_REACH_MM, strict=True))
-        pull = (widening + rng.normal(0, 0.08)) * z[:, None, None] * y[None, :, None] * x[None, None, :]
+        z, y, x = (
+            np.exp(-0.5 * (o / reach) ** 2) for o, reach in zip(offsets, VENTRICLE_REACH_MM, strict=True)
+        )
+        pull = (widening + rng.normal(0, 0.06)) * z[:, None, None] * y[None, :, None] * x[None, None, :]
         # Looking nearer to the centre of the ventricle magnifies it.
         field[0] -= pull * offsets[0][:, None, None]
         field[1] -= pull * offsets[1][None, :, None]

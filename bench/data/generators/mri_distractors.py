@@ -1,16 +1,16 @@
 """What brightens or darkens a brain without being a tumour: vessels, choroid plexus, white-matter spots.
 
-They are drawn for every subject, whatever its class. Without enhanced vessels the single brightest voxel would
-give away a tumour with an enhancing rim; without spots any dark island in white matter would.
+They are drawn for every subject, whatever its class. Without enhanced vessels the single brightest voxel
+would give away a tumour with an enhancing rim; without spots any dark island in white matter would.
 
 Sources
 -------
-Courses of the vessels, in MNI coordinates: Bernier et al., "The morphology of the human cerebrovascular system",
-Human Brain Mapping 39(12), 2018 (a venous and arterial atlas in MNI space), simplified to polylines by eye.
-Sinuses, cortical veins and choroid plexus enhance after gadolinium in every patient: Smirniotopoulos et al.,
-"Patterns of contrast enhancement in the brain and meninges", RadioGraphics 27(2), 2007.
-White-matter spots: Wardlaw et al., "Neuroimaging standards for research into small vessel disease" (STRIVE),
-Lancet Neurology 12(8), 2013, table 2: hypointense on T1, lacunes of 3 to 15 mm.
+Courses of the vessels, in MNI coordinates: Bernier et al., "The morphology of the human cerebrovascular
+system", Human Brain Mapping 39(12), 2018 (a venous and arterial atlas in MNI space), simplified to polylines
+by eye. Sinuses, cortical veins and choroid plexus enhance after gadolinium in every patient: Smirniotopoulos
+et al., "Patterns of contrast enhancement in the brain and meninges", RadioGraphics 27(2), 2007. White-matter
+spots: Wardlaw et al., "Neuroimaging standards for research into small vessel disease" (STRIVE), Lancet
+Neurology 12(8), 2013, table 2: hypointense on T1, lacunes of 3 to 15 mm.
 """
 
 import numpy as np
@@ -33,20 +33,28 @@ BRAIN_CENTRE_MNI = np.array([5.0, -17.0, 0.0])  # z, y, x
 def vessels(templates: Templates, rng: np.random.Generator) -> np.ndarray:
     """Intensity of enhanced vessels relative to white matter, 0 elsewhere; float32 `[z, y, x]`."""
     canvas = np.zeros(templates.shape, dtype=np.float32)
-    contrast = rng.uniform(1.45, 1.85)  # the dose and its timing: one number a subject
+    contrast = rng.uniform(1.5, 1.9)  # the dose and its timing: one number a subject
 
     sinus = surface_line(templates, np.deg2rad(rng.uniform(15, 45)), np.deg2rad(rng.uniform(170, 190)), rng)
-    paint_tube(canvas, sinus, rng.uniform(2.2, 3.6), contrast)
+    paint_tube(canvas, sinus, rng.uniform(2.6, 3.6), contrast)
     for polyline in (*ARTERIES_AND_VEINS.values(), CHOROID_PLEXUS):
         large = polyline is ARTERIES_AND_VEINS["transverse sinus"]
         choroid = polyline is CHOROID_PLEXUS
         for side in (-1, 1):
-            radius = rng.uniform(2.0, 3.4) if large else rng.uniform(1.4, 3.0) if choroid else rng.uniform(0.7, 1.7)
+            radius = (
+                rng.uniform(2.0, 3.4)
+                if large
+                else rng.uniform(1.4, 3.0)
+                if choroid
+                else rng.uniform(0.7, 1.7)
+            )
             points = np.array(polyline, dtype=float)[:, ::-1] * (1, 1, side)
             points = densify(templates.index(points + rng.normal(0, 2.0, points.shape)))
             paint_tube(canvas, points, radius, contrast * rng.uniform(0.75, 1.0))
-    for _ in range(rng.integers(6, 14)):
-        paint_tube(canvas, cortical_vein(templates, rng), rng.uniform(0.7, 1.6), contrast * rng.uniform(0.75, 1.0))
+    for _ in range(rng.integers(3, 8)):
+        paint_tube(
+            canvas, cortical_vein(templates, rng), rng.uniform(0.7, 1.6), contrast * rng.uniform(0.75, 1.0)
+        )
     return canvas
 
 
@@ -56,7 +64,7 @@ def spots(templates: Templates, rng: np.random.Generator) -> np.ndarray:
     Most subjects have a few spots of 2 to 5 mm radius; one in six has a lacune of up to 8 mm.
     """
     canvas = np.zeros(templates.shape, dtype=np.float32)
-    radii = rng.uniform(1.5, 4.5, size=rng.poisson(4))
+    radii = rng.uniform(1.5, 4.5, size=rng.poisson(3))
     if rng.random() < 1 / 6:
         radii = np.append(radii, rng.uniform(5.0, 8.0))
     places = np.argwhere(templates.white > 0.8)
@@ -104,7 +112,7 @@ def densify(points: np.ndarray) -> np.ndarray:
 
 
 def paint_tube(canvas: np.ndarray, points: np.ndarray, radius_mm: float, value: float) -> None:
-    """Raise `canvas` to `value` within `radius_mm` of `points` (voxel coordinates `[n, 3]`), soft at the border."""
+    """Raise `canvas` to `value` within `radius_mm` of `points` (voxels, `[n, 3]`), soft at the border."""
     reach = int(np.ceil(radius_mm / TEMPLATE_VOXEL_MM)) + 1
     stencil = np.indices((2 * reach + 1,) * 3).reshape(3, -1).T - reach
     voxels = np.rint(points).astype(int)[:, None, :] + stencil

@@ -2,8 +2,8 @@
 
 Axes are `[z, y, x]`, growing towards superior, anterior and right (RAS, transposed), at 2 mm.
 
-Source: Fonov et al., "Unbiased average age-appropriate atlases for pediatric studies", NeuroImage 54(1), 2011:
-the symmetric ICBM152 2009a atlas, skull-stripped. The files are part of the nilearn wheel.
+Source: Fonov et al., "Unbiased average age-appropriate atlases for pediatric studies", NeuroImage 54(1),
+2011: the symmetric ICBM152 2009a atlas, skull-stripped. The files are part of the nilearn wheel.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ class Templates:
     ----------
     grey, white, fluid : fractions of grey matter, white matter and cerebrospinal fluid; they sum to `brain`.
     brain : 1 inside the brain, 0 outside, soft at the border.
-    residual : T1 intensity that the three tissues leave unexplained (deep nuclei, folds), relative to white matter.
+    residual : T1 intensity that the three tissues leave unexplained (deep nuclei, folds), relative to white
+        matter.
     depth_mm : distance to the brain's surface.
     origin_mm : MNI coordinates (z, y, x) of voxel (0, 0, 0).
     """

@@ -2,13 +2,13 @@
 
 Sources
 -------
-Appearance, and the share with an enhancing ring: Smirniotopoulos et al., "Patterns of contrast enhancement in the
-brain and meninges", RadioGraphics 27(2), 2007; Menze et al., "The multimodal brain tumor image segmentation
-benchmark (BRATS)", IEEE TMI 34(10), 2015, section III-B (core, rim and oedema as the tissue classes).
-Mass effect as a radial displacement that decays with distance: Mohamed et al., "Deformable registration of brain
-tumor images via a statistical model of tumor-induced deformation", Medical Image Analysis 10(5), 2006; generating
-tumours into healthy atlases: Prastawa, Bullitt, Gerig, "Simulation of brain tumors in MR images", Medical
-Image Analysis 13(2), 2009.
+Appearance, and the share with an enhancing ring: Smirniotopoulos et al., "Patterns of contrast enhancement in
+the brain and meninges", RadioGraphics 27(2), 2007; Menze et al., "The multimodal brain tumor image
+segmentation benchmark (BRATS)", IEEE TMI 34(10), 2015, section III-B (core, rim and oedema as the tissue
+classes). Mass effect as a radial displacement that decays with distance: Mohamed et al., "Deformable
+registration of brain tumor images via a statistical model of tumor-induced deformation", Medical Image
+Analysis 10(5), 2006; generating tumours into healthy atlases: Prastawa, Bullitt, Gerig, "Simulation of brain
+tumors in MR images", Medical Image Analysis 13(2), 2009.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,14 @@ from bench.data.generators.smooth import knots_for, smooth_field
 
 DIAMETER_MM = (22.0, 45.0)
 ENHANCING_SHARE = 0.75
-SMALLEST_DEPTH_MM = 10.0  # of the centre below the brain's surface, so that most of the tumour lies inside
+HEIGHTS = (4.0, 96.0)  # percentiles of the brain's volume between which the centre lies
+SMALLEST_DEPTH_MM = 14.0  # of the centre below the brain's surface, so that most of the tumour lies inside
 SOFTNESS_MM = 0.8
 
 
 @dataclass(frozen=True)
 class Tumour:
-    """One tumour. Intensities are relative to white matter; positions are mm on the subject grid (z, y, x)."""
+    """One tumour: intensities relative to white matter, positions in mm on the subject grid (z, y, x)."""
 
     centre_mm: np.ndarray
     radius_mm: float
@@ -47,7 +48,8 @@ def random_tumour(templates: Templates, pose: Pose, rng: np.random.Generator) ->
     sees that slice alone.
     """
     places = np.argwhere(templates.depth_mm >= SMALLEST_DEPTH_MM)
-    height = rng.integers(places[:, 0].min(), places[:, 0].max() + 1)
+    lowest, highest = np.percentile(places[:, 0], HEIGHTS).astype(int)
+    height = rng.integers(lowest, highest + 1)
     places = places[places[:, 0] == height]
     voxel = places[rng.integers(len(places))] + rng.uniform(-0.5, 0.5, 3)
     enhancing = rng.random() < ENHANCING_SHARE
@@ -87,20 +89,22 @@ def paint(
 ) -> None:
     """Paint `tumour` into `brain` (float32 `[z, y, x]`, white matter near 1), in place.
 
-    `coordinates` are those that `brain` was sampled at; they tell where white matter and the brain's border are.
+    `coordinates` are those that `brain` was sampled at; they tell where white matter and the brain's border
+    are.
     """
     box, offset = _box(tumour, 1.7 * tumour.radius_mm + tumour.oedema_mm)
     inside = sample(templates.brain, coordinates[(slice(None), *box)])
     white = sample(templates.white, coordinates[(slice(None), *box)])
     shape = inside.shape
     outline, hollow, reach, texture = (
-        smooth_field(rng, shape, knots_for(shape, GRID_VOXEL_MM, spacing)) for spacing in (11.0, 9.0, 12.0, 7.0)
+        smooth_field(rng, shape, knots_for(shape, GRID_VOXEL_MM, spacing))
+        for spacing in (11.0, 9.0, 12.0, 7.0)
     )
     distance = np.sqrt(np.sum(np.tensordot(tumour.shape.astype(np.float32), offset, axes=1) ** 2, axis=0))
     depth_mm = tumour.radius_mm * (1.0 + 0.16 * outline) - distance  # below the tumour's own surface
 
     # Vasogenic oedema follows white matter and spares the cortex.
-    wet = _soft(depth_mm + tumour.oedema_mm * (1.0 + 0.35 * reach)) * inside * (0.15 + 0.85 * white)
+    wet = _soft(depth_mm + tumour.oedema_mm * (1.0 + 0.35 * reach)) * inside * (0.3 + 0.7 * white)
     solid = _soft(depth_mm) * inside
     patch = brain[box]
     patch += wet * (tumour.oedema - patch)
@@ -126,7 +130,10 @@ def _box(tumour: Tumour, reach_mm: float) -> tuple[tuple[slice, ...], np.ndarray
         slices.append(slice(int(first), int(last)))
     offset = np.stack(
         np.meshgrid(
-            *(axis[s] - np.float32(c) for axis, s, c in zip(axes_mm(), slices, tumour.centre_mm, strict=True)),
+            *(
+                axis[s] - np.float32(c)
+                for axis, s, c in zip(axes_mm(), slices, tumour.centre_mm, strict=True)
+            ),
             indexing="ij",
         )
     )

@@ -1,7 +1,7 @@
 """Work on many volumes in a few processes, with a progress bar, in order, holding few results at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from threadpoolctl import threadpool_limits
 
 Result = TypeVar("Result")
 
@@ -17,8 +18,9 @@ _shared: Any = None  # what every call in this worker process gets besides its o
 
 def map_processes(
     function: Callable[..., Result],
-    arguments: Sequence[tuple],
+    arguments: Iterable[tuple],
     *,
+    total: int,
     workers: int = 1,
     description: str | None = None,
     shared: Any = None,
@@ -27,8 +29,10 @@ def map_processes(
 
     Parameters
     ----------
-    function : importable by name, as the processes are spawned (forking a process that runs TensorFlow is unsafe).
-    arguments : one tuple for each call.
+    function : importable by name, as the processes are spawned (forking a process that runs TensorFlow is
+        unsafe).
+    arguments : one tuple for each call, asked for a few calls ahead.
+    total : how many there are.
     workers : number of processes; 1 calls in this process.
     description : text of the progress bar on standard error; None shows none.
     shared : sent to each process once, not with each call.
@@ -43,12 +47,14 @@ def map_processes(
     )
     with bar:
         yield from bar.track(
-            _results(function, arguments, workers, shared), total=len(arguments), description=description or ""
+            _results(function, arguments, workers, shared),
+            total=total,
+            description=description or "",
         )
 
 
 def _results(
-    function: Callable[..., Result], arguments: Sequence[tuple], workers: int, shared: Any
+    function: Callable[..., Result], arguments: Iterable[tuple], workers: int, shared: Any
 ) -> Iterator[Result]:
     if workers <= 1:
         for call in arguments:
@@ -58,7 +64,7 @@ def _results(
         workers, mp_context=get_context("spawn"), initializer=_remember, initargs=(shared,)
     ) as pool:
         # A window of calls instead of all of them: finished volumes must not pile up in memory.
-        calls: Iterable[tuple] = iter(arguments)
+        calls = iter(arguments)
         window: deque[Future[Result]] = deque(
             pool.submit(_call, function, call) for call in islice(calls, 4 * workers)
         )
@@ -75,6 +81,7 @@ def _results(
 
 def _remember(shared: Any) -> None:
     global _shared
+    threadpool_limits(1)  # as many processes as processors are already at work
     _shared = shared
 
 

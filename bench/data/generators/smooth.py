@@ -40,13 +40,10 @@ def apply_along_axes(volume: np.ndarray, matrices: Sequence[np.ndarray | None]) 
     """Multiply each axis of `volume` by its matrix `[n_out, n_in]`; None leaves an axis as it is."""
     if len(matrices) != volume.ndim:
         raise ValueError(f"{len(matrices)} matrices for {volume.ndim} axes")
+    steps = [(axis, matrix) for axis, matrix in enumerate(matrices) if matrix is not None]
     # The strongest reduction first: what follows works on the smaller array.
-    order = sorted(
-        (axis for axis, matrix in enumerate(matrices) if matrix is not None),
-        key=lambda axis: matrices[axis].shape[0] / matrices[axis].shape[1],  # type: ignore[union-attr]
-    )
-    for axis in order:
-        volume = np.moveaxis(np.tensordot(matrices[axis], volume, axes=(1, axis)), 0, axis)
+    for axis, matrix in sorted(steps, key=lambda step: step[1].shape[0] / step[1].shape[1]):
+        volume = np.moveaxis(np.tensordot(matrix, volume, axes=(1, axis)), 0, axis)
     return np.ascontiguousarray(volume)
 
 

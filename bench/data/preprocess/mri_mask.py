@@ -1,0 +1,82 @@
+"""Where the brain is, found from the image alone.
+
+Source: Otsu, "A threshold selection method from gray-level histograms", IEEE Transactions on Systems, Man,
+and Cybernetics 9(1), 1979; then the largest connected part, as every simple brain extraction does.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+
+def otsu_threshold(values: np.ndarray, n_bins: int = 256) -> float:
+    """Threshold that maximises the variance between the two classes it makes (Otsu 1979, equation 18).
+
+    Constant input has no two classes; its value is returned, and nothing lies above it.
+    """
+    values = np.asarray(values).ravel()
+    low, high = float(values.min()), float(values.max())
+    if not low < high:
+        return low
+    counts, edges = np.histogram(values, bins=n_bins, range=(low, high))
+    centres = (edges[:-1] + edges[1:]) / 2.0
+    below = np.cumsum(counts).astype(float)
+    above = below[-1] - below
+    total = np.cumsum(counts * centres)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (total / below - (total[-1] - total) / above) ** 2
+    return float(edges[1:][np.nanargmax(between[:-1])])
+
+
+def brain_mask(volume: np.ndarray) -> np.ndarray:
+    """Mask of the largest bright part of `volume` `[z, y, x]`, its holes filled slice by slice; bool.
+
+    Half of Otsu's threshold separates tissue from air: the whole would cut fluid and a dark tumour off at the
+    brain's border. The bright outliers (vessels) are clipped first, as they would pull the threshold up. In
+    an image with a skull the mask is the head.
+
+    A volume without contrast has no brain to find: everything counts.
+    """
+    clipped = np.minimum(volume, np.percentile(volume, 99.0))
+    clipped = np.maximum(clipped, np.percentile(volume, 0.5))
+    threshold = otsu_threshold(clipped)
+    floor = float(clipped.min())
+    bright = (
+        clipped > floor + 0.5 * (threshold - floor) if threshold > floor else np.zeros(volume.shape, bool)
+    )
+    # Opening within slices cuts the specks of noise from the brain; slices may be too thick to open across.
+    bright = ndimage.binary_opening(bright, _disc())
+    parts, n_parts = ndimage.label(bright)
+    if n_parts == 0:
+        return np.ones(volume.shape, dtype=bool)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    # A slice may hold separate pieces of one brain (temporal poles, cerebellum) that only other slices join.
+    mask = np.isin(parts, np.flatnonzero(sizes >= 0.05 * sizes.max()))
+    mask = ndimage.binary_closing(np.pad(mask, 3), _disc(), iterations=2)[3:-3, 3:-3, 3:-3]
+    return np.stack([ndimage.binary_fill_holes(slice_) for slice_ in mask])
+
+
+def bounding_box(
+    mask: np.ndarray, voxel_mm: tuple[float, float, float] = (1.0, 1.0, 1.0), margin: float = 0.04
+) -> tuple[tuple[float, float], ...]:
+    """Box around `mask` `[z, y, x]`, from edge to edge in voxels, with a margin; square (in mm) within a
+    slice.
+
+    The square keeps the brain's proportions when the box is brought to a square grid. It may reach beyond the
+    volume.
+    """
+    z, y, x = (
+        (float(indices.min()), float(indices.max()) + 1.0) if indices.size else (0.0, float(size))
+        for indices, size in zip(np.nonzero(mask), mask.shape, strict=True)
+    )
+    side_mm = (1.0 + 2.0 * margin) * max((y[1] - y[0]) * voxel_mm[1], (x[1] - x[0]) * voxel_mm[2])
+    square = []
+    for (start, stop), size_mm in zip((y, x), voxel_mm[1:], strict=True):
+        middle, half = (start + stop) / 2.0, side_mm / size_mm / 2.0
+        square.append((middle - half, middle + half))
+    return (z, *square)
+
+
+def _disc() -> np.ndarray:
+    """A cross of 3x3 within a slice."""
+    return ndimage.generate_binary_structure(2, 1)[None]
