@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -79,6 +80,7 @@ def read_settings(arguments: argparse.Namespace):
         runs=Path(arguments.runs),
         reports=Path(arguments.reports),
         stall_seconds=float(stall),
+        measure=not arguments.no_measure,
     )
 
 
@@ -98,16 +100,37 @@ def _data(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _report(arguments: argparse.Namespace) -> int:
-    from bench import report, runfolder
+def _latest_run(arguments: argparse.Namespace) -> Path:
+    from bench import runfolder
     from bench.settings import find_task
 
     task = find_task(arguments.task)
     folder = runfolder.latest(Path(arguments.runs), task.name)
     if folder is None:
         raise UserError(f"RUNS={arguments.runs}: found no sweep of {task.name}; expected one: make bench first")
-    print(report.write(folder, Path(arguments.reports)))
+    return folder
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from bench import report
+
+    print(report.write(_latest_run(arguments), Path(arguments.reports)))
     return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from bench.status import status
+
+    print(status(_latest_run(arguments)))
+    return 0
+
+
+def _tensorboard(arguments: argparse.Namespace) -> int:
+    from bench.tensorboard import export
+
+    logs = export(_latest_run(arguments))
+    print(f"{logs}: starting TensorBoard; press Ctrl-C to end it")
+    return subprocess.call([sys.executable, "-m", "tensorboard.main", "--logdir", str(logs)])
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -137,9 +160,12 @@ def _parser() -> argparse.ArgumentParser:
     bench = verb("bench", _bench, "sweep a task's candidates and write its report, or go on with that")
     _settings_options(bench)
     bench.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    bench.add_argument("--no-measure", action="store_true", help="leave out training and inference times")
     data = verb("data", _data, "fetch a task's public data into the data folder, verified")
     data.add_argument("--source", metavar="URL", help="another place to fetch the same files from")
     verb("report", _report, "write the report of the latest sweep again")
+    verb("status", _status, "what the latest sweep has done, is doing and has left")
+    verb("tensorboard", _tensorboard, "show the latest sweep in TensorBoard's HParams view")
     verb("list", _list, "list tasks, candidates and architectures")
     return parser
 

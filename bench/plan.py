@@ -158,9 +158,11 @@ class Plan:
             for name in self.settings.task.references
             for fold in range(self.settings.folds)
         ]
-        if not all(self.state.settled(key) for key in references) or self.measurements():
+        if not all(self.state.settled(key) for key in references):
             return False
-        return not self.winners() or self.state.settled(self.latency_key())
+        if not self.settings.measure:
+            return True
+        return not self.measurements() and (not self.winners() or self.state.settled(self.latency_key()))
 
     def _refits(self, candidate: Candidate, fold: int) -> Iterator[Piece]:
         trial = self.winner(candidate.name, fold)

@@ -135,7 +135,7 @@ def _sweep(settings, dataset, identity, candidates, folder, journal, state, disp
             )
             sweep.run()
         workers.close()
-        if not sweep.interrupted:
+        if settings.measure and not sweep.interrupted:
             measure_inference(settings, dataset, folder, sweep.plan, journal, display)
     finally:
         workers.close()

@@ -24,6 +24,7 @@ class Settings:
     workers : worker processes; 0 means in this process.
     budget_seconds : wall-clock time for this call, or None.
     stall_seconds : a piece that shows no progress for so long has lost its worker.
+    measure : whether training and inference are timed once the searches are done.
     """
 
     task: Task
@@ -41,6 +42,7 @@ class Settings:
     runs: Path = Path("runs")
     reports: Path = Path("reports")
     stall_seconds: float = 1800.0
+    measure: bool = True
 
     @property
     def preset(self) -> Preset:

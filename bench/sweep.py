@@ -107,7 +107,7 @@ class Sweep:
 
     def _measure_training(self) -> None:
         """Time training steps, one piece at a time, while nothing else runs."""
-        if self.interrupted:
+        if self.interrupted or not self.settings.measure:
             return
         waiting = self.plan.measurements()
         self._loop(lambda slot: waiting.pop(0) if waiting and not self._running else None)
