@@ -99,7 +99,7 @@ def reference_uptake(x: np.ndarray, reference: str = "occipital") -> np.ndarray:
         raise ValueError(f"reference {reference!r}, expected one of {', '.join(REFERENCES)}")
     mask = _reference_mask(reference)
     images = _images(x)
-    means = images.reshape(len(images), -1)[:, mask.ravel()].mean(axis=1)
+    means = images[:, mask].mean(axis=1)
     return np.maximum(means, 1e-6)
 
 

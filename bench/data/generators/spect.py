@@ -21,7 +21,7 @@ from bench.data.preprocess.spect_grid import COLUMNS, ROWS
 # What random numbers are for, so that no stream is used twice.
 SITES, LABELS, IMAGES = 0, 1, 2
 # The spread of severity within a stage, where stages are one unit apart.
-SEVERITY_SD = 0.25
+SEVERITY_SD = 0.2
 N_SITES = 8
 
 
