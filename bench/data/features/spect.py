@@ -3,8 +3,8 @@
 A binding ratio is (mean uptake of a region - reference) / reference, the reference being tissue without
 dopamine transporters. Regions for caudate and putamen on both sides are placed automatically: a rigid
 set of four ellipses is moved over a grid of shifts and rotations around its place in MNI space and stays
-where the uptake within is greatest, as in the semi-quantitative packages of the clinic (BRASS: Radau et
-al., *Eur J Nucl Med* 2000; 27:250; EANM guideline: Morbelli et al., *Eur J Nucl Med Mol Imaging* 2020;
+where the uptake within is greatest, as in the semi-quantitative packages of the clinic (Radau
+et al., *J Nucl Med* 2000; 41:220; EANM guideline: Morbelli et al., *Eur J Nucl Med Mol Imaging* 2020;
 47:1885). Every number comes from the image alone.
 """
 
@@ -76,7 +76,7 @@ def binding_ratios(x: np.ndarray, reference: str = "occipital") -> np.ndarray:
 def derived_ratios(ratios: np.ndarray) -> np.ndarray:
     """Asymmetries and putamen-to-caudate ratios of binding ratios.
 
-    The asymmetry is |left - right| / mean of both sides (the index of the EANM guideline, unsigned); both
+    The asymmetry is |left - right| / mean of both sides (the usual index, unsigned); both
     quantities are taken of 1 + binding ratio, which noise does not bring near 0.
 
     Parameters

@@ -20,7 +20,8 @@ from bench.data.preprocess.spect_grid import COLUMNS, ROWS
 
 # What random numbers are for, so that no stream is used twice.
 SITES, LABELS, IMAGES = 0, 1, 2
-# The spread of severity within a stage, where stages are one unit apart.
+# The spread of severity within a stage, where stages are one unit apart. Chosen, not published: with 240
+# training subjects, binding ratios and an SVM reach a balanced accuracy of about 0.79 on fresh subjects.
 SEVERITY_SD = 0.2
 N_SITES = 8
 

@@ -3,7 +3,7 @@
 The camera's resolution of 7-12 mm FWHM comes from collimator, reconstruction and post-filter together.
 Photons are counted after the collimator has blurred them and before the filter smooths the noise, so the
 noise is put between two blurs: it is Poisson in its origin and correlated over neighbouring pixels in
-the image, as in reconstructed SPECT (Wilson & Tsui, *Phys Med Biol* 1993; 38:1277).
+the image, as in reconstructed SPECT (Wilson & Tsui, *IEEE Trans Nucl Sci* 1993; 40:1198).
 Heavily smoothed images (some 18 mm more) stand for old cameras and other reconstructions, as in Wenzel
 et al., *Eur J Nucl Med Mol Imaging* 2019; 46:2800, on real images. The blur is the same along the body's
 axis, where the striatum is only some 28 mm high: what it loses there to the slices above and below is

@@ -13,8 +13,9 @@ tissue without transporters (occipital cortex). Numbers and where they come from
   half to two thirds of its transporters, the other putamen less, the caudate least; in the course the
   sides draw level and the caudate follows (Benamer et al., *Mov Disord* 2000; 15:692; PPMI).
 - Posterior putamen first: Kish et al., *N Engl J Med* 1988; 318:876.
-- Stages overlap: disability follows the transporter loss only loosely (r about 0.5 to 0.7 with the
-  Hoehn-Yahr stage; Benamer et al. 2000), modelled as a spread of severity within each stage.
+- Stages overlap: the clinical stage follows the transporter loss only loosely (Benamer et al. 2000).
+  The spread of severity within a stage stands for that; its size is a choice, set by how hard the
+  task should be (`SEVERITY_SD` in `spect`).
 """
 
 from dataclasses import dataclass
