@@ -18,6 +18,8 @@ class State:
     candidates : digests of the architectures whose results are here, over all sessions.
     lost : how often a worker died over a piece.
     exhausted : number of trials after which the space of a search (`compact/0`) had no more to offer.
+    plans : the plan that last named each candidate and reference; later sweeps may have left it out.
+    finished_at : when pieces were settled, seconds since 1970.
     seconds : wall-clock seconds that sweeps have spent here, ended sessions only.
     """
 
@@ -28,6 +30,7 @@ class State:
     candidates: dict[str, str] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     exhausted: dict[str, int] = field(default_factory=dict)
+    plans: dict[str, dict] = field(default_factory=dict)
     finished_at: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     _session: tuple[float, float] | None = None
@@ -51,6 +54,9 @@ class State:
             self._session = (now, now)
             self.sweep = event
             self.candidates.update(event.get("candidates", {}))
+            plan = event.get("plan", {})
+            self.plans.update({candidate["name"]: plan for candidate in plan.get("candidates", [])})
+            self.plans.update(dict.fromkeys(plan.get("references", []), plan))
         elif self._session:
             self._session = (self._session[0], now)
         if kind == "started":
@@ -93,13 +99,34 @@ class State:
 
     def best_trial(self, candidate: str, fold: int, direction: str = "max") -> int | None:
         """Number of the trial with the best score; of equals that with the lower loss, then the first."""
+        trials = self.trials(candidate, fold)
+        return self._best(trials, direction, set(trials))
+
+    @staticmethod
+    def _best(trials: dict[int, dict | None], direction: str, among: set[int]) -> int | None:
         sign = 1 if direction == "max" else -1
         ranked = [
             (-sign * result["score"], result["metrics"].get("log_loss", 0.0), number)
-            for number, result in self.trials(candidate, fold).items()
-            if result is not None
+            for number, result in trials.items()
+            if result is not None and number in among
         ]
         return min(ranked)[2] if ranked else None
+
+    def planned_trials(self, candidate: str, fold: int, trials: int) -> int:
+        """How many trials a search will have: as many as asked for, or as its space has to offer."""
+        return min(trials, self.exhausted.get(search_name(candidate, fold), trials))
+
+    def tested_trial(self, candidate: str, fold: int, direction: str = "max") -> int | None:
+        """Number of the best trial that has refits; None if none has.
+
+        It is the best of all but where more trials have been asked for since and one of those is better.
+        """
+        best = self.best_trial(candidate, fold, direction)
+        if best is None or self.refits(candidate, fold, best):
+            return best
+        prefix = f"refit/{candidate}/{fold}/"
+        tested = {int(key.split("/")[3]) for key in self.done if key.startswith(prefix)}
+        return self._best(self.trials(candidate, fold), direction, tested)
 
     def refits(self, candidate: str, fold: int, trial: int) -> dict[int, dict]:
         """Results of the refits of one trial by seed."""
