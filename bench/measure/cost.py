@@ -110,6 +110,8 @@ def measure_models(
         raise ValueError(f"names of entries must differ, got {[entry.name for entry in entries]}")
     if unknown := set(runtimes) - set(ALL_RUNTIMES):
         raise ValueError(f"runtimes: found {sorted(unknown)}, expected some of {ALL_RUNTIMES}")
+    if not entries:
+        return {}
     counts = list(dict.fromkeys(threads or (1, available_threads())))
     job: dict[str, Any] = {
         "entries": [asdict(entry) for entry in entries],

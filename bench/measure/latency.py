@@ -55,10 +55,9 @@ class Timing:
 def time_in_rounds(calls: Mapping[str, Call], seconds: float, rounds: int = 10) -> dict[str, Timing]:
     """Time every call a little in each of several rounds.
 
-    Before the rounds every call is warmed up. In each round the order is rotated, so that none always
-    follows the same other one; each call first runs once untimed, since the others have emptied the
-    caches, and then until its slice of the time is used up. A call longer than its slice is timed once a
-    round until its whole time is used.
+    Before the rounds every call is warmed up. In each round the order is rotated, so that none always follows
+    the same other one; each call first runs once untimed, since the others have emptied the caches, and then
+    until its slice of the time is used up. A call longer than its slice is timed in some of the rounds only.
 
     Parameters
     ----------
@@ -70,6 +69,7 @@ def time_in_rounds(calls: Mapping[str, Call], seconds: float, rounds: int = 10) 
     spent = dict.fromkeys(calls, 0.0)
     estimates = {name: _warm_up(call, seconds * WARM_UP_SHARE) for name, call in calls.items()}
     order = list(calls)
+    slice_seconds = seconds / rounds
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -77,13 +77,14 @@ def time_in_rounds(calls: Mapping[str, Call], seconds: float, rounds: int = 10) 
         for number in range(rounds):
             first = number * len(order) // rounds
             for name in order[first:] + order[:first]:
-                if spent[name] >= seconds:
+                # What one round took too long the next makes up for, so that no call gets more than its time.
+                left = slice_seconds * (number + 1) - spent[name]
+                if left <= 0 and estimates[name] > slice_seconds:
                     continue
-                slice_seconds = seconds / rounds
                 start = time.perf_counter()
                 if estimates[name] < slice_seconds / 3:
                     calls[name](number)
-                timings[name].rounds_ms.append(_sample(calls[name], slice_seconds))
+                timings[name].rounds_ms.append(_sample(calls[name], left - time.perf_counter() + start))
                 spent[name] += time.perf_counter() - start
     finally:
         if collecting:
@@ -92,17 +93,18 @@ def time_in_rounds(calls: Mapping[str, Call], seconds: float, rounds: int = 10) 
 
 
 def _warm_up(call: Call, seconds: float) -> float:
-    """Run the call a few times, and on while there is time; return the duration of the last in seconds."""
-    begin = time.perf_counter()
-    for number in range(1_000_000):
+    """Run the call a few times, and on while there is time; return the shortest duration in seconds."""
+    durations: list[float] = []
+    used = 0.0
+    # The first call allocates and plans, so a second one is worth its time unless it takes very long.
+    while used < seconds or len(durations) < (WARM_UP_CALLS if used < 10 * seconds else 2):
         start = time.perf_counter()
-        call(number)
-        end = time.perf_counter()
-        used = end - begin
-        # A second call is never saved: the first one traces, allocates and plans.
-        if (number >= 1 and used > 10 * seconds) or (number + 1 >= WARM_UP_CALLS and used > seconds):
+        call(len(durations))
+        durations.append(time.perf_counter() - start)
+        used += durations[-1]
+        if used > 100 * seconds:
             break
-    return end - start
+    return min(durations)
 
 
 def _sample(call: Call, seconds: float) -> list[float]:

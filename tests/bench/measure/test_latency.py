@@ -26,14 +26,20 @@ def test_rounds_interleave_and_rotate():
 
 def test_durations_are_milliseconds():
     timings = time_in_rounds({"sleep": lambda _: time.sleep(0.01)}, seconds=0.1, rounds=2)
-    assert 10 <= timings["sleep"].median_ms < 30
+    assert 10 <= timings["sleep"].median_ms < 100
 
 
-def test_a_long_call_is_timed_until_its_time_is_used():
+def test_a_long_call_skips_rounds_until_it_is_its_turn_again():
+    timings = time_in_rounds({"slow": lambda _: time.sleep(0.05)}, seconds=0.1, rounds=10)
+    # A slice is 10 ms: timed in the first round and again when five slices have gone by.
+    assert len(timings["slow"].rounds_ms) == 2
+
+
+def test_a_very_long_call_is_timed_once():
     calls = []
     timings = time_in_rounds({"slow": lambda n: (calls.append(n), time.sleep(0.05))}, seconds=0.01, rounds=10)
     assert len(timings["slow"].rounds_ms) == 1
-    assert len(calls) == 3  # two to warm up
+    assert len(calls) <= 3  # at most two to warm up
 
 
 def test_median_ignores_a_round_with_many_slow_samples():
