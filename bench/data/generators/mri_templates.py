@@ -99,7 +99,7 @@ def _assemble(
 
     sharp = fractions**SHARPENING
     sharp /= np.maximum(sharp.sum(axis=0), 1e-6)
-    brain = ndimage.gaussian_filter(mask.astype(np.float32), 0.5)
+    brain = ndimage.gaussian_filter(mask.astype(np.float32), 0.5) * mask
     depth_mm = ndimage.distance_transform_edt(mask, sampling=TEMPLATE_VOXEL_MM)
     grey, white, fluid = sharp * brain
     return Templates(grey, white, fluid, brain, residual, depth_mm.astype(np.float32), origin_mm)

@@ -24,6 +24,7 @@ ENHANCING_SHARE = 0.75
 HEIGHTS = (4.0, 96.0)  # percentiles of the brain's volume between which the centre lies
 SMALLEST_DEPTH_MM = 14.0  # of the centre below the brain's surface, so that most of the tumour lies inside
 SOFTNESS_MM = 0.8
+REACH_RADII = 3.0  # of the mass effect
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,13 @@ def push_aside(displacement: np.ndarray, tumour: Tumour) -> None:
     Tissue at distance r moves outwards by `push_mm` at the border of the tumour, falling off beyond it, so a
     voxel looks for its tissue that much nearer to the centre.
     """
-    box, offset = _box(tumour, 3.0 * tumour.radius_mm)
+    box, offset = _box(tumour, REACH_RADII * tumour.radius_mm)
     distance = np.maximum(np.sqrt(np.sum(offset**2, axis=0)), 1e-3)
     relative = distance / tumour.radius_mm
-    # The largest value of r exp((1 - r^2) / 2) is 1, at r = 1: the border of the tumour.
+    # The largest value of r exp((1 - r^2) / 2) is 1, at r = 1: the border of the tumour. The last factor lets
+    # the displacement end at the box without a step.
     amount = tumour.push_mm * relative * np.exp((1.0 - relative**2) / 2.0)
+    amount *= np.clip(1.0 - (relative / REACH_RADII) ** 4, 0.0, None)
     displacement[(slice(None), *box)] -= (amount / distance) * offset
 
 

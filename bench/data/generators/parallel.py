@@ -58,7 +58,9 @@ def _results(
 ) -> Iterator[Result]:
     if workers <= 1:
         for call in arguments:
-            yield function(*call, shared)
+            with threadpool_limits(1):  # as in a worker: the last bits of a product may hang on the threads
+                result = function(*call, shared)
+            yield result
         return
     with ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=_remember, initargs=(shared,)

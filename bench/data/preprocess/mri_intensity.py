@@ -12,7 +12,9 @@ CONTRASTS = ("none", "window", "equalise")
 NORMALISATIONS = ("none", "zscore", "percentile", "white")
 
 
-def correct_bias(volume: np.ndarray, mask: np.ndarray, sigma_fraction: float = 0.2) -> np.ndarray:
+def correct_bias(
+    volume: np.ndarray, mask: np.ndarray, sigma_fraction: float = 0.2, n_iterations: int = 3
+) -> np.ndarray:
     """Divide by a smooth estimate of the bias field.
 
     The field is the Gaussian-smoothed logarithm of the brain, by normalised convolution: smoothed values over
@@ -22,6 +24,8 @@ def correct_bias(volume: np.ndarray, mask: np.ndarray, sigma_fraction: float = 0
     Parameters
     ----------
     sigma_fraction : standard deviation of the Gaussian as a part of each axis.
+    n_iterations : how often what is left is estimated again. At the brain's border the Gaussian sees one side
+        only and flattens the field; repeating it on the residual recovers most of the slope.
 
     Sources
     -------
@@ -37,9 +41,13 @@ def correct_bias(volume: np.ndarray, mask: np.ndarray, sigma_fraction: float = 0
     logarithm = np.where(mask, np.log(np.clip(volume, low, high)), 0.0).astype(np.float32)
     sigma = [max(sigma_fraction * size, 0.5) for size in volume.shape]
     weight = ndimage.gaussian_filter(mask.astype(np.float32), sigma, mode="constant")
-    field = ndimage.gaussian_filter(logarithm, sigma, mode="constant") / np.maximum(weight, 1e-6)
-    field -= field[mask].mean()
-    return (volume / np.exp(np.where(mask, field, 0.0))).astype(np.float32)
+    total = np.zeros_like(logarithm)
+    for _ in range(n_iterations):
+        field = ndimage.gaussian_filter(logarithm, sigma, mode="constant") / np.maximum(weight, 1e-6)
+        field = np.where(mask, field - field[mask].mean(), 0.0).astype(np.float32)
+        logarithm -= field
+        total += field
+    return (volume / np.exp(total)).astype(np.float32)
 
 
 def window(

@@ -1,0 +1,94 @@
+"""The builtin brains as a dataset, and what can and cannot be guessed from it without a network."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bench.data.dataset import Dataset
+from bench.data.features.mri_scanner import scanner_features
+from bench.data.generators.mri import Recipe
+from bench.data.generators.mri_dataset import Header, generate_dataset, preprocess_dataset
+from bench.data.generators.mri_montage import montage
+from bench.data.preprocess.mri import MriPreprocessing
+
+SMALL = (10, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def built() -> tuple[Dataset, list[Header]]:
+    return generate_dataset(6, preprocessing=MriPreprocessing.untouched(SMALL), workers=1, progress=False)
+
+
+def test_dataset(built: tuple[Dataset, list[Header]]) -> None:
+    dataset, headers = built
+    assert dataset.x.shape == (6, *SMALL, 1)
+    assert dataset.x.dtype == np.float32
+    assert np.bincount(dataset.y).tolist() == [3, 3]
+    assert dataset.classes == ("normal", "tumour")
+    assert len(set(dataset.subjects)) == 6
+    assert dataset.stand_in
+    assert dataset.sites is not None
+    assert len(headers) == 6
+    for header, site in zip(headers, dataset.sites, strict=True):
+        assert (
+            header["stored_k"]
+            == {f"scanner-{i + 1}": n for i, n in enumerate((60, 48, 40, 32, 26, 20))}[site]
+        )
+        assert header["stored_i"] == header["stored_j"]
+
+
+def test_fingerprint_follows_the_content(built: tuple[Dataset, list[Header]]) -> None:
+    def made(**settings: object) -> str:
+        recipe = Recipe(**settings)  # type: ignore[arg-type]
+        grid = MriPreprocessing.untouched((4, 8, 8))
+        return generate_dataset(2, recipe, grid, workers=1, progress=False)[0].fingerprint
+
+    assert made() == made()
+    assert len({made(), made(seed=1), made(tumours=False)}) == 3
+
+
+def test_preprocessing_afterwards(built: tuple[Dataset, list[Header]]) -> None:
+    dataset, _ = built
+    prepared = preprocess_dataset(dataset, MriPreprocessing(SMALL))
+    assert prepared.x.shape == dataset.x.shape
+    assert prepared.fingerprint != dataset.fingerprint
+    assert prepared.subjects is dataset.subjects
+    assert "zscore" in prepared.details["preprocessing"]
+    assert np.ptp(dataset.x.mean(axis=(1, 2, 3, 4))) > 20  # scanners differ in brightness
+    assert np.ptp(prepared.x.mean(axis=(1, 2, 3, 4))) < 0.5
+
+
+def test_montage(built: tuple[Dataset, list[Header]]) -> None:
+    dataset, _ = built
+    picture = montage(dataset, per_class=4, n_slices=5, border=1)
+    assert picture.shape == (2 * 4 * 33 - 1, 7 * 33 - 1)
+    assert picture.min() == 0
+    assert picture.max() == 1
+    assert (picture[32] == 1).all()  # a border
+    assert (picture[3 * 33 : 3 * 33 + 32, :32] == 0).all()  # there is no fourth normal subject
+    assert picture[:32, 2 * 33 : 2 * 33 + 32].std() > 0.1
+
+
+def _scanner_auc(recipe: Recipe, n: int) -> float:
+    """How well the class can be guessed from the background and the header, by cross-validation."""
+    dataset, headers = generate_dataset(
+        n, recipe, MriPreprocessing.untouched(SMALL), workers=1, progress=False
+    )
+    values, _ = scanner_features(dataset.x, headers)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
+    scores = cross_val_predict(model, values, dataset.y, cv=5, method="decision_function")
+    return float(roc_auc_score(dataset.y, scores))
+
+
+@pytest.mark.slow
+def test_scanner_features_find_a_set_whose_only_difference_is_the_scanner() -> None:
+    assert _scanner_auc(Recipe(tumours=False, scanner_by_class=True), 30) > 0.95
+
+
+@pytest.mark.slow
+def test_scanner_features_stay_silent_where_classes_share_scanners() -> None:
+    assert _scanner_auc(Recipe(seed=2), 60) < 0.7
