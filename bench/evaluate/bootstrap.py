@@ -1,0 +1,132 @@
+"""The bootstrap over subjects: weights, and a metric of every repetition under each of them.
+
+A subject that is drawn brings all its samples, in every fold and with every seed, so predictions of one
+subject are never taken for independent evidence (Field & Welsh 2007, Bootstrapping clustered data: the
+cluster bootstrap). For metrics that are a mean over classes the draws are stratified by class: a class of
+four subjects would be missing from one replicate in sixty, and how many there are of each class does not
+enter the metric's meaning. For the others it does, so their draws run over all subjects. Of the n
+subjects of a stratum n - 1 are drawn, each counting n / (n - 1), because n of n would understate the
+variance by that factor, a quarter for n = 4 (Rao & Wu 1988, Resampling inference with complex survey
+data).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from bench.data.dataset import fingerprint
+from bench.evaluate.metrics import get
+from bench.evaluate.predictions import Run, repetitions
+from bench.evaluate.weighted import evaluate
+
+REPLICATES = 2000
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """A metric of an architecture's runs, as observed and resampled.
+
+    Attributes
+    ----------
+    metric : its name.
+    subjects, labels : str and int `[subjects]`: those tested, sorted, and the class of most of their samples.
+    estimates : float `[repetitions]`, the metric with each seed, folds pooled.
+    values : float `[replicates, repetitions]`, the same with resampled subjects.
+    n_strata : how many groups the subjects are drawn in.
+    effective_subjects : how many subjects drawn at random a mean over classes is worth, K^2 / sum(1 / n_k);
+        for other metrics their number.
+    """
+
+    metric: str
+    subjects: np.ndarray
+    labels: np.ndarray
+    estimates: np.ndarray
+    values: np.ndarray
+    n_strata: int
+    effective_subjects: float
+
+    @property
+    def n_subjects(self) -> int:
+        return len(self.subjects)
+
+    @property
+    def estimate(self) -> float:
+        """The metric: mean over seeds, folds pooled."""
+        return float(self.estimates.mean())
+
+
+def resample(runs: Sequence[Run], metric: str) -> Replicates:
+    """Compute a metric of `runs` under the resampled subjects.
+
+    The weights depend on the subjects and their classes alone, so that architectures tested on the same
+    subjects get the same draws (which makes their differences paired) and a report is the same each time.
+    """
+    arranged = repetitions(runs)
+    subjects, labels = _subject_labels(arranged[0])
+    strata = collapse(labels) if get(metric).per_class else np.zeros_like(labels)
+    table = evaluate(metric, arranged, subjects, draw(subjects, strata))
+    sizes = np.bincount(labels)
+    return Replicates(
+        metric=metric,
+        subjects=subjects,
+        labels=labels,
+        estimates=table[0],
+        values=table[1:],
+        n_strata=len(np.unique(strata)),
+        effective_subjects=_effective_subjects(metric, sizes[sizes > 0], len(subjects)),
+    )
+
+
+def _effective_subjects(metric: str, sizes: np.ndarray, n_subjects: int) -> float:
+    if not get(metric).per_class:
+        return float(n_subjects)
+    return float(len(sizes) ** 2 / np.sum(1 / sizes))
+
+
+def _subject_labels(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
+    """The subjects of a repetition, sorted, and the most frequent class of each one's samples."""
+    names, position = np.unique(np.concatenate([run.subjects for run in runs]), return_inverse=True)
+    y = np.concatenate([run.y for run in runs])
+    counts = np.zeros((len(names), runs[0].n_classes), dtype=int)
+    np.add.at(counts, (position, y), 1)
+    return names, counts.argmax(axis=1)
+
+
+def collapse(labels: np.ndarray) -> np.ndarray:
+    """Strata from classes, int `[subjects]`: a class of one subject joins the smallest other one.
+
+    One subject has no variance to resample; survey statistics collapses such strata (Wolter 2007,
+    Introduction to Variance Estimation, section 2.5).
+    """
+    strata = labels.copy()
+    while True:
+        present, counts = np.unique(strata, return_counts=True)
+        if counts.min() > 1 or len(present) == 1:
+            return strata
+        order = np.argsort(counts, kind="stable")
+        strata[strata == present[order[0]]] = present[order[1]]
+
+
+def draw(subjects: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """Weights of the subjects, float32 `[1 + REPLICATES, subjects]`; the first row is of ones."""
+    return _draw("\0".join(map(str, subjects)), strata.astype(np.int64).tobytes())
+
+
+@lru_cache(maxsize=8)
+def _draw(subjects: str, strata_bytes: bytes) -> np.ndarray:
+    strata = np.frombuffer(strata_bytes, dtype=np.int64)
+    random = np.random.default_rng(int(fingerprint("bootstrap", subjects, strata_bytes), 16))
+    weights = np.ones((1 + REPLICATES, len(strata)))
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        size = len(members)
+        if size == 1:
+            continue
+        drawn = random.integers(size, size=(REPLICATES, size - 1))
+        cells = (drawn + size * np.arange(REPLICATES)[:, None]).ravel()
+        counts = np.bincount(cells, minlength=REPLICATES * size).reshape(REPLICATES, size)
+        weights[1:, members] = counts * (size / (size - 1))
+    weights.setflags(write=False)
+    return weights

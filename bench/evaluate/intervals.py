@@ -1,0 +1,96 @@
+"""Confidence intervals of a metric, by bootstrap over subjects with seeds and folds inside."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.evaluate import variance
+from bench.evaluate.bootstrap import Replicates, resample
+from bench.evaluate.metrics import get
+from bench.evaluate.predictions import Run
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with the limits that hold the truth at the given confidence.
+
+    Attributes
+    ----------
+    estimate : mean over seeds of the metric, folds pooled; nan where it is undefined, the limits too.
+    low, high : the limits.
+    method : how they were found, in words for the report.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    method: str
+
+
+def interval(runs: Sequence[Run], metric: str, level: float = 0.95) -> Interval:
+    """Estimate a metric from refits on test subjects, with a confidence interval.
+
+    The estimate pools the folds of each seed (see `weighted`) and takes the mean over seeds. Its variance
+    is bootstrapped over subjects, stratified by class (see `bootstrap`), with the seeds' own part
+    added (see `variance`). Limits are those of a score interval (Wilson 1927) for as many independent
+    subjects as would have this variance, with the quantile of t for the evidence there is: they stay
+    within the metric's bounds, are wider towards the middle, and have a width also at a perfect score,
+    where the number of subjects takes the place of the variance. Where a metric has no upper
+    bound (log loss) the interval is symmetrical in its logarithm.
+
+    The method was chosen by the coverage of simulated classifiers (`python -m bench.evaluate.simulate`).
+    With 40 subjects, 2 to 10 classes and 5 seeds, percentile intervals held the truth in 87% to 93%, z on
+    this scale with no part for the seeds in 90% to 94%, this one in 94% to 97%; it is a little
+    conservative, up to 98%, where 40 subjects show three errors or fewer. With one seed nothing is
+    known of the seeds' part, and the interval is about the one network rather than its architecture.
+
+    Parameters
+    ----------
+    runs : of one architecture: all folds, all seeds.
+    metric : a name from `metrics`.
+    level : confidence, between 0 and 1.
+
+    Raises
+    ------
+    ValueError : no runs, an unknown metric, a level outside 0 to 1.
+    """
+    return of_replicates(resample(runs, metric), level)
+
+
+def of_replicates(sample: Replicates, level: float = 0.95) -> Interval:
+    """The interval of `interval` from replicates that are there already."""
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}, expected between 0 and 1")
+    estimate = sample.estimate
+    if not math.isfinite(estimate):
+        return Interval(math.nan, math.nan, math.nan, "undefined for these predictions")
+    spread = variance.of_estimate(sample)
+    t = t_quantile(level, spread.degrees_of_freedom)
+    lowest, highest = get(sample.metric).bounds
+    if math.isinf(highest):
+        factor = math.exp(t * math.sqrt(spread.total) / estimate) if estimate > 0 else 1.0
+        return Interval(estimate, estimate / factor, estimate * factor, "bootstrap over subjects, log scale")
+    width = highest - lowest
+    low, high = _score_limits(
+        (estimate - lowest) / width, spread.total / width**2, t, sample.effective_subjects
+    )
+    method = "bootstrap over subjects, score interval"
+    return Interval(estimate, lowest + width * low, lowest + width * high, method)
+
+
+def _score_limits(part: float, squared_error: float, t: float, subjects: float) -> tuple[float, float]:
+    """Wilson's limits of a proportion with a given variance; of `subjects` where it shows no variance."""
+    part = min(max(part, 0.0), 1.0)
+    binomial = part * (1 - part)
+    n = binomial / squared_error if squared_error > 1e-12 and binomial > 1e-12 else subjects
+    shrink = 1 + t**2 / n
+    middle = (part + t**2 / (2 * n)) / shrink
+    half = t / shrink * math.sqrt(binomial / n + t**2 / (4 * n**2))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def t_quantile(level: float, degrees_of_freedom: float) -> float:
+    """The two-sided quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees_of_freedom, (1 + level) / 2))

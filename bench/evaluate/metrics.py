@@ -1,0 +1,133 @@
+"""Metrics of classification by name: values by scikit-learn, defined also where a class is missing.
+
+Predicted class: the column of the highest probability, the first of equal ones. scikit-learn is
+imported where it is first used, so that a report that only lists metrics starts at once.
+"""
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bench.evaluate import definitions
+
+Direction = Literal["max", "min"]
+Values = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric with what is needed to choose by it and to print it.
+
+    Attributes
+    ----------
+    name : as in tasks, tables and journals.
+    title : as in headings.
+    direction : `max` where more is better, `min` where less is.
+    function : `(y [n], probabilities [n, classes]) -> float`; nan where it is undefined.
+    bounds : the lowest and highest possible value; `inf` where there is none.
+    per_class : a mean over classes (each class weighs the same, however few its subjects).
+    binary : defined for two classes only.
+    """
+
+    name: str
+    title: str
+    direction: Direction
+    function: Values
+    bounds: tuple[float, float] = (0.0, 1.0)
+    per_class: bool = False
+    binary: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "Accuracy", "max", definitions.accuracy),
+        Metric(
+            "balanced_accuracy", "Balanced accuracy", "max", definitions.balanced_accuracy, per_class=True
+        ),
+        Metric("macro_f1", "Macro F1", "max", definitions.macro_f1, per_class=True),
+        Metric("auc", "AUC", "max", definitions.auc, per_class=True),
+        Metric("mcc", "Matthews correlation", "max", definitions.mcc, bounds=(-1.0, 1.0)),
+        Metric("log_loss", "Log loss", "min", definitions.log_loss, bounds=(0.0, float("inf"))),
+        Metric("brier", "Brier score", "min", definitions.brier, bounds=(0.0, 2.0)),
+        Metric("calibration_error", "Calibration error", "min", definitions.calibration_error),
+        Metric(
+            "quadratic_weighted_kappa",
+            "Quadratic weighted kappa",
+            "max",
+            definitions.quadratic_weighted_kappa,
+            bounds=(-1.0, 1.0),
+        ),
+        Metric("sensitivity", "Sensitivity", "max", definitions.sensitivity, per_class=True, binary=True),
+        Metric("specificity", "Specificity", "max", definitions.specificity, per_class=True, binary=True),
+    )
+}
+
+
+def get(name: str) -> Metric:
+    """Find a metric by name; `sensitivity[2]` is the sensitivity of class 2.
+
+    Raises
+    ------
+    ValueError : a name that is none of the metrics; the message lists them.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    if match := re.fullmatch(r"sensitivity\[(\d+)\]", name):
+        column = int(match[1])
+        return Metric(
+            name,
+            f"Sensitivity of class {column}",
+            "max",
+            lambda y, probabilities: definitions.class_sensitivity(y, probabilities, column),
+            per_class=True,
+        )
+    raise ValueError(
+        f"metric {name!r} is unknown, expected one of {', '.join(METRICS)} or sensitivity[CLASS]"
+    )
+
+
+def direction(name: str) -> Direction:
+    """Whether more (`max`) or less (`min`) of a metric is better."""
+    return get(name).direction
+
+
+def score(name: str, y: np.ndarray, probabilities: np.ndarray) -> float:
+    """Compute one metric of `y` `[n]` and `probabilities` `[n, classes]`; nan where it is undefined.
+
+    Undefined are the AUC where only one class is present, the sensitivity of an absent class, the
+    quadratic weighted kappa of one class only.
+    """
+    metric = get(name)
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    if metric.binary and probabilities.shape[1] != 2:
+        raise ValueError(f"{name} is for two classes, found {probabilities.shape[1]}; use sensitivity[CLASS]")
+    with warnings.catch_warnings():
+        # Absent classes are expected in small test sets and are dealt with; scikit-learn warns of each.
+        warnings.simplefilter("ignore")
+        return float(metric.function(np.asarray(y), probabilities))
+
+
+def all_metrics(y: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
+    """Compute every metric that is defined for these predictions, ready for JSON.
+
+    Returns
+    -------
+    dict : name to value, with `sensitivity:<class name>` for each class; undefined ones are left out,
+        since JSON has no nan.
+    """
+    n_classes = np.asarray(probabilities).shape[1]
+    if len(classes) != n_classes:
+        raise ValueError(f"{len(classes)} class names for {n_classes} columns of probabilities")
+    values = {
+        name: score(name, y, probabilities)
+        for name, metric in METRICS.items()
+        if not metric.binary or n_classes == 2
+    }
+    for column, label in enumerate(classes):
+        values[f"sensitivity:{label}"] = score(f"sensitivity[{column}]", y, probabilities)
+    return {name: value for name, value in values.items() if np.isfinite(value)}
