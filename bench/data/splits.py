@@ -45,14 +45,16 @@ def folds(dataset: Dataset, n_folds: int, seed: int) -> list[Fold]:
     n_parts = N_PARTS_OFFICIAL if test.any() else N_PARTS
     subjects = dataset.subjects.astype(str)
     result = []
+    dealt: dict[int, np.ndarray] = {}
     for k in range(n_folds):
         if test.any() and validation.any():
             chosen = _fold(pool, np.flatnonzero(validation), np.flatnonzero(test), str(k))
         else:
             repetition, k_part = divmod(k, n_parts)
-            parts = partition(
-                subjects[pool], dataset.y[pool], n_parts, f"{seed}/{repetition}", dataset.classes
-            )
+            if repetition not in dealt:
+                key = f"{seed}/{repetition}"
+                dealt[repetition] = partition(subjects[pool], dataset.y[pool], n_parts, key, dataset.classes)
+            parts = dealt[repetition]
             held_out = pool[parts == k_part]
             if test.any():
                 chosen = _fold(pool[parts != k_part], held_out, np.flatnonzero(test), str(k))

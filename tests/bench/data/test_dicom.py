@@ -1,0 +1,242 @@
+"""DICOM geometry, on files written here from a known RAS volume."""
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
+
+from bench.data.readers import kind_of, probe, read
+from bench.errors import UserError
+
+# stored as LPS slices: [slice, row, column] = [z, posterior, left]
+RAS = np.random.default_rng(3).integers(0, 1000, (7, 6, 5)).astype(np.uint16)
+SPACING = (1.5, 2.5, 4.0)  # x, y, z
+AXIAL = [1, 0, 0, 0, 1, 0]
+FRAMES = RAS[::-1, ::-1].transpose(2, 1, 0)
+START_LPS = np.array([-20.0, -30.0, 40.0])
+SOP = {
+    "MR": "1.2.840.10008.5.1.4.1.1.4",
+    "NM": "1.2.840.10008.5.1.4.1.1.20",
+    "EMR": "1.2.840.10008.5.1.4.1.1.4.1",
+}
+
+
+def _header(path, pixels, sop="MR", syntax=ExplicitVRLittleEndian, **tags):
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPClassUID = SOP[sop]
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    data.Modality = "NM" if sop == "NM" else "MR"
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.BitsAllocated = data.BitsStored = 16
+    data.HighBit, data.PixelRepresentation = 15, 0
+    data.Rows, data.Columns = pixels.shape[-2:]
+    if pixels.ndim == 3:
+        data.NumberOfFrames = len(pixels)
+    data.PixelData = np.ascontiguousarray(pixels).tobytes()
+    for name, value in tags.items():
+        setattr(data, name, value)
+    return data
+
+
+def _series(folder, order=(3, 0, 4, 1, 2), frames=FRAMES, **changes):
+    """Write a series whose file names and instance numbers do not follow the slices."""
+    folder.mkdir(exist_ok=True)
+    uid = generate_uid()
+    for file_number, index in enumerate(order):
+        tags = {
+            "SeriesInstanceUID": uid,
+            "PatientID": "P1",
+            "ImageOrientationPatient": AXIAL,
+            "ImagePositionPatient": [*START_LPS[:2], START_LPS[2] + index * SPACING[2]],
+            "PixelSpacing": [SPACING[1], SPACING[0]],
+            "SliceThickness": 99.0,
+            "InstanceNumber": file_number + 1,
+            **changes,
+        }
+        path = folder / f"IM{file_number:04d}"
+        _header(path, frames[index], **{k: v for k, v in tags.items() if v is not None}).save_as(path)
+    return folder
+
+
+def test_series_is_sorted_by_position_and_brought_to_ras(tmp_path):
+    folder = _series(tmp_path / "s")
+    (folder / "DICOMDIR").write_bytes(b"x")
+    (folder / "notes.txt").write_text("x")
+    assert kind_of(folder) == "dicom"
+    assert probe(folder)["patient"] == "P1"
+    volume = read(folder)
+    np.testing.assert_array_equal(volume.array, RAS)
+    assert volume.spacing_mm == pytest.approx(SPACING)
+    # index (0, 0, 0) of RAS is the left, posterior corner: last column, last row of the first slice
+    corner = START_LPS * (-1, -1, 1) - np.array([(7 - 1) * SPACING[0], (6 - 1) * SPACING[1], 0])
+    np.testing.assert_allclose(volume.affine[:3, 3], corner)
+
+
+def test_files_without_preamble_and_meta_are_read(tmp_path):
+    data = _header(tmp_path / "a.dcm", FRAMES[0])
+    data.save_as(tmp_path / "full.dcm")
+    plain = pydicom.Dataset({tag: data[tag] for tag in data.keys()})  # noqa: SIM118
+    pydicom.dcmwrite(tmp_path / "a.dcm", plain, implicit_vr=True, little_endian=True)
+    assert (tmp_path / "a.dcm").read_bytes()[128:132] != b"DICM"
+    np.testing.assert_array_equal(read(tmp_path / "a.dcm").array, FRAMES[0])
+
+
+@pytest.mark.parametrize(
+    ("cosines", "axes"),
+    [([1, 0, 0, 0, 0, -1], "LIP"), ([0, 1, 0, 0, 0, -1], "PIL"), ([-1, 0, 0, 0, 1, 0], "RPI")],
+)
+def test_coronal_sagittal_and_mirrored_series_equal_nibabel(tmp_path, cosines, axes):
+    normal = np.cross(cosines[:3], cosines[3:])
+    folder = tmp_path / "s"
+    folder.mkdir()
+    for index in range(5):
+        position = (START_LPS + index * 4.0 * normal).tolist()
+        path = folder / f"{9 - index}.dcm"
+        _header(
+            path,
+            FRAMES[index],
+            ImageOrientationPatient=cosines,
+            ImagePositionPatient=position,
+            PixelSpacing=[2.5, 1.5],
+        ).save_as(path)
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = np.array(cosines[:3]) * 1.5, np.array(cosines[3:]) * 2.5
+    affine[:3, 2], affine[:3, 3] = normal * 4.0, START_LPS
+    affine = np.diag([-1, -1, 1, 1]) @ affine
+    image = nib.Nifti1Image(FRAMES.transpose(2, 1, 0), affine)
+    expected = nib.as_closest_canonical(image)
+    volume = read(folder)
+    assert volume.facts["stored_orientation"] == "".join(nib.aff2axcodes(affine))
+    assert volume.facts["stored_orientation"][:2] == axes[:2]
+    np.testing.assert_array_equal(volume.array, np.asarray(expected.dataobj))
+    np.testing.assert_allclose(volume.affine, expected.affine, atol=1e-9)
+
+
+def test_rescale_is_applied_slice_by_slice(tmp_path):
+    folder = _series(tmp_path / "s")
+    for number, path in enumerate(sorted(folder.iterdir())):
+        data = pydicom.dcmread(path)
+        data.RescaleSlope, data.RescaleIntercept = number + 1, -number
+        data.save_as(path)
+    order = (3, 0, 4, 1, 2)
+    expected = RAS.astype(float)
+    for number, index in enumerate(order):
+        expected[:, :, index] = expected[:, :, index] * (number + 1) - number
+    np.testing.assert_allclose(read(folder).array, expected)
+
+
+def test_fallbacks_location_then_instance_number(tmp_path):
+    by_number = _series(tmp_path / "n", order=range(5), ImagePositionPatient=None, SpacingBetweenSlices=4.0)
+    volume = read(by_number)
+    np.testing.assert_array_equal(volume.array, RAS)
+    assert volume.spacing_mm == pytest.approx(SPACING)
+    by_thickness = _series(
+        tmp_path / "t",
+        order=range(5),
+        ImagePositionPatient=None,
+        SliceThickness=3.0,
+        ImageOrientationPatient=None,
+    )
+    assert read(by_thickness).spacing_mm == pytest.approx((1.5, 2.5, 3.0))
+    by_location = _series(tmp_path / "l", ImagePositionPatient=None)
+    for path, index in zip(sorted(by_location.iterdir()), (3, 0, 4, 1, 2), strict=True):
+        data = pydicom.dcmread(path)
+        data.SliceLocation = index * 4.0
+        data.save_as(path)
+    np.testing.assert_array_equal(read(by_location).array, RAS)
+    assert read(by_location).spacing_mm == pytest.approx(SPACING)
+
+
+def test_missing_slice_double_position_and_mixed_series_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no missing slice"):
+        probe(_series(tmp_path / "gap", order=(0, 1, 3, 4)))
+    with pytest.raises(UserError, match="one frame a position"):
+        probe(_series(tmp_path / "twice", order=(0, 1, 2, 2, 3)))
+    mixed = _series(tmp_path / "mixed")
+    data = pydicom.dcmread(mixed / "IM0000")
+    data.SeriesInstanceUID = generate_uid()
+    data.save_as(mixed / "IM0000")
+    with pytest.raises(UserError, match=r"2 series \(4 \+ 1 files\)"):
+        probe(mixed)
+
+
+@pytest.mark.parametrize("step", [4.0, -4.0])
+def test_nuclear_medicine_frames_stack_by_the_sign_of_their_distance(tmp_path, step):
+    frames = FRAMES if step > 0 else FRAMES[::-1]
+    detector = pydicom.Dataset()
+    detector.ImageOrientationPatient = AXIAL
+    detector.ImagePositionPatient = START_LPS.tolist()
+    data = _header(
+        tmp_path / "nm.dcm",
+        frames,
+        "NM",
+        ImageType=["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"],
+        DetectorInformationSequence=[detector],
+        PixelSpacing=[2.5, 1.5],
+        SpacingBetweenSlices=step,
+        SliceThickness=4.0,
+        NumberOfSlices=5,
+        SliceVector=[1, 2, 3, 4, 5],
+    )
+    data.save_as(tmp_path / "nm.dcm")
+    volume = read(tmp_path / "nm.dcm")
+    np.testing.assert_array_equal(volume.array, RAS)
+    assert volume.spacing_mm == pytest.approx(SPACING)
+    data.ImageType = ["ORIGINAL", "PRIMARY", "TOMO", "EMISSION"]
+    data.save_as(tmp_path / "raw.dcm")
+    with pytest.raises(UserError, match="RECON TOMO"):
+        read(tmp_path / "raw.dcm")
+
+
+def test_enhanced_mr_takes_geometry_and_scaling_from_functional_groups(tmp_path):
+    order = [2, 0, 4, 3, 1]
+    orientation, measures, shared = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    orientation.ImageOrientationPatient = AXIAL
+    measures.PixelSpacing, measures.SliceThickness = [2.5, 1.5], 99.0
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
+    groups = []
+    for index in order:
+        group, plane, scaling = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+        plane.ImagePositionPatient = [*START_LPS[:2], START_LPS[2] + 4.0 * index]
+        scaling.RescaleSlope, scaling.RescaleIntercept, scaling.RescaleType = index + 1, 5, "US"
+        group.PlanePositionSequence, group.PixelValueTransformationSequence = [plane], [scaling]
+        groups.append(group)
+    data = _header(
+        tmp_path / "e.dcm",
+        FRAMES[order],
+        "EMR",
+        SharedFunctionalGroupsSequence=[shared],
+        PerFrameFunctionalGroupsSequence=groups,
+    )
+    data.save_as(tmp_path / "e.dcm")
+    volume = read(tmp_path / "e.dcm")
+    np.testing.assert_allclose(volume.array, RAS * (np.arange(5) + 1.0) + 5)
+    assert volume.spacing_mm == pytest.approx(SPACING)
+
+
+def test_single_frame_is_an_image_and_monochrome1_is_inverted(tmp_path):
+    _header(
+        tmp_path / "a.dcm", FRAMES[0], PhotometricInterpretation="MONOCHROME1", PixelSpacing=[2.5, 1.5]
+    ).save_as(tmp_path / "a.dcm")
+    volume = read(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(volume.array, 65535 - FRAMES[0].astype(float))
+    assert volume.spacing_mm == (2.5, 1.5)
+
+
+def test_pixels_without_a_decoder_and_cut_pixels_are_the_users_error(tmp_path):
+    data = _header(tmp_path / "a.dcm", FRAMES[0], syntax=JPEG2000Lossless)
+    data.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f" + b"\0" * 20])
+    data["PixelData"].is_undefined_length = True
+    data.save_as(tmp_path / "a.dcm")
+    with pytest.raises(UserError, match=r"a\.dcm"):
+        read(tmp_path / "a.dcm")
+    cut = _header(tmp_path / "b.dcm", FRAMES[0])
+    cut.PixelData = cut.PixelData[:10]
+    cut.save_as(tmp_path / "b.dcm")
+    with pytest.raises(UserError, match=r"b\.dcm"):
+        read(tmp_path / "b.dcm")

@@ -1,0 +1,115 @@
+"""Resampling against SciPy and Pillow."""
+
+import time
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from bench.data.readers import Volume, from_display, read
+from bench.data.volumes import Grid, brain_mask, interpolation_weights, resample, to_grid
+from bench.errors import UserError
+
+RNG = np.random.default_rng(5)
+
+
+def middle_slices(volume: Volume, n: int = 3) -> Volume:
+    depth = volume.array.shape[2]
+    chosen = volume.displayed()[(depth - n) // 2 : (depth + n) // 2]
+    return Volume(chosen.mean(axis=0), volume.displayed_spacing_mm()[1:])
+
+
+@pytest.mark.parametrize("shape", [(20, 15, 9), (5, 15, 30), (7, 31, 12), (11, 13, 17)])
+def test_whole_field_of_view_equals_scipys_zoom(shape):
+    array = RNG.normal(size=(11, 13, 17)).astype(np.float32)
+    zoom = [after / before for after, before in zip(shape, array.shape, strict=True)]
+    expected = ndimage.zoom(array, zoom, order=1, mode="nearest", grid_mode=True)
+    assert expected.shape == shape
+    np.testing.assert_allclose(resample(array, shape), expected, atol=2e-5)
+
+
+def test_voxel_size_equals_scipys_map_coordinates_around_the_middle():
+    array = RNG.normal(size=(10, 12)).astype(np.float32)
+    spacing, voxel, shape = (3.0, 2.0), (2.0, 2.5), (9, 7)
+    axes = [
+        (np.arange(n) - (n - 1) / 2) * after / before + (m - 1) / 2
+        for n, m, after, before in zip(shape, array.shape, voxel, spacing, strict=True)
+    ]
+    expected = ndimage.map_coordinates(array, np.meshgrid(*axes, indexing="ij"), order=1)
+    np.testing.assert_allclose(resample(array, shape, spacing, voxel), expected, atol=1e-5)
+
+
+def test_outside_of_the_field_of_view_is_zero():
+    result = resample(np.ones((4, 4), np.float32), (8, 2), (1.0, 1.0), (1.0, 1.0))
+    np.testing.assert_array_equal(result[:, 0], [0, 0, 1, 1, 1, 1, 0, 0])
+
+
+@pytest.mark.parametrize("shape", [(16, 10), (9, 33)])
+def test_antialiasing_equals_pillows_bilinear(shape):
+    array = RNG.normal(size=(41, 37)).astype(np.float32)
+    expected = np.asarray(Image.fromarray(array).resize(shape[::-1], Image.Resampling.BILINEAR))
+    np.testing.assert_allclose(resample(array, shape, antialias=True), expected, atol=1e-5)
+
+
+def test_weights_are_shares():
+    for n_out in (3, 10, 25):
+        for antialias in (False, True):
+            weights = interpolation_weights(10, n_out, antialias=antialias)
+            np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
+
+
+def test_the_same_brain_in_another_orientation_gives_the_same_sample(tmp_path):
+    image = nib.Nifti1Image(RNG.normal(size=(12, 14, 10)).astype(np.float32), np.diag([2.0, 2.0, 3.0, 1.0]))
+    nib.save(image, tmp_path / "a.nii")
+    turn = nib.orientations.axcodes2ornt("PSL")
+    nib.save(
+        image.as_reoriented(nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), turn)),
+        tmp_path / "b.nii",
+    )
+    grid = Grid((8, 10, 12), (3.0, 2.0, 2.0))
+    one, other = (to_grid(read(tmp_path / name), grid, name) for name in ("a.nii", "b.nii"))
+    assert one.shape == (8, 10, 12, 1)
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_projection_and_dimension_errors():
+    volume = Volume(from_display(RNG.normal(size=(9, 8, 6)).astype(np.float32)), (1.0, 1.0, 2.0))
+    sample = to_grid(volume, Grid((8, 6), project=middle_slices), "v")
+    np.testing.assert_allclose(sample[..., 0], volume.displayed()[3:6].mean(axis=0), rtol=1e-6)
+    with pytest.raises(UserError, match="expected an image"):
+        to_grid(volume, Grid((8, 6)), "v")
+    with pytest.raises(UserError, match="expected a volume"):
+        to_grid(Volume(np.ones((4, 4), np.float32)), Grid((8, 6, 5)), "v")
+
+
+def test_keys_tell_grids_apart_and_stay_the_same():
+    assert Grid((8, 6), project=middle_slices).key() == Grid((8, 6), project=middle_slices).key()
+    grids = [
+        Grid((8, 6)),
+        Grid((8, 7)),
+        Grid((8, 6), (1, 1)),
+        Grid((8, 6), antialias=True),
+        Grid((8, 6), project=middle_slices),
+    ]
+    assert len({grid.key() for grid in grids}) == len(grids)
+
+
+def test_brain_mask_finds_an_ellipsoid_inside_a_skull():
+    z, y, x = np.meshgrid(*[np.arange(n) * 2.0 - (n - 1) for n in (70, 100, 90)], indexing="ij")
+    radius = np.sqrt((x / 60) ** 2 + (y / 75) ** 2 + (z / 50) ** 2)
+    brain, scalp = radius < 1, (radius > 1.15) & (radius < 1.22)
+    array = (0.8 * brain + 1.0 * scalp + RNG.normal(0, 0.05, radius.shape)).astype(np.float32)
+    mask = brain_mask(array, (2.0, 2.0, 2.0))
+    dice = 2 * (mask & brain).sum() / (mask.sum() + brain.sum())
+    assert dice > 0.95
+    assert not (mask & scalp).any()
+    assert brain_mask(np.zeros((8, 8, 8)), (1, 1, 1)).all()
+
+
+def test_resampling_a_full_volume_takes_a_fraction_of_reading_it():
+    array = from_display(np.ones((155, 240, 240), np.float32))
+    start = time.perf_counter()
+    resample(from_display(array), (32, 96, 96))
+    assert time.perf_counter() - start < 2
