@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -208,8 +210,19 @@ def _finished(building: Path, shape: tuple[int, ...], offset: int) -> dict[int, 
     return done
 
 
-def _single_thread() -> None:
-    threadpool_limits(1)  # as many processes as processors are already at work
+def _start_worker(parent: int) -> None:
+    """Keep a worker to one thread, since there is one for each processor, and end it with its parent.
+
+    A pool's workers otherwise wait for ever when the parent is killed.
+    """
+    threadpool_limits(1)
+
+    def follow_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=follow_parent, daemon=True).start()
 
 
 def _run(todo: list[_Job], jobs: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
@@ -217,7 +230,9 @@ def _run(todo: list[_Job], jobs: int) -> Iterator[tuple[int, int, dict[str, Any]
         yield from map(_resample_one, todo)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(todo)), mp_context=context, initializer=_single_thread) as pool:
+    with ProcessPoolExecutor(
+        min(jobs, len(todo)), mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
+    ) as pool:
         futures = [pool.submit(_resample_one, job) for job in todo]
         try:
             for future in as_completed(futures):
