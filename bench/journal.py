@@ -1,5 +1,6 @@
 """The record of a sweep: JSON lines, appended, synced, replayed. It is the only truth."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -57,18 +58,31 @@ class Lock:
         self._path = folder / "lock"
         self._file = open(self._path, "a+")  # noqa: SIM115 - held open until `release`
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "another sweep"
-            self._file.close()
-            raise UserError(
-                f"{folder}: in use by {holder}; expected no other sweep: wait for it, or stop it"
-            ) from None
-        self._file.truncate(0)
-        started = time.strftime("%Y-%m-%d %H:%M:%S")
-        self._file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}")
-        self._file.flush()
+            if not self._acquire():
+                self._file.seek(0)
+                holder = self._file.read().strip() or "another sweep"
+                raise UserError(
+                    f"{folder}: in use by {holder}; expected no other sweep: wait for it, or stop it"
+                )
+            self._file.truncate(0)
+            started = time.strftime("%Y-%m-%d %H:%M:%S")
+            self._file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}")
+            self._file.flush()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            raise
+
+    def _acquire(self) -> bool:
+        """Take the lock; tried for half a second, because who asks for the holder holds it for an instant."""
+        for attempt in range(6):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if attempt < 5:
+                    time.sleep(0.1)
+        return False
 
     def release(self) -> None:
         """Let the folder go."""
@@ -97,11 +111,16 @@ class Journal:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(folder)
-            self.events, good, self.dropped = read(self.path)
-            self._file = open(self.path, "ab")  # noqa: SIM115 - held open until `close`
-            if self._file.tell() > good:
-                self._file.truncate(good)
         except OSError as error:
+            raise UserError(_explain(folder, error)) from error
+        try:
+            self.events, good, self.dropped = read(self.path)
+            # Without a buffer: what could not be written must not reach the file later, behind our back.
+            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - held open until `close`
+            self._file.truncate(good)
+            self._size = good
+        except OSError as error:
+            self._lock.release()
             raise UserError(_explain(folder, error)) from error
 
     def append(self, event: str, **content: Any) -> dict:
@@ -113,23 +132,19 @@ class Journal:
         """
         record = {"event": event, "time": round(time.time(), 3), **content}
         line = json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
-        start = self._file.tell()
+        rest = memoryview(line)
         try:
-            self._file.write(line)
-            self._file.flush()
+            while rest:
+                rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._cut_back(start)
+            # Half a line is taken off again, as far as the disk allows it; the next start would do it too.
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)
             raise UserError(_explain(self.path, error)) from error
+        self._size += len(line)
         self.events.append(record)
         return record
-
-    def _cut_back(self, position: int) -> None:
-        """Take half a line off again, as far as the disk still allows it; the next start would too."""
-        try:
-            os.ftruncate(self._file.fileno(), position)
-        except OSError:
-            pass
 
     def close(self) -> None:
         """Release the run folder."""
@@ -140,4 +155,6 @@ class Journal:
 
 
 def _explain(path: Path, error: OSError) -> str:
-    return f"{path}: cannot write ({os.strerror(error.errno or 0)}); expected a writable folder with free space"
+    return (
+        f"{path}: cannot write ({os.strerror(error.errno or 0)}); expected a writable folder with free space"
+    )

@@ -1,12 +1,11 @@
 """Who does the work: this process, worker processes, or a Dask cluster, behind `concurrent.futures`."""
 
-import contextlib
 import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from multiprocessing import connection, get_context, parent_process
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from multiprocessing import active_children, connection, get_context, parent_process
 from typing import Any, Protocol
 
 from bench.errors import UserError
@@ -68,8 +67,11 @@ class Processes:
         self._pids: list[Future | None] = [None] * slots
 
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
-        executor = self._executors[slot] or self._start(slot)
-        return executor.submit(function, description)
+        try:
+            return (self._executors[slot] or self._start(slot)).submit(function, description)
+        except BrokenExecutor:  # its worker died while it had nothing to do
+            self.kill(slot)
+            return self._start(slot).submit(function, description)
 
     def _start(self, slot: int) -> ProcessPoolExecutor:
         executor = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_start_worker)
@@ -83,8 +85,10 @@ class Processes:
         if executor is None or pid is None:
             return
         if pid.done() and not pid.exception():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid.result(), signal.SIGKILL)
+            # Of our own children alone: the number of one that died may be somebody else's by now.
+            for process in active_children():
+                if process.pid == pid.result():
+                    process.kill()
         executor.shutdown(wait=False, cancel_futures=True)
         self._executors[slot] = None
 

@@ -1,5 +1,6 @@
 """How TensorFlow is set up in a process that trains."""
 
+import contextlib
 import os
 
 
@@ -8,18 +9,16 @@ def configure(threads: int = 1) -> None:
 
     One thread a training is the rule of a sweep: sums are then taken in one order, so that a result does
     not depend on how many workers or cores there were; the cores are used by several trainings at a time.
-    Calling it again, or after TensorFlow has started, leaves the threads as they are.
+    After TensorFlow has started, the threads stay as they are; the operations are deterministic all the same.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
     import tensorflow as tf
 
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    except RuntimeError:  # the process has started TensorFlow already
-        return
     tf.get_logger().setLevel("ERROR")
     tf.config.experimental.enable_op_determinism()
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+    with contextlib.suppress(RuntimeError):  # the process has started TensorFlow already
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)

@@ -77,6 +77,8 @@ def _read(path: Path) -> np.ndarray:
         raise UserError(f"{path}: found a file cut short or damaged; expected a whole gzip file") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: found bytes that are no text; expected lines of numbers") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot read ({error.strerror}); expected a gzip file") from None
     if not lines:
         raise UserError(f"{path}: found no lines; expected a label and 256 grey values a line")
     return np.array([_parse(path, number, line) for number, line in enumerate(lines, 1)], np.float32)
@@ -96,5 +98,7 @@ def _parse(path: Path, number: int, line: str) -> np.ndarray:
     if row[0] not in range(10):
         raise UserError(f"{where}: found label {row[0]:g}; expected 0 to 9")
     if np.abs(row[1:]).max() > 1:
-        raise UserError(f"{where}: found {row[1:][np.abs(row[1:]).argmax()]:g}; expected grey values in [-1, 1]")
+        raise UserError(
+            f"{where}: found {row[1:][np.abs(row[1:]).argmax()]:g}; expected grey values in [-1, 1]"
+        )
     return row
