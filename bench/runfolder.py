@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -100,7 +101,9 @@ def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, st
             return folder, []
     if existing:
         lines = [f"architecture {name}: its source has changed" for name in changed]
-        return settings.runs / f"{stem}-{len(existing) + 1}", lines
+        taken = {folder.name for folder in existing}
+        free = next(number for number in itertools.count(2) if f"{stem}-{number}" not in taken)
+        return settings.runs / f"{stem}-{free}", lines
     others = latest(settings.runs, identity_["task"])
     if others is None:
         return settings.runs / stem, []

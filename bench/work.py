@@ -72,7 +72,7 @@ class Progress:
             raise Stopped
 
     def _write(self, content: dict) -> None:
-        temporary = self._path.with_name(self._path.name + ".tmp")
+        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
         temporary.write_text(json.dumps(content))
         os.replace(temporary, self._path)
 

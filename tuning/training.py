@@ -200,12 +200,20 @@ def _validate(program: Program, validation: Samples) -> dict[str, float]:
 
 
 def predict(program: Program, samples: Samples) -> np.ndarray:
-    """Class probabilities of the samples, float64 `[n, n_classes]`, a chunk in memory at a time."""
+    """Class probabilities of the samples, float64 `[n, n_classes]`, a chunk in memory at a time.
+
+    Raises
+    ------
+    Diverged : a probability is not a number, because the last step of a training spoilt the weights.
+    """
     sample_bytes = 4 * int(np.prod(samples.x.shape[1:]))
     chunk = max(_CHUNK_BYTES // sample_bytes, 1)
-    return np.concatenate(
+    probabilities = np.concatenate(
         [
             program.predict(np.asarray(samples.x[samples.indices[start : start + chunk]], np.float32))
             for start in range(0, len(samples), chunk)
         ]
     )
+    if not np.isfinite(probabilities).all():
+        raise Diverged("a predicted probability is not a number")
+    return probabilities
