@@ -1,6 +1,7 @@
 """Fetching a public file: resumed, verified, renamed into place when whole."""
 
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -47,12 +48,16 @@ def fetch(url: str, target: Path, sha256: str) -> str:
         os.replace(part, target)
     except urllib.error.HTTPError as error:
         raise UserError(f"{url}: found HTTP status {error.code}; expected the file") from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except ValueError as error:
+        raise UserError(f"{url}: found no address; expected one such as https://host/folder/") from error
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
             f"{url}: no answer ({reason}); expected a network. Without one, copy {target.name} from elsewhere "
             f"to {target.parent}"
         ) from error
+    except OSError as error:
+        raise UserError(f"{target}: cannot write ({error.strerror}); expected a writable folder") from error
     return f"{target}: downloaded, checksum verified"
 
 
@@ -66,5 +71,9 @@ def _download(url: str, part: Path) -> None:
             return
         raise
     with response, open(part, "ab" if response.status == 206 else "wb") as file:
+        expected = response.headers.get("Content-Length")
+        received = 0
         while block := response.read(_BLOCK):
-            file.write(block)
+            received += file.write(block)
+    if expected is not None and received < int(expected):
+        raise ConnectionError(f"the connection ended after {received} of {expected} bytes; run it again to go on")
