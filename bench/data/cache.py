@@ -58,11 +58,15 @@ def save_dataset(
             building / "x.npy", mode="w+", dtype=np.float32, shape=_shape_after(dataset.x, transform)
         )
         digests = np.zeros(len(x), dtype=np.uint64)
-        for block in _blocks(x):
-            values = np.asarray(dataset.x[block])
-            x[block] = transform(values) if transform is not None else values
-            digests[block] = [sample_digest(sample) for sample in x[block]]
-        x.flush()
+        # written as a file: pages of a memory map would count as this process' memory
+        with (building / "x.npy").open("r+b") as file:
+            file.seek(x.offset)
+            for block in _blocks(x):
+                values = np.asarray(dataset.x[block])
+                values = transform(values) if transform is not None else values
+                values = np.ascontiguousarray(values, dtype=np.float32)
+                file.write(values.data)
+                digests[block] = [sample_digest(sample) for sample in values]
         del x
         seal(building, dataset, digests, headers)
         replace_folder(building, folder)
@@ -216,12 +220,16 @@ def _already_checked(folder: Path) -> bool:
         return False
 
 
-def _check_samples(folder: Path, x: np.ndarray, digests: np.ndarray) -> None:
+def _check_samples(folder: Path, x: np.memmap, digests: np.ndarray) -> None:
     modified = (folder / "x.npy").stat().st_mtime_ns
-    for block in _blocks(x):
-        found = np.array([sample_digest(sample) for sample in x[block]], dtype=np.uint64)
-        if not np.array_equal(found, digests[block]):
-            raise DamagedCacheError(f"{folder / 'x.npy'}: content differs from what was written")
+    size = int(np.prod(x.shape[1:]))
+    with (folder / "x.npy").open("rb") as file:
+        file.seek(x.offset)
+        for block in _blocks(x):
+            samples = np.fromfile(file, np.float32, size * len(digests[block])).reshape(-1, size)
+            found = np.array([sample_digest(sample) for sample in samples], dtype=np.uint64)
+            if not np.array_equal(found, digests[block]):
+                raise DamagedCacheError(f"{folder / 'x.npy'}: content differs from what was written")
     try:
         temporary = folder / f".checked.{os.getpid()}"
         temporary.write_text(json.dumps({"x_mtime_ns": modified}))

@@ -31,6 +31,7 @@ from bench.errors import UserError
 
 # raise when readers or resampling give other voxels: caches are then made again
 READING_VERSION = 1
+_MAX_JOBS = 8  # a process takes about 200 MiB for volumes of 240x240x155
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def build_cache(
     cache : folder of all caches. This one's name carries a key of contents, labels and settings.
     name : of the dataset.
     classes : the classes in their order; by default the labels found, sorted.
-    jobs : worker processes, by default one a processor. With 1, no process is started.
+    jobs : worker processes, by default one a processor, at most eight. With 1, no process is started.
     progress : show a progress bar.
 
     Returns
@@ -77,7 +78,7 @@ def build_cache(
         same content has two labels, or the disk is too full.
     """
     data, cache = Path(data).expanduser(), Path(cache).expanduser()
-    jobs = jobs or len(os.sched_getaffinity(0))
+    jobs = jobs or min(_MAX_JOBS, len(os.sched_getaffinity(0)))
     items = sorted(list_folder(data), key=lambda item: (item.subject, item.path.as_posix()))
     names = tuple(classes) if classes is not None else tuple(sorted({item.label for item in items}))
     _check_classes(data, items, names)
