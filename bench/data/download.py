@@ -53,8 +53,8 @@ def fetch(url: str, target: Path, sha256: str) -> str:
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
-            f"{url}: no answer ({reason}); expected a network. Without one, copy {target.name} from elsewhere "
-            f"to {target.parent}"
+            f"{url}: no answer ({reason}); expected a network. Without one, copy {target.name} from "
+            f"elsewhere to {target.parent}"
         ) from error
     except OSError as error:
         raise UserError(f"{target}: cannot write ({error.strerror}); expected a writable folder") from error
@@ -76,4 +76,4 @@ def _download(url: str, part: Path) -> None:
         while block := response.read(_BLOCK):
             received += file.write(block)
     if expected is not None and received < int(expected):
-        raise ConnectionError(f"the connection ended after {received} of {expected} bytes; run it again to go on")
+        raise ConnectionError(f"it ended after {received} of {expected} bytes; run this again to go on")
