@@ -48,9 +48,9 @@ def multilayer_perceptron(input_shape, n_classes: int, widths, name: str) -> ker
     """
     inputs = keras.Input(input_shape)
     x = inputs
-    for width in widths:
-        x = keras.layers.Dense(width, use_bias=False, kernel_initializer="he_normal")(x)
-        x = keras.layers.BatchNormalization(momentum=0.9)(x)
-        x = keras.layers.ReLU()(x)
-        x = AdjustableDropout()(x)
+    for i, width in enumerate(widths, 1):
+        x = keras.layers.Dense(width, use_bias=False, kernel_initializer="he_normal", name=f"dense{i}")(x)
+        x = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
+        x = keras.layers.ReLU(name=f"relu{i}")(x)
+        x = AdjustableDropout(name=f"dropout{i}")(x)
     return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=name)

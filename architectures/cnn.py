@@ -17,22 +17,28 @@ class SmallCNN:
     input = "image"
 
     def build(self, hp, input_shape, n_classes):
-        filters = hp.Choice("filters", [32, 24])
+        filters = hp.Choice("filters", [24, 32])
         units = hp.Choice("dense_units", [128, 64])
         inputs = keras.Input(input_shape)
         x = inputs
-        for multiple in (1, 2):
-            for _ in range(2):
+        for stage in (1, 2):
+            for conv in (1, 2):
+                name = f"{stage}_{conv}"
                 x = keras.layers.Conv2D(
-                    filters * multiple, 3, padding="same", use_bias=False, kernel_initializer="he_normal"
+                    filters * stage,
+                    3,
+                    padding="same",
+                    use_bias=False,
+                    kernel_initializer="he_normal",
+                    name=f"conv{name}",
                 )(x)
-                x = keras.layers.BatchNormalization(momentum=0.9)(x)
-                x = keras.layers.ReLU()(x)
-            x = keras.layers.MaxPooling2D()(x)
-            x = AdjustableDropout(scale=0.5)(x)
-        x = keras.layers.Flatten()(x)
-        x = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal")(x)
-        x = AdjustableDropout()(x)
+                x = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{name}")(x)
+                x = keras.layers.ReLU(name=f"relu{name}")(x)
+            x = keras.layers.MaxPooling2D(name=f"pool{stage}")(x)
+            x = AdjustableDropout(scale=0.5, name=f"dropout{stage}")(x)
+        x = keras.layers.Flatten(name="flatten")(x)
+        x = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal", name="dense")(x)
+        x = AdjustableDropout(name="dropout")(x)
         return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
 
 

@@ -36,6 +36,7 @@ def _settings_options(parser: argparse.ArgumentParser) -> None:
     add("--workers", metavar="WORKERS", help="worker processes (default: one a core; 0: in this process)")
     add("--cluster", metavar="CLUSTER", help="address of a Dask scheduler, such as tcp://host:8786")
     add("--budget", metavar="BUDGET", help="end in order after this time: 90s, 30m, 2h")
+    add("--weights", metavar="WEIGHTS", help="folder with files of keras.applications, for transfer")
     add("--stall-seconds", metavar="S", help="take a piece back that shows no progress for so long (1800)")
 
 
@@ -56,13 +57,19 @@ def read_settings(arguments: argparse.Namespace):
     UserError : the first that is wrong.
     """
     from bench import settings as s
+    from bench import tasks
 
     task = s.find_task(arguments.task)
     preset_name = s.choice("PRESET", arguments.preset, s.PRESETS, "quick")
     preset = task.presets[preset_name]
-    data = Path(arguments.data) if arguments.data else None
-    if data is not None and not data.exists():
-        raise UserError(f"DATA={data}: found no such file or folder; expected the task's data")
+    data = arguments.data or None
+    if data is not None and not tasks.is_builtin(data) and not Path(data).exists():
+        raise UserError(f"DATA={data}: found no such file or folder; expected the task's data, or builtin")
+    weights = Path(arguments.weights) if arguments.weights else None
+    if weights is not None and not weights.is_dir():
+        raise UserError(
+            f"WEIGHTS={weights}: found no such folder; expected one with keras.applications' files"
+        )
     stall = s.whole_number("--stall-seconds", arguments.stall_seconds, 1800, 1)
     return s.Settings(
         task=task,
@@ -81,6 +88,8 @@ def read_settings(arguments: argparse.Namespace):
         reports=Path(arguments.reports),
         stall_seconds=float(stall),
         measure=not arguments.no_measure,
+        ablations=not arguments.no_ablations,
+        weights=weights,
     )
 
 
@@ -107,7 +116,9 @@ def _latest_run(arguments: argparse.Namespace) -> Path:
     task = find_task(arguments.task)
     folder = runfolder.latest(Path(arguments.runs), task.name)
     if folder is None:
-        raise UserError(f"RUNS={arguments.runs}: found no sweep of {task.name}; expected one: make bench first")
+        raise UserError(
+            f"RUNS={arguments.runs}: found no sweep of {task.name}; expected one: make bench first"
+        )
     return folder
 
 
@@ -161,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     _settings_options(bench)
     bench.add_argument("--quiet", action="store_true", help="say nothing but errors")
     bench.add_argument("--no-measure", action="store_true", help="leave out training and inference times")
+    bench.add_argument("--no-ablations", action="store_true", help="leave out what helped the best network")
     data = verb("data", _data, "fetch a task's public data into the data folder, verified")
     data.add_argument("--source", metavar="URL", help="another place to fetch the same files from")
     verb("report", _report, "write the report of the latest sweep again")

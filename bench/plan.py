@@ -11,6 +11,7 @@ from bench.settings import Settings
 from bench.state import State, search_name
 from bench.tasks import Candidate
 from tuning.seeds import seed_of
+from tuning.space import defaults
 
 if TYPE_CHECKING:
     from tuning.search import Search
@@ -93,21 +94,88 @@ class Plan:
 
     def _pieces(self) -> Iterator[Piece]:
         for candidate in self.settings.candidates:
-            space_key = f"space/{candidate.name}"
-            if space_key in self.state.failed:
-                continue
-            if space_key not in self.state.done:
-                yield self._piece(space_key, candidate, fold=0)
-                continue
-            for fold in range(self.settings.folds):
-                if self.searched(candidate.name, fold):
-                    yield from self._refits(candidate, fold)
-                else:
-                    yield from self._trials(candidate, fold)
+            before = self._preparation(candidate)
+            if before is not None:
+                yield before
+            elif not self.hopeless(candidate.name):
+                for fold in range(self.settings.folds):
+                    if self.searched(candidate.name, fold):
+                        yield from self._refits(candidate, fold)
+                    else:
+                        yield from self._trials(candidate, fold)
         for reference in self.settings.task.references:
             for fold in range(self.settings.folds):
                 key = f"reference/{reference}/{fold}"
                 yield Piece(key, reference, self._describe(key, reference, fold, "reference"))
+        yield from self._ablations()
+
+    def hopeless(self, candidate: str) -> bool:
+        """Say whether a candidate cannot be trained at all: no space, or no weights to start from."""
+        return any(f"{kind}/{candidate}" in self.state.failed for kind in ("space", "pretrain"))
+
+    def _preparation(self, candidate: Candidate) -> Piece | None:
+        """What has to be done before a candidate's trials: find its space, pretrain its network."""
+        key, pretrain = f"space/{candidate.name}", f"pretrain/{candidate.name}"
+        if not self.state.settled(key):
+            return self._piece(key, candidate, fold=0)
+        if candidate.transfer != "phantom" or self.state.settled(pretrain) or key in self.state.failed:
+            return None
+        space = self.state.done[key]
+        held = {entry["config"]["name"]: entry["config"]["value"] for entry in _fixed(space)}
+        task, preset = self.settings.task, self.settings.preset
+        return self._piece(
+            pretrain,
+            candidate,
+            fold=0,
+            values={**defaults(task.training_space), **task.pretraining_values, **held},
+            epochs=preset.pretraining_epochs,
+            seed=seed_of(task.name, candidate.name, "pretrain"),
+        )
+
+    def best_candidate(self) -> Candidate | None:
+        """The candidate whose winners have the best mean score on validation; None while there are searches."""
+        sign = 1 if self.direction == "max" else -1
+        ranked = []
+        for place, candidate in enumerate(self.settings.candidates):
+            if self.hopeless(candidate.name):
+                continue
+            scores = []
+            for fold in range(self.settings.folds):
+                trial = self.winner(candidate.name, fold)
+                result = self.state.trials(candidate.name, fold).get(trial) if trial is not None else None
+                if not self.searched(candidate.name, fold):
+                    return None
+                scores.append(-sign * result["score"] if result else float("inf"))
+            ranked.append((sum(scores) / len(scores), place))
+        return self.settings.candidates[min(ranked)[1]] if ranked and min(ranked)[0] < float("inf") else None
+
+    def _ablations(self) -> Iterator[Piece]:
+        """The refits of the best candidate with one thing changed, once every search has ended."""
+        task = self.settings.task
+        candidate = self.best_candidate() if task.ablations and self.settings.ablations else None
+        if candidate is None:
+            return
+        for fold in range(self.settings.folds):
+            trial = self.winner(candidate.name, fold)
+            if trial is None:
+                continue
+            values = {
+                "transfer": candidate.transfer,
+                **self.state.trial_values(candidate.name, fold, trial),
+            }
+            for ablation in task.ablations:
+                if not ablation.applies(task.preprocessing, values):
+                    continue
+                changed = {k: v for k, v in ablation.values.items() if k in values}
+                for seed in range(1, self.settings.seeds + 1):
+                    yield self._refit(
+                        f"ablation/{ablation.name}/{candidate.name}/{fold}/{trial}/{seed}",
+                        candidate,
+                        fold,
+                        seed,
+                        {**values, **changed},
+                        preprocessing={**task.preprocessing, **ablation.preprocessing},
+                    )
 
     def measurements(self) -> list[Piece]:
         """Timings that are still missing, to be run one at a time with nothing else running."""
@@ -115,7 +183,7 @@ class Plan:
         for candidate in self.settings.candidates:
             trial = self.winner(candidate.name, 0)
             if trial is not None and self.state.refits(candidate.name, 0, trial):
-                values = self.state.trials(candidate.name, 0)[trial]["values"]
+                values = self.state.trial_values(candidate.name, 0, trial)
                 key = f"timing/{candidate.name}/{trial}"
                 pieces.append(self._piece(key, candidate, fold=0, values=values, reference=False))
         for reference in self.settings.task.references:
@@ -146,19 +214,11 @@ class Plan:
     def finished(self) -> bool:
         """Say whether nothing is left to do; asks no oracle, imports no TensorFlow."""
         for candidate in self.settings.candidates:
-            if f"space/{candidate.name}" in self.state.failed:
-                continue
-            for fold in range(self.settings.folds):
-                if not self.searched(candidate.name, fold) or any(
-                    not self.state.settled(piece.key) for piece in self._refits(candidate, fold)
-                ):
-                    return False
-        references = [
-            f"reference/{name}/{fold}"
-            for name in self.settings.task.references
-            for fold in range(self.settings.folds)
-        ]
-        if not all(self.state.settled(key) for key in references):
+            if not self.hopeless(candidate.name) and not all(
+                self.searched(candidate.name, fold) for fold in range(self.settings.folds)
+            ):
+                return False
+        if next(self.ready(set()), None) is not None:
             return False
         if not self.settings.measure:
             return True
@@ -168,17 +228,27 @@ class Plan:
         trial = self.winner(candidate.name, fold)
         if trial is None:
             return
-        result = self.state.trials(candidate.name, fold)[trial]
+        values = self.state.trial_values(candidate.name, fold, trial)
         for seed in range(1, self.settings.seeds + 1):
-            yield self._piece(
-                f"refit/{candidate.name}/{fold}/{trial}/{seed}",
-                candidate,
-                fold,
-                values=result["values"],
-                epochs=self.settings.preset.epochs,
-                seed=seed_of(self.settings.task.name, candidate.name, fold, "refit", seed),
-                model=fold == 0 and seed == 1,
-            )
+            key = f"refit/{candidate.name}/{fold}/{trial}/{seed}"
+            yield self._refit(key, candidate, fold, seed, values, model=fold == 0 and seed == 1)
+
+    def _refit(
+        self, key: str, candidate: Candidate, fold: int, seed: int, values: dict[str, Any], **content: Any
+    ) -> Piece:
+        values = dict(values)
+        transfer = values.pop("transfer", candidate.transfer)
+        name = self.settings.task.name
+        return self._piece(
+            key,
+            candidate,
+            fold,
+            values=values,
+            transfer=transfer,
+            # An ablation has the seed of the refit that it is compared with.
+            seed=seed_of(name, candidate.name, fold, "refit", seed),
+            **content,
+        )
 
     def _trials(self, candidate: Candidate, fold: int) -> Iterator[Piece]:
         name = search_name(candidate.name, fold)
@@ -197,7 +267,9 @@ class Plan:
             if proposal is None:
                 break
             if known is not None and known != proposal.values:
-                raise RuntimeError(f"trial/{name}/{proposal.number}: the oracle's proposal is not the recorded one")
+                raise RuntimeError(
+                    f"trial/{name}/{proposal.number}: the oracle's proposal is not the recorded one"
+                )
             proposed[proposal.number] = proposal
         if search.exhausted and name not in self.state.exhausted:
             self._on_exhausted(name, search.asked)
@@ -230,12 +302,15 @@ class Plan:
     def _piece(self, key: str, candidate: Candidate, fold: int, **content: Any) -> Piece:
         description = self._describe(key, candidate.name, fold, key.split("/")[0])
         space = self.state.done.get(f"space/{candidate.name}", {})
+        pretrained = self.state.done.get(f"pretrain/{candidate.name}")
         description.update(
             architecture=candidate.architecture,
             transfer=candidate.transfer,
             structural=space.get("structural", []),
-            **content,
+            start=pretrained["files"]["weights"]["path"] if pretrained else None,
+            weights=str(self.settings.weights.resolve()) if self.settings.weights else None,
         )
+        description.update(content)
         values = description.get("values", {})
         structure = json.dumps([candidate.name, {n: values.get(n) for n in description["structural"]}])
         return Piece(key, candidate.name, description, structure)
@@ -256,3 +331,12 @@ class Plan:
             "seed": seed_of(task.name, owner, fold, kind),
             "measure_seconds": self.settings.preset.measure_seconds,
         }
+
+
+def _fixed(space: dict[str, Any]) -> list[dict[str, Any]]:
+    """The structural entries of a space whose structure is not searched."""
+    return [
+        entry
+        for entry in space["space"]["space"]
+        if entry["class_name"] == "Fixed" and entry["config"]["name"] in space["structural"]
+    ]

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.data.dataset import Dataset
+from bench.tasks import Task
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -46,6 +49,46 @@ def _rbf_svm(seed: int, **settings: Any) -> Any:
     return SVC(kernel="rbf", decision_function_shape="ovr", break_ties=True, random_state=seed, **settings)
 
 
+def _pca_svm(seed: int, components: int, **settings: Any) -> Any:
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import SVC
+
+    svm = SVC(
+        kernel="rbf", gamma="scale", class_weight="balanced", break_ties=True, random_state=seed, **settings
+    )
+    return make_pipeline(PCA(components, whiten=True, svd_solver="full"), svm)
+
+
+def _pca_logistic(seed: int, components: int, **settings: Any) -> Any:
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    logistic = LogisticRegression(max_iter=1000, class_weight="balanced", random_state=seed, **settings)
+    return make_pipeline(PCA(components, whiten=True, svd_solver="full"), logistic)
+
+
+def _scaled_svm(seed: int, **settings: Any) -> Any:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    svm = SVC(
+        kernel="rbf", gamma="scale", class_weight="balanced", break_ties=True, random_state=seed, **settings
+    )
+    return make_pipeline(StandardScaler(), svm)
+
+
+def _scaled_logistic(seed: int, **settings: Any) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    logistic = LogisticRegression(max_iter=2000, class_weight="balanced", random_state=seed, **settings)
+    return make_pipeline(StandardScaler(), logistic)
+
+
 REFERENCES = {
     "nearest_neighbours": Reference(
         "Nearest neighbours", tuple({"n_neighbors": k} for k in (1, 3, 5)), _nearest_neighbours
@@ -54,7 +97,42 @@ REFERENCES = {
         "Logistic regression", tuple({"C": c} for c in (0.01, 0.1, 1.0)), _logistic_regression
     ),
     "rbf_svm": Reference("RBF SVM", tuple({"C": c, "gamma": "scale"} for c in (10.0, 1.0, 100.0)), _rbf_svm),
+    "binding_ratios_svm": Reference(
+        "Binding ratios + SVM", tuple({"C": c} for c in (1.0, 10.0, 0.1)), _scaled_svm, "binding_ratios"
+    ),
+    "binding_ratios_logistic": Reference(
+        "Binding ratios + logistic regression",
+        tuple({"C": c} for c in (1.0, 10.0, 0.1)),
+        _scaled_logistic,
+        "binding_ratios",
+    ),
+    "pca_svm": Reference(
+        "PCA + SVM on voxels",
+        tuple({"components": k, "C": c} for k in (20, 40) for c in (1.0, 10.0)),
+        _pca_svm,
+    ),
+    "pca_logistic": Reference(
+        "PCA + logistic regression on voxels",
+        tuple({"components": k, "C": c} for k in (20, 40) for c in (0.1, 1.0)),
+        _pca_logistic,
+    ),
+    "hand_made_features": Reference(
+        "Histogram and asymmetry + logistic regression",
+        tuple({"C": c} for c in (0.1, 1.0, 0.01)),
+        _scaled_logistic,
+        "hand_made",
+    ),
+    "scanner_features": Reference(
+        "Background and header alone", tuple({"C": c} for c in (0.1, 1.0)), _scaled_logistic, "scanner"
+    ),
 }
+
+
+def reference_features(reference: Reference, task: Task, dataset: Dataset, x: np.ndarray) -> np.ndarray:
+    """What a reference is fed, float `[n, features]`: the task's features, or the networks' input flattened."""
+    if reference.features:
+        return task.features(reference.features, dataset.x)
+    return np.asarray(x, np.float32).reshape(len(x), -1)
 
 
 def probabilities(estimator: Any, x: np.ndarray, n_classes: int) -> np.ndarray:

@@ -127,6 +127,7 @@ def _sweep(settings, dataset, identity, candidates, folder, journal, state, disp
                 settings,
                 folder.resolve(),
                 dataset_folder.resolve(),
+                pretraining_folder(settings, display),
                 journal,
                 state,
                 metrics.direction(settings.task.metric),
@@ -152,13 +153,31 @@ def store_dataset(dataset: Dataset, runs: Path) -> Path:
     """Put a dataset where workers open it; one that is there already and whole is left alone."""
     folder = runs / "cache" / f"{dataset.name}-{dataset.fingerprint}"
     try:
-        try:
-            cache.open_cached(folder)
-        except (cache.DamagedCacheError, FileNotFoundError):
-            cache.save_dataset(dataset, folder)
+        cache.open_cached(folder)
+    except (cache.DamagedCacheError, FileNotFoundError):
+        _save(dataset, folder)
+    return folder
+
+
+def pretraining_folder(settings: Settings, display: Display) -> Path | None:
+    """The cache folder with generated images for `phantom` transfer, made if it is not there."""
+    if not any(candidate.transfer == "phantom" for candidate in settings.candidates):
+        return None
+    name = f"{settings.task.name}-pretraining-{runfolder.generators_digest()}"
+    folder = settings.runs / "cache" / name
+    try:
+        cache.open_cached(folder)
+    except (cache.DamagedCacheError, FileNotFoundError):
+        display.say("generating images for pretraining (once)")
+        _save(settings.task.pretraining(), folder)
+    return folder.resolve()
+
+
+def _save(dataset: Dataset, folder: Path) -> None:
+    try:
+        cache.save_dataset(dataset, folder)
     except OSError as error:
         raise UserError(f"{folder}: cannot write ({error.strerror}); expected free space") from error
-    return folder
 
 
 def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dict:
@@ -221,4 +240,6 @@ def write_report(settings: Settings, folder: Path) -> Path:
     try:
         return report.write(folder, settings.reports)
     except OSError as error:
-        raise UserError(f"{settings.reports}: cannot write ({error.strerror}); expected a writable folder") from error
+        raise UserError(
+            f"{settings.reports}: cannot write ({error.strerror}); expected a writable folder"
+        ) from error

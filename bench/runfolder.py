@@ -1,10 +1,8 @@
 """Where a sweep's state lives: which folder goes with which settings, and what lies in it."""
 
-import ast
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,10 @@ from typing import Any
 import architectures
 import tuning
 from bench import journal
+from bench.data import generators
 from bench.data.dataset import Dataset
 from bench.data.download import sha256_of
+from bench.digests import code_digest
 from bench.errors import UserError
 from bench.settings import Settings
 from bench.state import State
@@ -40,7 +40,15 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "preset": {"name": settings.preset_name, "epochs": settings.preset.epochs},
         "tuner": settings.tuner,
         "versions": {name: _version(name) for name in _PACKAGES},
-        "code": {"tuning": code_digest(sorted(Path(tuning.__file__).parent.glob("*.py")))},
+        "pretraining": {
+            "epochs": settings.preset.pretraining_epochs,
+            "values": task.pretraining_values,
+            "generators": generators_digest() if settings.preset.pretraining_epochs else "",
+        },
+        "code": {
+            "prepare": task.code(),
+            "tuning": code_digest(sorted(Path(tuning.__file__).parent.glob("*.py"))),
+        },
     }
 
 
@@ -60,22 +68,9 @@ def candidate_digests(settings: Settings) -> dict[str, str]:
     }
 
 
-def code_digest(paths: Iterable[Path]) -> str:
-    """Hash what Python files say, comments, docstrings and layout left out."""
-    digest = hashlib.sha256()
-    for path in paths:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if (
-                isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-                and body
-                and isinstance(body[0], ast.Expr)
-                and isinstance(body[0].value, ast.Constant)
-            ):
-                body[0] = ast.Expr(ast.Constant(None))
-        digest.update(ast.dump(tree).encode())
-    return digest.hexdigest()[:12]
+def generators_digest() -> str:
+    """A digest of the code that makes builtin images."""
+    return code_digest(sorted(Path(generators.__file__).parent.glob("*.py")))
 
 
 def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, str]) -> tuple[Path, list[str]]:
@@ -112,7 +107,7 @@ def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, st
 
 def latest(runs: Path, task: str) -> Path | None:
     """The run folder of a task in which something was recorded last."""
-    journals = [path for path in runs.glob(f"{task}-*/{journal.FILE}")]
+    journals = list(runs.glob(f"{task}-*/{journal.FILE}"))
     return max(journals, key=lambda path: path.stat().st_mtime).parent if journals else None
 
 
@@ -171,7 +166,9 @@ def clean(folder: Path, state: State) -> None:
                 path.unlink(missing_ok=True)
         (folder / "stop").unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{error.filename}: cannot delete ({error.strerror}); expected a writable folder") from error
+        raise UserError(
+            f"{error.filename}: cannot delete ({error.strerror}); expected a writable folder"
+        ) from error
 
 
 def disk_bytes(folder: Path) -> int:

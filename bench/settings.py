@@ -24,6 +24,8 @@ class Settings:
     workers : worker processes; 0 means in this process.
     budget_seconds : wall-clock time for this call, or None.
     stall_seconds : a piece that shows no progress for so long has lost its worker.
+    ablations : whether the best network is trained again with one thing changed at a time.
+    weights : folder with the files of `keras.applications`.
     measure : whether training and inference are timed once the searches are done.
     """
 
@@ -35,7 +37,7 @@ class Settings:
     seeds: int
     folds: int
     workers: int
-    data: Path | None = None
+    data: str | None = None
     data_folder: Path = Path("data")
     cluster: str | None = None
     budget_seconds: float | None = None
@@ -43,6 +45,8 @@ class Settings:
     reports: Path = Path("reports")
     stall_seconds: float = 1800.0
     measure: bool = True
+    ablations: bool = True
+    weights: Path | None = None
 
     @property
     def preset(self) -> Preset:
@@ -53,7 +57,7 @@ class Settings:
         """The `make` line that repeats this sweep."""
         words = [f"make bench TASK={self.task.name} PRESET={self.preset_name}"]
         if self.data:
-            words.append(f"DATA={self.data.name}")
+            words.append(f"DATA={self.data if tasks.is_builtin(self.data) else Path(self.data).name}")
         if self.candidates != tuple(self.task.candidates):
             words.append("ARCH=" + ",".join(candidate.name for candidate in self.candidates))
         if self.tuner != "random":

@@ -97,6 +97,10 @@ class State:
         """Results of a search's settled trials by number; None for one that failed."""
         return dict(sorted(self._trials.get(search_name(candidate, fold), {}).items()))
 
+    def trial_values(self, candidate: str, fold: int, trial: int) -> dict[str, Any]:
+        """Hyperparameters of a finished trial."""
+        return self.done[f"trial/{search_name(candidate, fold)}/{trial}"]["values"]
+
     def best_trial(self, candidate: str, fold: int, direction: str = "max") -> int | None:
         """Number of the trial with the best score; of equals that with the lower loss, then the first."""
         trials = self.trials(candidate, fold)

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Sweep:
     ----------
     folder : the run folder, whose journal is open.
     dataset_folder : where workers find the arrays.
+    pretraining_folder : where they find generated ones to pretrain with, if any candidate needs them.
 
     Attributes
     ----------
@@ -59,6 +60,7 @@ class Sweep:
         settings: Settings,
         folder: Path,
         dataset_folder: Path,
+        pretraining_folder: Path | None,
         journal: Journal,
         state: State,
         direction: str,
@@ -69,7 +71,7 @@ class Sweep:
         self.workers, self.display = workers, display
         self.plan = Plan(settings, state, direction, self._record_exhausted)
         self.interrupted: str | None = None
-        self._dataset_folder = dataset_folder
+        self._dataset_folder, self._pretraining_folder = dataset_folder, pretraining_folder
         self._stop = folder / "stop"
         self._running: dict[int, Running] = {}
         self._last_structure: dict[int, str] = {}
@@ -158,7 +160,7 @@ class Sweep:
         description = {
             **piece.description,
             "folder": str(self.folder),
-            "dataset": str(self._dataset_folder),
+            "dataset": str(self._pretraining_folder if piece.kind == "pretrain" else self._dataset_folder),
             "work": str(work),
             "stop": str(self._stop),
         }
@@ -270,10 +272,8 @@ class Sweep:
     def _ask_to_stop(self, reason: str) -> None:
         if not self.interrupted:
             self.interrupted = reason
-            try:
+            with suppress(OSError):  # a full disk: workers are then ended without being asked
                 self._stop.touch()
-            except OSError:  # a full disk: workers are ended without being asked
-                pass
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -1,11 +1,12 @@
 """What training costs, timed alone: steps of a network, the fit of a reference."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bench.references import REFERENCES, probabilities
+from bench.references import REFERENCES, probabilities, reference_features
 
 _STEPS_A_CALL = 4
 
@@ -50,29 +51,37 @@ def network(description: dict[str, Any], program, recipe, x, y, seen: np.ndarray
     }
 
 
-def reference(description: dict[str, Any], x, y, seen: np.ndarray) -> dict[str, Any]:
-    """Time one fit of the settings chosen, and answers to single images.
+def reference(description: dict[str, Any], task, dataset, x, seen: np.ndarray) -> dict[str, Any]:
+    """Time one fit of the settings chosen, and answers to single images, making its features included.
 
     Returns
     -------
     training_seconds : of the fit; inference_ms, inference_p95_ms : of one image, NumPy to NumPy.
     """
-    method = REFERENCES[description["candidate"]]
-    features = np.asarray(x, np.float32).reshape(len(x), -1)
+    method, y = REFERENCES[description["candidate"]], dataset.y
+    features = reference_features(method, task, dataset, x)
     estimator = method.make(description["seed"], **description["values"])
     started = time.perf_counter()
     estimator.fit(features[seen], y[seen])
     fit = time.perf_counter() - started
-    n_classes = int(y.max()) + 1
+    n_classes = len(dataset.classes)
     samples: list[float] = []
     deadline = time.perf_counter() + description["measure_seconds"]
     while len(samples) < 20 or (time.perf_counter() < deadline and len(samples) < 2000):
-        image = features[len(samples) % len(features)][None]
+        place = len(samples) % len(x)
+        stored, image = replace(dataset, **_one(dataset, place)), x[place : place + 1]
         started = time.perf_counter()
-        probabilities(estimator, image, n_classes)
+        probabilities(estimator, reference_features(method, task, stored, image), n_classes)
         samples.append(1000 * (time.perf_counter() - started))
     return {
         "training_seconds": fit,
         "inference_ms": float(np.median(samples)),
         "inference_p95_ms": float(np.percentile(samples, 95)),
     }
+
+
+def _one(dataset, place: int) -> dict[str, Any]:
+    """The arrays of one sample of a dataset."""
+    names = ("x", "y", "subjects", "sites", "official_test", "official_validation")
+    arrays = {name: getattr(dataset, name) for name in names}
+    return {name: value[place : place + 1] for name, value in arrays.items() if value is not None}

@@ -4,7 +4,6 @@ A description is a small JSON-ready dict. The arrays it speaks of are opened her
 """
 
 import errno
-import functools
 import json
 import os
 import time
@@ -13,6 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+import architectures
+from bench import inputs, tasks, timing
+from bench.data.download import sha256_of
+from bench.evaluate import metrics
+from bench.references import REFERENCES, probabilities, reference_features
+from tuning import space, training
 
 _FULL = {errno.ENOSPC: "no space left", errno.EDQUOT: "quota used up", errno.EROFS: "read-only"}
 
@@ -77,155 +83,93 @@ class Progress:
         os.replace(temporary, self._path)
 
 
-@functools.lru_cache(maxsize=2)
-def _dataset(folder: str):
-    from bench.data.cache import open_cached
+def _space(description: dict[str, Any]) -> dict[str, Any]:
+    """Find the hyperparameters of an architecture, structural and training.
 
-    return open_cached(Path(folder))
-
-
-@functools.lru_cache(maxsize=32)
-def _fold(folder: str, fold: int, seed: int):
-    from bench.data.splits import assert_disjoint, folds
-
-    dataset = _dataset(folder)
-    found = folds(dataset, fold + 1, seed)[fold]
-    assert_disjoint(found, dataset.subjects)
-    return found
-
-
-@functools.lru_cache(maxsize=2)
-def _prepared(folder: str, task: str, preprocessing: str) -> np.ndarray:
-    from bench import tasks
-
-    return tasks.load(task).prepare(_dataset(folder).x, json.loads(preprocessing))
-
-
-def _inputs(description: dict[str, Any]):
-    """Dataset, fold and prepared samples of a description."""
-    folder = description["dataset"]
-    preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
-    return (
-        _dataset(folder),
-        _fold(folder, description["fold"], description["folds_seed"]),
-        _prepared(folder, description["task"], preprocessing),
+    Transfer needs weights for each structure: its candidates keep to one, the architecture's default or,
+    with weights from ImageNet, the original's.
+    """
+    task = tasks.load(description["task"])
+    opened = inputs.dataset(description["dataset"])
+    architecture = architectures.load(description["architecture"])
+    x = task.prepare(np.asarray(opened.x[:1]), description["preprocessing"])
+    shape = inputs.model_shape(architecture, x.shape[1:])
+    transfer = description["transfer"]
+    described = space.discover(
+        lambda hp: architecture.build(hp, shape, len(opened.classes)),
+        [*task.training_space, *(task.transfer_space if transfer != "scratch" else ())],
+        held=None
+        if transfer == "scratch"
+        else getattr(architecture, "imagenet_values", {})
+        if transfer == "imagenet"
+        else {},
     )
+    if transfer == "imagenet":  # fails here, once, where there are no weights
+        inputs.start_weights({**description, **_default_values(described)}, x.shape[1:])
+    return {**described, "title": architecture.title}
 
 
-def _build(architecture: str, values: dict[str, Any], sample_shape: tuple[int, ...], n_classes: int):
-    """A fresh model of an architecture with the structural values given."""
+def _default_values(described: dict[str, Any]) -> dict[str, Any]:
     import keras_tuner
 
-    import architectures
-
-    found = architectures.load(architecture)
-    hp = keras_tuner.HyperParameters()
-    hp.values = dict(values)
-    shape = (int(np.prod(sample_shape)),) if found.input == "vector" else sample_shape
-    return found.build(hp, shape, n_classes)
-
-
-@functools.lru_cache(maxsize=4)
-def _program(architecture: str, structure: str, sample_shape: tuple, n_classes: int, augmentation: tuple):
-    """Programs are kept: the same structure is traced once in the life of a worker."""
-    from tuning.augment import Augmentation
-    from tuning.program import Program
-
-    values = json.loads(structure)
-    return Program(
-        lambda: _build(architecture, values, sample_shape, n_classes),
-        sample_shape,
-        Augmentation(augmentation) if augmentation else None,
-    )
-
-
-def program_for(description: dict[str, Any], sample_shape: tuple, n_classes: int):
-    """Return program and recipe of a description: structural values choose the one, the rest the other."""
-    from tuning.training import Recipe
-
-    structural = set(description["structural"])
-    values = description["values"]
-    structure = {name: value for name, value in values.items() if name in structural}
-    training = {name: value for name, value in values.items() if name not in structural}
-    program = _program(
-        description["architecture"],
-        json.dumps(structure, sort_keys=True),
-        sample_shape,
-        n_classes,
-        tuple(description["augmentation"]),
-    )
-    return program, Recipe.from_values(training, description["epochs"])
-
-
-def _space(description: dict[str, Any]) -> dict[str, Any]:
-    """Find the hyperparameters of an architecture, structural and training."""
-    import architectures
-    from bench import tasks
-    from tuning import space
-
-    dataset = _dataset(description["dataset"])
-    name = description["architecture"]
-    found = architectures.load(name)
-    x = tasks.load(description["task"]).prepare(dataset.x[:1], description["preprocessing"])
-    shape = (int(np.prod(x.shape[1:])),) if found.input == "vector" else x.shape[1:]
-    described = space.discover(
-        lambda hp: found.build(hp, shape, len(dataset.classes)), tasks.load(description["task"]).training_space
-    )
-    return {**described, "title": found.title}
+    values = keras_tuner.HyperParameters.from_config(described["space"]).values
+    return {"values": values, "structural": described["structural"]}
 
 
 def _trial(description: dict[str, Any]) -> dict[str, Any]:
     """Train on the training part, score on the validation part."""
-    from bench.evaluate import metrics
-    from tuning import training
-
-    dataset, fold, x = _inputs(description)
+    opened, fold, x = inputs.open_inputs(description)
     started = time.perf_counter()
-    parts = {name: training.Samples(x, dataset.y, getattr(fold, name)) for name in ("train", "validation")}
-    program, history = _train(description, parts["train"], parts["validation"], len(dataset.classes))
-    probabilities = training.predict(program, parts["validation"])
-    y = parts["validation"].labels()
+    seen, validation = (training.Samples(x, opened.y, part) for part in (fold.train, fold.validation))
+    program, history = _train(description, seen, validation, len(opened.classes))
+    probabilities, y = training.predict(program, validation), validation.labels()
     return {
         "score": metrics.score(description["metric"], y, probabilities),
-        "metrics": metrics.all_metrics(y, probabilities, dataset.classes),
-        "values": description["values"],
-        "epochs": len(history),
-        "history": _rounded(history),
-        "seconds": round(time.perf_counter() - started, 3),
-        "parameters": program.model.count_params(),
+        "metrics": metrics.all_metrics(y, probabilities, opened.classes),
+        **_trained(description, program, history, started),
     }
 
 
 def _refit(description: dict[str, Any]) -> dict[str, Any]:
     """Train on training and validation parts with another seed, test on subjects no decision has seen."""
-    from tuning import training
-
-    dataset, fold, x = _inputs(description)
+    opened, fold, x = inputs.open_inputs(description)
     started = time.perf_counter()
-    seen = training.Samples(x, dataset.y, np.sort(np.concatenate([fold.train, fold.validation])))
-    program, history = _train(description, seen, None, len(dataset.classes))
-    probabilities = training.predict(program, training.Samples(x, dataset.y, fold.test))
-    files = {"predictions": _save_predictions(description, dataset, fold.test, probabilities)}
+    seen = training.Samples(x, opened.y, np.sort(np.concatenate([fold.train, fold.validation])))
+    program, history = _train(description, seen, None, len(opened.classes))
+    probabilities = training.predict(program, training.Samples(x, opened.y, fold.test))
+    files = {"predictions": _save_predictions(description, opened, fold.test, probabilities)}
     if description.get("model"):
-        files["model"] = _save_model(description, program)
+        files["model"] = _save(description, "models", ".keras", program.model.save)
     return {
-        "metrics": _metrics(dataset, fold.test, probabilities),
-        "values": description["values"],
-        "epochs": len(history),
-        "history": _rounded(history),
-        "seconds": round(time.perf_counter() - started, 3),
-        "parameters": program.model.count_params(),
-        "input_shape": list(program.model.input_shape[1:]),
+        "metrics": metrics.all_metrics(opened.y[fold.test], probabilities, opened.classes),
+        **_trained(description, program, history, started),
         "files": files,
     }
 
 
-def _train(description: dict[str, Any], seen, validation, n_classes: int):
-    from tuning import training
+def _pretrain(description: dict[str, Any]) -> dict[str, Any]:
+    """Train a candidate's network on generated images and keep all of it but the head."""
+    opened = inputs.dataset(description["dataset"])
+    preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
+    x = inputs.prepared(description["dataset"], description["task"], preprocessing)
+    started = time.perf_counter()
+    held = np.random.default_rng(description["seed"]).permutation(len(x))
+    parts = [training.Samples(x, opened.y, np.sort(part)) for part in np.split(held, [len(x) // 20])]
+    validation, seen = parts
+    program, history = _train({**description, "transfer": "scratch"}, seen, validation, len(opened.classes))
+    weights = {f"weight{i}": value for i, value in enumerate(program.backbone())}
+    return {
+        **_trained(description, program, history, started),
+        "samples": len(seen),
+        "classes": list(opened.classes),
+        "files": {"weights": _save(description, "weights", ".npz", lambda path: np.savez(path, **weights))},
+    }
 
+
+def _train(description: dict[str, Any], seen, validation, n_classes: int):
     progress = Progress(description)
-    program, recipe = program_for(description, seen.x.shape[1:], n_classes)
-    checkpoint = training.Checkpoint(Path(description["work"] + ".npz"))
+    sample_shape = seen.x.shape[1:]
+    program, recipe = inputs.program_for(description, sample_shape, n_classes)
     history = training.train(
         program,
         seen,
@@ -233,30 +177,40 @@ def _train(description: dict[str, Any], seen, validation, n_classes: int):
         description["seed"],
         n_classes,
         validation=validation,
-        checkpoint=checkpoint,
+        start=inputs.start_weights(description, sample_shape),
+        checkpoint=training.Checkpoint(Path(description["work"] + ".npz")),
         on_epoch=progress.epoch,
     )
     return program, history
 
 
+def _trained(description: dict[str, Any], program, history: list[dict], started: float) -> dict[str, Any]:
+    """What every training's result says."""
+    return {
+        "values": description["values"],
+        "epochs": len(history),
+        "history": [{name: round(value, 5) for name, value in record.items()} for record in history],
+        "seconds": round(time.perf_counter() - started, 3),
+        "parameters": program.model.count_params(),
+        "input_shape": list(program.model.input_shape[1:]),
+    }
+
+
 def _reference(description: dict[str, Any]) -> dict[str, Any]:
     """Choose a classical method's settings on validation, fit on both parts, test."""
-    from bench.evaluate import metrics
-    from bench.references import REFERENCES, probabilities
-
     Progress(description)
-    dataset, fold, x = _inputs(description)
+    opened, fold, x = inputs.open_inputs(description)
     reference = REFERENCES[description["candidate"]]
-    n_classes, features = len(dataset.classes), np.asarray(x, np.float32).reshape(len(x), -1)
+    features = reference_features(reference, tasks.load(description["task"]), opened, x)
+    n_classes, y, metric = len(opened.classes), opened.y, description["metric"]
     started = time.perf_counter()
-    y = dataset.y
     scores = []
     for settings in reference.grid:
         estimator = reference.make(description["seed"], **settings)
         estimator.fit(features[fold.train], y[fold.train])
         found = probabilities(estimator, features[fold.validation], n_classes)
-        scores.append(metrics.score(description["metric"], y[fold.validation], found))
-    best = int(np.argmax(np.array(scores) * (1 if metrics.direction(description["metric"]) == "max" else -1)))
+        scores.append(metrics.score(metric, y[fold.validation], found))
+    best = int(np.argmax(np.array(scores) * (1 if metrics.direction(metric) == "max" else -1)))
     estimator = reference.make(description["seed"], **reference.grid[best])
     seen = np.sort(np.concatenate([fold.train, fold.validation]))
     estimator.fit(features[seen], y[seen])
@@ -264,34 +218,23 @@ def _reference(description: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": reference.title,
         "score": scores[best],
-        "metrics": _metrics(dataset, fold.test, predicted),
+        "metrics": metrics.all_metrics(y[fold.test], predicted, opened.classes),
         "values": reference.grid[best],
         "grid": [{"values": s, "score": v} for s, v in zip(reference.grid, scores, strict=True)],
         "seconds": round(time.perf_counter() - started, 3),
-        "files": {"predictions": _save_predictions(description, dataset, fold.test, predicted)},
+        "files": {"predictions": _save_predictions(description, opened, fold.test, predicted)},
     }
 
 
 def _timing(description: dict[str, Any]) -> dict[str, Any]:
     """Time a winner's training steps, or a reference's fit and answers, with nothing else running."""
-    from bench import timing
-
-    dataset, fold, x = _inputs(description)
+    opened, fold, x = inputs.open_inputs(description)
     seen = np.sort(np.concatenate([fold.train, fold.validation]))
     if description["reference"]:
-        return timing.reference(description, x, dataset.y, seen)
-    program, recipe = program_for(description, x.shape[1:], len(dataset.classes))
-    return timing.network(description, program, recipe, x, dataset.y, seen)
-
-
-def _metrics(dataset, indices: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    from bench.evaluate import metrics
-
-    return metrics.all_metrics(dataset.y[indices], probabilities, dataset.classes)
-
-
-def _rounded(history: list[dict]) -> list[dict]:
-    return [{name: round(value, 5) for name, value in record.items()} for record in history]
+        task = tasks.load(description["task"])
+        return timing.reference(description, task, opened, x, seen)
+    program, recipe = inputs.program_for(description, x.shape[1:], len(opened.classes))
+    return timing.network(description, program, recipe, x, opened.y, seen)
 
 
 def _save_predictions(description, dataset, indices: np.ndarray, probabilities: np.ndarray) -> dict:
@@ -309,14 +252,8 @@ def _save_predictions(description, dataset, indices: np.ndarray, probabilities: 
     )
 
 
-def _save_model(description, program) -> dict:
-    return _save(description, "models", ".keras", lambda path: program.model.save(path))
-
-
 def _save(description, kind: str, suffix: str, write) -> dict[str, Any]:
     """Write a file under a temporary name, then rename it; the journal will name it with its hash."""
-    from bench.data.download import sha256_of
-
     relative = Path(kind) / (description["piece"].replace("/", "-") + suffix)
     path = Path(description["folder"]) / relative
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -328,4 +265,12 @@ def _save(description, kind: str, suffix: str, write) -> dict[str, Any]:
     return {"path": str(relative), "sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
-_KINDS = {"space": _space, "trial": _trial, "refit": _refit, "reference": _reference, "timing": _timing}
+_KINDS = {
+    "space": _space,
+    "pretrain": _pretrain,
+    "trial": _trial,
+    "refit": _refit,
+    "ablation": _refit,
+    "reference": _reference,
+    "timing": _timing,
+}

@@ -14,7 +14,8 @@ from bench.errors import UserError
 class Workers(Protocol):
     """A number of slots, each of which does one piece at a time."""
 
-    slots: int
+    @property
+    def slots(self) -> int: ...
 
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future: ...
 

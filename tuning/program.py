@@ -14,6 +14,7 @@ import tensorflow as tf
 from tuning.augment import Augmentation
 
 SCHEDULES = {"constant": 0.0, "cosine": 1.0}
+HEAD = "head"  # name of every architecture's last layer
 _WARMUP = 0.05  # share of the steps over which the learning rate rises from zero
 
 
@@ -27,6 +28,8 @@ class Program:
     sample_shape : shape of one sample as the data have it, channels last. A model that takes a vector
         gets it flattened, after the augmentation.
     augmentation : variations of training samples, or None.
+    freezable : whether the setting "frozen" exists: the share of the steps in which only the layer named
+        `HEAD` learns. For networks that do not start from random weights.
 
     Attributes
     ----------
@@ -38,21 +41,22 @@ class Program:
         build: Callable[[], keras.Model],
         sample_shape: Sequence[int],
         augmentation: Augmentation | None = None,
+        freezable: bool = False,
     ) -> None:
         self.build = build
         self.model = build()
         self.sample_shape = tuple(sample_shape)
         self.augmentation = augmentation
-        names = ("learning_rate", "schedule", "weight_decay", "dropout", "label_smoothing")
-        strengths = augmentation.strengths if augmentation else ()
-        self.settings = {name: tf.Variable(0.0, name=name) for name in (*names, *strengths)}
+        names = ["learning_rate", "schedule", "weight_decay", "dropout", "label_smoothing"]
+        names += ["frozen"] if freezable else []
+        names += augmentation.strengths if augmentation else ()
+        self.settings = {name: tf.Variable(0.0, name=name) for name in names}
         self._total_steps = tf.Variable(1.0, name="total_steps")
         self._step = tf.Variable(0, dtype=tf.int64, name="step")
         self._seed = tf.Variable(0, dtype=tf.int32, name="seed")
         # Decoupled decay is taken off in `_train_batch`: Keras would make the rate a constant of the trace.
         self._optimizer = keras.optimizers.Adam(learning_rate=0.0, epsilon=1e-7)
         self._optimizer.build(self.model.trainable_variables)
-        self._decayed = [v for v in self.model.trainable_variables if len(v.shape) > 1]
         self._dropouts = [v for v in self.model.non_trainable_variables if v.name == "dropout_rate"]
         self._initial: dict[int, list[np.ndarray]] = {}
         sample = tf.TensorSpec([None, *self.sample_shape], tf.float32)
@@ -64,7 +68,13 @@ class Program:
         )
         self._logits = tf.function(self._predict_batch, input_signature=[sample], autograph=False)
 
-    def reset(self, seed: int, settings: dict[str, float], total_steps: int) -> None:
+    def reset(
+        self,
+        seed: int,
+        settings: dict[str, float],
+        total_steps: int,
+        start: Sequence[np.ndarray] | None = None,
+    ) -> None:
         """Put the program into the state of a fresh model and optimizer.
 
         Parameters
@@ -72,16 +82,20 @@ class Program:
         seed : determines initial weights, dropout and augmentation.
         settings : a value for each of `settings`; those not named become 0.
         total_steps : over which the learning-rate schedule runs.
+        start : weights of everything but the head, as `backbone` gives them, instead of random ones.
 
         Raises
         ------
-        ValueError : a setting that this program does not have.
+        ValueError : a setting that this program does not have, or weights of another structure.
         """
         unknown = set(settings) - set(self.settings)
         if unknown:
             raise ValueError(f"no such training setting: {', '.join(sorted(unknown))}")
         for variable, value in zip(self.model.variables, self._initial_values(seed), strict=True):
             variable.assign(value)
+        if start is not None:
+            for variable, value in zip(self._backbone_weights, start, strict=True):
+                variable.assign(value)
         for variable in self._optimizer.variables:
             if variable is not self._optimizer.learning_rate:
                 variable.assign(keras.ops.zeros_like(variable))
@@ -131,6 +145,14 @@ class Program:
         logits = np.concatenate(parts).astype(np.float64)
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    @property
+    def _backbone_weights(self) -> list:
+        return [weight for weight in self.model.weights if not _in_head(weight)]
+
+    def backbone(self) -> list[np.ndarray]:
+        """The weights of everything but the head, to start another training of this structure from."""
+        return [weight.numpy() for weight in self._backbone_weights]
 
     @property
     def _state_variables(self) -> list:
@@ -183,12 +205,24 @@ class Program:
             total = loss + tf.add_n(self.model.losses) if self.model.losses else loss
         trainable = self.model.trainable_variables
         gradients = tape.gradient(total, [variable.value for variable in trainable])
-        for variable in self._decayed:  # Loshchilov and Hutter 2019, "Decoupled weight decay", algorithm 2
-            variable.assign(variable * (1.0 - rate * self.settings["weight_decay"]))
+        learns = [self._learns(variable) for variable in trainable]
+        gradients = [g if share is None else g * share for g, share in zip(gradients, learns, strict=True)]
+        for variable, share in zip(trainable, learns, strict=True):
+            if len(variable.shape) > 1:  # Loshchilov and Hutter 2019, "Decoupled weight decay", algorithm 2
+                decay = rate * self.settings["weight_decay"] * (1.0 if share is None else share)
+                variable.assign(variable * (1.0 - decay))
         self._optimizer.apply(gradients, trainable)
         self._step.assign_add(1)
         hits = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), y)
         return loss, tf.reduce_mean(tf.cast(hits, tf.float32))
+
+    def _learns(self, variable) -> tf.Tensor | None:
+        """1 where a variable learns at this step, 0 where it is frozen; None where it always does."""
+        if "frozen" not in self.settings or _in_head(variable):
+            return None
+        return tf.cast(
+            tf.cast(self._step, tf.float32) >= self.settings["frozen"] * self._total_steps, tf.float32
+        )
 
     def _learning_rate(self) -> tf.Tensor:
         """Linear warm-up, then constant or a half cosine to zero (Loshchilov and Hutter 2017, SGDR)."""
@@ -198,3 +232,6 @@ class Program:
         schedule = self.settings["schedule"]
         return self.settings["learning_rate"] * warmup * (1.0 - schedule * (1.0 - cosine))
 
+
+def _in_head(variable) -> bool:
+    return HEAD in variable.path.split("/")

@@ -12,6 +12,8 @@ from typing import Any
 import keras_tuner
 from keras_tuner import oracles
 
+from tuning.space import fill_with_defaults
+
 OBJECTIVE = "score"
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 # How many trials may be open at once. The Gaussian process learns from every result before it proposes,
@@ -48,7 +50,7 @@ class _InMemory:
             return super()._random_values()  # type: ignore[misc]
         space = self.hyperparameters.copy()
         space.values = {}
-        space.ensure_active_values()
+        fill_with_defaults(space)
         return dict(space.values)
 
 

@@ -55,13 +55,17 @@ def describe(space: TrainingSpace) -> list[dict]:
     return [{"kind": type(entry).__name__, **asdict(entry)} for entry in space]
 
 
-def discover(build: Callable[[Any], Any], training: TrainingSpace) -> dict:
+def discover(
+    build: Callable[[Any], Any], training: TrainingSpace, held: dict[str, Value] | None = None
+) -> dict:
     """Find the whole space of an architecture: what its `build` asks for, then the training space.
 
     Parameters
     ----------
     build : builds the model from a `keras_tuner.HyperParameters`. It is called until every conditional
         scope has been active once.
+    held : if not None, the structural hyperparameters are not searched: they keep these values, or else
+        their defaults.
 
     Returns
     -------
@@ -81,15 +85,39 @@ def discover(build: Callable[[Any], Any], training: TrainingSpace) -> dict:
         hp.values = {}
         for condition in waiting[0]:
             hp.values[condition.name] = condition.values[0]
-        hp.ensure_active_values()
+        fill_with_defaults(hp)
+    if held is not None:
+        hp = _hold(build, held)
     structural = sorted({entry.name for entry in hp.space})
     for entry in training:
         if entry.name in structural:
             raise ValueError(f"hyperparameter {entry.name} is both structural and of the training")
         entry.declare(hp)
     hp.values = {}
-    hp.ensure_active_values()
+    fill_with_defaults(hp)
     return {"structural": structural, "space": hp.get_config()}
+
+
+def _hold(build: Callable[[Any], Any], held: dict[str, Value]) -> Any:
+    """Hyperparameters that `build` asks for, each fixed to its value in `held` or to its default."""
+    import keras_tuner
+
+    asked, fixed = keras_tuner.HyperParameters(), keras_tuner.HyperParameters()
+    asked.values = dict(held)
+    build(asked)
+    for name, value in asked.values.items():
+        fixed.Fixed(name, value)
+    return fixed
+
+
+def fill_with_defaults(hp: Any) -> None:
+    """Give every active hyperparameter that has no value its default.
+
+    KerasTuner's own `ensure_active_values` draws from an unseeded generator instead.
+    """
+    for entry in hp.space:
+        if hp.is_active(entry) and entry.name not in hp.values:
+            hp.values[entry.name] = entry.default
 
 
 def defaults(training: TrainingSpace) -> dict[str, Value]:

@@ -131,6 +131,7 @@ def train(
     n_classes: int,
     *,
     validation: Samples | None = None,
+    start: list[np.ndarray] | None = None,
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[dict], None] = lambda record: None,
 ) -> list[dict]:
@@ -139,6 +140,7 @@ def train(
     Parameters
     ----------
     validation : scored after each epoch for the learning curve; it decides nothing here.
+    start : pretrained weights of everything but the head (`Program.backbone`), or None.
     on_epoch : called with each epoch's record once it is on disk; what it raises ends the training.
 
     Returns
@@ -153,7 +155,7 @@ def train(
     weights = _class_weights(labels, recipe.balance, n_classes)
     per_epoch = len(_epoch_order(labels, recipe.balance, n_classes, np.random.default_rng(0)))
     steps = max(per_epoch // recipe.batch_size, 1)
-    program.reset(seed, recipe.settings, steps * recipe.epochs)
+    program.reset(seed, recipe.settings, steps * recipe.epochs, start)
     history: list[dict] = []
     if checkpoint and (saved := checkpoint.load()):
         state, history = saved

@@ -5,13 +5,14 @@ A file `bench/tasks/NAME.py` holds a module-level object `task`, an instance of 
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.data.dataset import Dataset
+from bench.errors import UserError
 from tuning.space import TrainingSpace
 
 FOLDER = Path(__file__).parent
@@ -24,7 +25,8 @@ class Candidate:
     Attributes
     ----------
     architecture : name of the file in `architectures/`.
-    transfer : "scratch": random weights, from the seed.
+    transfer : "scratch": random weights, from the seed; "phantom": the same network first trained on the
+        task's generated images (`Task.pretraining`); "imagenet": weights of `keras.applications`.
     """
 
     architecture: str
@@ -45,6 +47,7 @@ class Preset:
     epochs : of a full training; part of what a result means.
     trials, seeds, folds : defaults of TRIALS, SEEDS and FOLDS.
     measure_seconds : for timing the inference of one model.
+    pretraining_epochs : of `phantom` transfer.
     runtimes : in which inference is timed.
     careful : whether inference is timed on all threads too, and memory and energy measured.
     """
@@ -54,8 +57,35 @@ class Preset:
     seeds: int
     folds: int
     measure_seconds: float
+    pretraining_epochs: int = 0
     runtimes: tuple[str, ...] = ("keras", "litert", "onnxruntime")
     careful: bool = True
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One thing changed in the best network's training, everything else as it was.
+
+    Attributes
+    ----------
+    name, title : in the journal; in the report ("without the crop").
+    learning : the learning that it puts to the test, a sentence for the report, or "".
+    preprocessing : replaces these choices of the task's preprocessing.
+    values : replaces these hyperparameters, if the winner has them; a training starts from random
+        weights where "transfer" is set to "scratch".
+    """
+
+    name: str
+    title: str
+    learning: str = ""
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def applies(self, preprocessing: dict[str, Any], values: dict[str, Any]) -> bool:
+        """Say whether it changes anything."""
+        return any(preprocessing.get(k) != v for k, v in self.preprocessing.items()) or any(
+            k in values and values[k] != v for k, v in self.values.items()
+        )
 
 
 class Task:
@@ -67,10 +97,13 @@ class Task:
     metric : the primary metric, a name that `bench.evaluate.metrics` knows.
     candidates, references : what is compared; references by name out of `bench.references`.
     training_space : the training hyperparameters that all candidates share.
+    transfer_space : what candidates that do not start from random weights have beside it.
     augmentation : names of the variations of training images (`tuning.augment.STRENGTHS`); their
         strengths are training hyperparameters of the same names.
     presets : "smoke", "quick" and "full".
     preprocessing : choices that change what a network sees, JSON-ready.
+    ablations : what is switched, one at a time, in the best network.
+    pretraining_values : training hyperparameters of `phantom` pretraining that differ from the defaults.
     """
 
     name: str
@@ -79,21 +112,24 @@ class Task:
     candidates: Sequence[Candidate]
     references: Sequence[str]
     training_space: TrainingSpace
+    transfer_space: TrainingSpace = ()
     augmentation: tuple[str, ...]
     presets: dict[str, Preset]
     preprocessing: dict[str, Any]
+    ablations: Sequence[Ablation] = ()
+    pretraining_values: dict[str, Any] = {}  # noqa: RUF012
 
-    def load(self, data: Path | None, folder: Path) -> Dataset:
+    def load(self, data: str | None, folder: Path) -> Dataset:
         """Load the dataset.
 
         Parameters
         ----------
-        data : the user's DATA, or None.
+        data : the user's DATA, or None: a path, or `builtin` with options (`builtin:subjects=400,test=280`).
         folder : where `fetch` puts the task's real data; used if they are there and `data` is None.
 
         Raises
         ------
-        UserError : files that are missing or damaged.
+        UserError : files that are missing or damaged, options that do not exist.
         """
         raise NotImplementedError
 
@@ -104,6 +140,41 @@ class Task:
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         """Turn stored samples `[n, ...]` into what a network sees; per sample, no statistics of others."""
         return x
+
+    def code(self) -> str:
+        """A digest of the code that `prepare` runs; samples prepared by other code are made anew."""
+        return ""
+
+    def features(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Features `[n, f]` of stored samples `[n, ...]` for a reference that asks for them by name."""
+        raise NotImplementedError
+
+    def pretraining(self) -> Dataset:
+        """Generated images for `phantom` transfer, as they are stored; made anew at each call."""
+        raise NotImplementedError
+
+
+def builtin_options(data: str, defaults: dict[str, int]) -> dict[str, int]:
+    """Parse `builtin:subjects=400,test=280`.
+
+    Raises
+    ------
+    UserError : an option that is not among `defaults`, or a value that is no whole number from 0 on.
+    """
+    options = dict(defaults)
+    _, _, text = data.partition(":")
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        if name not in defaults or not value.isdigit():
+            accepted = ", ".join(f"{key}=number" for key in defaults)
+            raise UserError(f"DATA={data}: found {part!r}; expected {accepted}")
+        options[name] = int(value)
+    return options
+
+
+def is_builtin(data: str | None) -> bool:
+    """Say whether DATA asks for builtin data by name."""
+    return data is not None and data.split(":")[0] == "builtin"
 
 
 def names() -> list[str]:

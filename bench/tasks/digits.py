@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.data import digits_standin, usps
 from bench.data.dataset import Dataset
-from bench.tasks import Candidate, Preset, Task
+from bench.tasks import Candidate, Preset, Task, is_builtin
 from tuning.space import Choice, Float
 
 
@@ -34,15 +34,19 @@ class Digits(Task):
     )
     augmentation = ("rotation_degrees", "shift", "zoom", "elastic")
     presets = {  # noqa: RUF012
-        "smoke": Preset(3, trials=2, seeds=2, folds=1, measure_seconds=0.5, runtimes=("keras",), careful=False),
+        "smoke": Preset(
+            3, trials=2, seeds=2, folds=1, measure_seconds=0.5, runtimes=("keras",), careful=False
+        ),
         "quick": Preset(25, trials=6, seeds=5, folds=1, measure_seconds=2.0),
         "full": Preset(80, trials=20, seeds=5, folds=1, measure_seconds=10.0),
     }
     preprocessing = {"scaling": "grey values in [-1, 1]"}  # noqa: RUF012
 
-    def load(self, data: Path | None, folder: Path) -> Dataset:
+    def load(self, data: str | None, folder: Path) -> Dataset:
+        if is_builtin(data):
+            return digits_standin.load()
         if data is not None:
-            return usps.load(data)
+            return usps.load(Path(data))
         if usps.is_present(folder):
             return usps.load(folder)
         return digits_standin.load()

@@ -1,0 +1,169 @@
+"""What a worker opens for a piece of work: dataset, fold, prepared samples, program. Kept between pieces."""
+
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import architectures
+from bench import tasks
+from bench.data.cache import open_cached
+from bench.data.dataset import Dataset
+from bench.data.splits import Fold, assert_disjoint, folds
+from bench.tasks import Task
+
+_BLOCK = 64
+
+
+@functools.lru_cache(maxsize=4)
+def dataset(folder: str) -> Dataset:
+    """Open a dataset from the cache."""
+    return open_cached(Path(folder))
+
+
+@functools.lru_cache(maxsize=32)
+def _fold(folder: str, fold: int, seed: int) -> Fold:
+    found = folds(dataset(folder), fold + 1, seed)[fold]
+    assert_disjoint(found, dataset(folder).subjects)
+    return found
+
+
+@functools.lru_cache(maxsize=4)
+def prepared(folder: str, task: str, preprocessing: str) -> np.ndarray:
+    """What networks see, float32 `[n, ...]`: a memory map beside the dataset, made by who needs it first.
+
+    Parameters
+    ----------
+    preprocessing : the task's choices, as JSON with sorted keys.
+    """
+    return _prepare(dataset(folder).x, Path(folder), tasks.load(task), json.loads(preprocessing))
+
+
+def _prepare(x: np.ndarray, folder: Path, task: Task, preprocessing: dict[str, Any]) -> np.ndarray:
+    first = np.asarray(x[:1])
+    sample = task.prepare(first, preprocessing)
+    if sample is first:
+        return x
+    name = hashlib.sha256(json.dumps([preprocessing, task.code()], sort_keys=True).encode()).hexdigest()[:12]
+    path = folder.with_name(f"{folder.name}-prepared-{name}.npy")
+    try:
+        found = np.load(path, mmap_mode="r")
+        if found.shape == (len(x), *sample.shape[1:]):
+            return found
+    except (OSError, ValueError):
+        pass
+    temporary = path.with_name(f"tmp-{os.getpid()}-{path.name}")
+    made = np.lib.format.open_memmap(temporary, "w+", np.float32, (len(x), *sample.shape[1:]))
+    for start in range(0, len(x), _BLOCK):
+        made[start : start + _BLOCK] = task.prepare(np.asarray(x[start : start + _BLOCK]), preprocessing)
+    made.flush()
+    del made
+    os.replace(temporary, path)
+    return np.load(path, mmap_mode="r")
+
+
+def open_inputs(description: dict[str, Any]) -> tuple[Dataset, Fold, np.ndarray]:
+    """Dataset, fold and prepared samples of a description."""
+    folder = description["dataset"]
+    preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
+    return (
+        dataset(folder),
+        _fold(folder, description["fold"], description["folds_seed"]),
+        prepared(folder, description["task"], preprocessing),
+    )
+
+
+def model_shape(architecture: architectures.Architecture, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape that a network's input has: flattened for one that takes a vector."""
+    return (int(np.prod(sample_shape)),) if architecture.input == "vector" else tuple(sample_shape)
+
+
+def _build(architecture: str, values: dict[str, Any], sample_shape: tuple[int, ...], n_classes: int):
+    """A fresh model of an architecture with the structural values given."""
+    import keras_tuner
+
+    found = architectures.load(architecture)
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
+    return found.build(hp, model_shape(found, sample_shape), n_classes)
+
+
+@functools.lru_cache(maxsize=4)
+def _program(
+    architecture: str,
+    structure: str,
+    sample_shape: tuple,
+    n_classes: int,
+    augmentation: tuple,
+    freezable: bool,
+):
+    """Programs are kept: the same structure is traced once in the life of a worker."""
+    from tuning.augment import Augmentation
+    from tuning.program import Program
+
+    values = json.loads(structure)
+    return Program(
+        lambda: _build(architecture, values, sample_shape, n_classes),
+        sample_shape,
+        Augmentation(augmentation) if augmentation else None,
+        freezable,
+    )
+
+
+def program_for(description: dict[str, Any], sample_shape: tuple[int, ...], n_classes: int):
+    """Return program and recipe of a description: structural values choose the one, the rest the other."""
+    from tuning.training import Recipe
+
+    structural = set(description["structural"])
+    values = description["values"]
+    training = {name: value for name, value in values.items() if name not in structural}
+    program = _program(
+        description["architecture"],
+        structure_of(description),
+        tuple(sample_shape),
+        n_classes,
+        tuple(description["augmentation"]),
+        "frozen" in training,
+    )
+    return program, Recipe.from_values(training, description["epochs"])
+
+
+def structure_of(description: dict[str, Any]) -> str:
+    """The structural values of a description, as JSON."""
+    structural = set(description["structural"])
+    return json.dumps({k: v for k, v in description["values"].items() if k in structural}, sort_keys=True)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_weights(path: str) -> list[np.ndarray]:
+    with np.load(path) as file:
+        return [file[f"weight{i}"] for i in range(len(file.files))]
+
+
+@functools.lru_cache(maxsize=2)
+def _imagenet_weights(
+    architecture: str, structure: str, sample_shape: tuple[int, ...], weights: str | None
+) -> list[np.ndarray]:
+    from tuning.program import Program
+
+    program = Program(lambda: _build(architecture, json.loads(structure), sample_shape, 2), sample_shape)
+    architectures.load(architecture).imagenet(program.model, weights)  # type: ignore[attr-defined]
+    return program.backbone()
+
+
+def start_weights(description: dict[str, Any], sample_shape: tuple[int, ...]) -> list[np.ndarray] | None:
+    """The weights a training starts from, all but the head's; None for random ones."""
+    if description["transfer"] == "phantom":
+        return _read_weights(str(Path(description["folder"]) / description["start"]))
+    if description["transfer"] == "imagenet":
+        return _imagenet_weights(
+            description["architecture"],
+            structure_of(description),
+            tuple(sample_shape),
+            description["weights"],
+        )
+    return None

@@ -1,0 +1,151 @@
+"""Staging Parkinson's disease from dopamine-transporter SPECT."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bench.data.preprocess
+from bench.data import spect_folder
+from bench.data.dataset import Dataset, fingerprint
+from bench.data.features.spect import binding_ratios
+from bench.data.generators import spect as generator
+from bench.data.preprocess.spect import preprocess
+from bench.digests import code_digest
+from bench.errors import UserError
+from bench.tasks import Ablation, Candidate, Preset, Task, builtin_options, is_builtin
+from tuning.space import Choice, Float
+
+_OPTIONS = {"subjects": 240, "test": 0, "normal": 0, "smooth": 0, "permute": 0, "seed": 0}
+_PRETRAINING_IMAGES = 3000
+
+
+class Spect(Task):
+    """Three stages (early, middle, late) of generated images, or the classes of the user's own.
+
+    A sample is the mean of the central slices through the striatum, `[109, 91, 1]` at 2 mm, anterior at
+    the top. Builtin options: `subjects`, `test` (further generated subjects, as an official test part),
+    `normal=1` (a fourth class), `smooth` (percentage of test subjects smoothed by 15 to 21 mm more),
+    `permute=1` (labels shuffled between subjects: a check that nothing leaks), `seed`.
+    """
+
+    name = "spect"
+    title = "Staging Parkinson's disease from dopamine-transporter SPECT"
+    metric = "balanced_accuracy"
+    candidates = (
+        Candidate("vgg16"),
+        Candidate("resnet"),
+        Candidate("vit"),
+        Candidate("vgg16", "phantom"),
+        Candidate("resnet", "phantom"),
+        Candidate("vit", "phantom"),
+        Candidate("vgg16", "imagenet"),
+        Candidate("resnet", "imagenet"),
+    )
+    references = ("binding_ratios_svm", "binding_ratios_logistic", "pca_svm")
+    training_space = (
+        Float("learning_rate", 3e-4, 3e-3, default=1e-3, log=True),
+        Choice("schedule", ("cosine",)),
+        Float("weight_decay", 1e-3, 0.1, default=0.02, log=True),
+        Choice("batch_size", (16, 32)),
+        Choice("balance", ("weighted", "oversample", "none")),
+        Float("dropout", 0.0, 0.4, default=0.2),
+        Float("label_smoothing", 0.0, 0.1, default=0.05),
+        Float("flip", 0.0, 0.5, default=0.5),
+        Float("rotation_degrees", 0.0, 8.0, default=4.0),
+        Float("shift", 0.0, 0.06, default=0.03),
+        Float("zoom", 0.0, 0.1, default=0.05),
+        Float("blur", 0.0, 1.0, default=0.3),
+        Float("noise", 0.0, 0.2, default=0.05),
+        Float("gain", 0.0, 0.2, default=0.05),
+    )
+    transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
+    augmentation = ("flip", "rotation_degrees", "shift", "zoom", "blur", "noise", "gain")
+    presets = {  # noqa: RUF012
+        "smoke": Preset(2, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
+        "quick": Preset(30, trials=3, seeds=3, folds=1, measure_seconds=2.0, pretraining_epochs=6),
+        "full": Preset(40, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=20),
+    }
+    preprocessing = {"crop": True, "normalisation": "zscore"}  # noqa: RUF012
+    pretraining_values = {"blur": 0.0, "noise": 0.0, "balance": "none", "batch_size": 32}  # noqa: RUF012
+    ablations = (
+        Ablation("no_crop", "without the central crop", "a central 50x50 crop helps", {"crop": False}),
+        Ablation(
+            "no_normalisation", "without normalisation", "normalisation helps", {"normalisation": "none"}
+        ),
+        Ablation(
+            "no_balance", "classes not balanced", "weights or oversampling help", values={"balance": "none"}
+        ),
+        Ablation("oversample", "random oversampling", "", values={"balance": "oversample"}),
+        Ablation("weighted", "weighted loss", "", values={"balance": "weighted"}),
+        Ablation(
+            "no_augmentation",
+            "without augmentation",
+            "augmentation helps",
+            values=dict.fromkeys(augmentation, 0.0),
+        ),
+        Ablation(
+            "no_transfer", "from random weights", "transfer learning helps", values={"transfer": "scratch"}
+        ),
+    )
+
+    def load(self, data: str | None, folder: Path) -> Dataset:
+        if data is None or is_builtin(data):
+            return _builtin(builtin_options(data or "builtin", _OPTIONS))
+        return spect_folder.load(Path(data))
+
+    def fetch(self, folder: Path, source: str | None = None) -> list[str]:
+        raise UserError(
+            "TASK=spect: found no public data to fetch; expected DATA=folder, or the builtin images"
+        )
+
+    def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
+        return preprocess(x, crop=preprocessing["crop"], normalisation=preprocessing["normalisation"])
+
+    def code(self) -> str:
+        return code_digest(sorted(Path(bench.data.preprocess.__file__).parent.glob("spect*.py")))
+
+    def features(self, name: str, x: np.ndarray) -> np.ndarray:
+        return binding_ratios(np.asarray(x))
+
+    def pretraining(self) -> Dataset:
+        settings = generator.randomised(("early", "middle", "late"))
+        return generator.generate(settings, _PRETRAINING_IMAGES, seed=1_000_003)
+
+
+def _builtin(options: dict[str, int]) -> Dataset:
+    """The generated study; with `test`, fresh subjects of the same sites stand for an official test part."""
+    normal, seed, n = bool(options["normal"]), options["seed"], options["subjects"]
+    dataset = generator.generate(generator.study(normal=normal), n, seed)
+    if options["test"]:
+        settings = generator.study(normal=normal, smooth_share=options["smooth"] / 100)
+        fresh = generator.generate(settings, options["test"], seed, start=n)
+        dataset = _with_test(dataset, fresh)
+    if options["permute"]:
+        shuffled = np.random.default_rng([seed, options["permute"]]).permutation(dataset.y)
+        dataset = replace(
+            dataset,
+            y=shuffled,
+            fingerprint=fingerprint(dataset.fingerprint, "permuted", shuffled),
+            provenance=dataset.provenance
+            + " LABELS PERMUTED between subjects: every result should be chance.",
+        )
+    return dataset
+
+
+def _with_test(dataset: Dataset, test: Dataset) -> Dataset:
+    parts = (dataset, test)
+    return replace(
+        dataset,
+        x=np.concatenate([part.x for part in parts]),
+        y=np.concatenate([part.y for part in parts]),
+        subjects=np.concatenate([part.subjects for part in parts]),
+        sites=np.concatenate([part.sites for part in parts if part.sites is not None]),
+        official_test=np.repeat([False, True], [len(part.x) for part in parts]),
+        fingerprint=fingerprint(dataset.fingerprint, test.fingerprint),
+        provenance=f"{dataset.provenance} Test: {test.provenance}",
+    )
+
+
+task = Spect()
