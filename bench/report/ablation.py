@@ -1,0 +1,122 @@
+"""What helped: the winner with one thing switched at a time, in the same folds and with the same seeds.
+
+A piece `ablation/SWITCH/CANDIDATE/FOLD/TRIAL/SEED` is the refit `refit/CANDIDATE/FOLD/TRIAL/SEED` with one
+thing switched. Its result is a refit's, and may say besides:
+
+- `title`: what was switched, in a few words (`no central crop`); the switch's name by default;
+- `learning`: the statement that is put to the test (`a central 50x50 crop helps`);
+- `effect`: "without" (the default) where the thing is in the winner and was taken away, "with" where it is
+  not in the winner and was added. Either way the contribution is that of having the thing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.evaluate import metrics
+from bench.evaluate.comparisons import SIGNIFICANCE, Difference, holm, paired_difference
+from bench.evaluate.predictions import Run
+from bench.report import wording
+from bench.report.markdown import escape, table
+from bench.report.source import Source, load_predictions
+
+
+@dataclass
+class Ablation:
+    """One switch.
+
+    Attributes
+    ----------
+    switched, base : runs with and without the switch, of the same folds and seeds.
+    contribution : of having the thing: the metric with it less without it; None before any pair is done.
+    p_holm : corrected for the number of switches.
+    """
+
+    name: str
+    candidate: str
+    title: str
+    learning: str
+    effect: str
+    switched: list[Run] = field(default_factory=list)
+    base: list[Run] = field(default_factory=list)
+    contribution: Difference | None = None
+    p_holm: float = 1.0
+    failures: list[str] = field(default_factory=list)
+
+    def verdict(self, metric: str) -> str:
+        """Whether the data support that it helps."""
+        if self.contribution is None:
+            return f"failed: {escape(self.failures[0])}" if self.failures else "not measured yet"
+        if self.p_holm >= SIGNIFICANCE:
+            return "these data cannot tell"
+        more = self.contribution.estimate > 0
+        return "supported" if more == (metrics.direction(metric) == "max") else "refuted: it harms"
+
+
+def find(source: Source) -> list[Ablation]:
+    """Collect the ablations of a run folder, in the order in which they were first recorded."""
+    found: dict[tuple[str, str], Ablation] = {}
+    pieces: dict[str, Any] = {**source.state.done, **source.state.failed}
+    for key, result in pieces.items():
+        kind, *rest = key.split("/")
+        if kind != "ablation" or len(rest) != 5:
+            continue
+        switch, candidate, fold, trial, seed = rest
+        described = result if isinstance(result, dict) else {}
+        ablation = found.setdefault((switch, candidate), Ablation(switch, candidate, switch, "", "without"))
+        if not described:
+            ablation.failures.append(str(result))
+            continue
+        ablation.title = described.get("title", switch)
+        ablation.learning = described.get("learning", "")
+        ablation.effect = described.get("effect", "without")
+        base = source.state.done.get(f"refit/{candidate}/{fold}/{trial}/{seed}")
+        if base is None:
+            continue
+        number = (int(fold), int(seed), source.dropped)
+        runs = [load_predictions(source.folder, each, *number)[0] for each in (base, described)]
+        if runs[0] is not None and runs[1] is not None:
+            ablation.base.append(runs[0])
+            ablation.switched.append(runs[1])
+    return _compare(list(found.values()), source.metric)
+
+
+def _compare(ablations: list[Ablation], metric: str) -> list[Ablation]:
+    measured = [ablation for ablation in ablations if ablation.switched]
+    for ablation in measured:
+        sides = (ablation.base, ablation.switched)
+        having, lacking = sides if ablation.effect == "without" else sides[::-1]
+        ablation.contribution = paired_difference(having, lacking, metric)
+    corrected = holm([a.contribution.p for a in measured if a.contribution])
+    for ablation, p in zip(measured, corrected, strict=True):
+        ablation.p_holm = p
+    return ablations
+
+
+def lines(ablations: list[Ablation], titles: dict[str, str], metric: str) -> list[str]:
+    """The table "what helped"; empty where there are no ablations."""
+    if not ablations:
+        return []
+    rows = []
+    for a in ablations:
+        difference = a.contribution
+        rows.append(
+            [
+                escape(a.learning or a.title),
+                f"{escape(titles.get(a.candidate, a.candidate))}, {escape(a.title)}",
+                wording.difference_limits(metric, difference.estimate, difference.low, difference.high)
+                if difference
+                else wording.NONE,
+                wording.p_value(a.p_holm) if difference else wording.NONE,
+                f"{len(a.switched)}",
+                a.verdict(metric),
+            ]
+        )
+    return [
+        "## What helped",
+        "",
+        *table(["Statement", "What was switched", "Contribution", "p (Holm)", "Trainings", "These data"], rows, 2),
+        f"*Contribution*: {wording.metric_title(metric)} with the thing less without it, all else as in the "
+        "winner, in the same folds and with the same seeds; paired over subjects, 95% interval. p is corrected "
+        "for the number of switches; *supported* needs p < 0.05.",
+        "",
+    ]

@@ -1,0 +1,128 @@
+"""The headline: the primary metric against inference time, with intervals and the Pareto front."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
+
+from bench.evaluate import metrics
+from bench.report import labels, style, wording
+from bench.report.assess import Assessment
+from bench.report.content import Content
+
+
+def front(content: Content, look: style.Look) -> Figure | None:
+    """Draw everything that has been tested and timed."""
+    shown = [a for a in content.tested if a.inference_ms is not None]
+    if not shown:
+        return None
+    metric = content.metric
+    factor = 100 if wording.is_percent(metric) else 1
+    figure, (axes,) = style.panels(1, 8, 3.9, style.Margins(top=0.4))
+    points = np.array([(a.inference_ms, factor * a.test.estimate) for a in shown if a.test])
+    _draw_front(axes, content, factor)
+    for a, (x, y) in zip(shown, points, strict=True):
+        assert a.test is not None
+        bars = [[y - factor * a.test.low], [factor * a.test.high - y]]
+        axes.errorbar(
+            x,
+            y,
+            yerr=np.maximum(bars, 0),
+            color=look.colour(a.name),
+            marker=look.marker(a.name),
+            markerfacecolor=look.fill(a.name),
+            markersize=8,
+            markeredgewidth=1.5,
+            elinewidth=1.3,
+            capsize=3,
+            zorder=3,
+        )
+    _limits(axes, shown, points, factor, metric)
+    _time_axis(axes, points[:, 0])
+    unit = " (%)" if factor == 100 else ""
+    axes.set_ylabel(f"Test {wording.metric_title(metric)}{unit}, 95% interval")
+    axes.set_xlabel("Inference time, one sample (ms, log scale); networks in Keras on one thread")
+    _legend(axes, shown)
+    texts = [axes.text(x, y, _label(content, a), **_font(content, a)) for a, (x, y) in zip(shown, points, strict=True)]
+    labels.place(axes, texts, points, _obstacles(axes, content, shown, points, factor))
+    return figure
+
+
+def _draw_front(axes: Axes, content: Content, factor: float) -> None:
+    steps = content.answer.front
+    if len(steps) < 2:
+        return
+    x = [a.inference_ms for a in steps]
+    y = [factor * a.test.estimate for a in steps if a.test]
+    axes.step(x, y, where="post", color="#afb8c1", linewidth=3, zorder=1, solid_capstyle="round")
+
+
+def _label(content: Content, a: Assessment) -> str:
+    name = style.shortened(a.entry.title, 26)
+    if a is content.answer.best:
+        return f"{name} (best)"
+    if a is content.answer.cheapest:
+        return f"{name} (cheapest equal)"
+    return name
+
+
+def _font(content: Content, a: Assessment) -> dict:
+    return {
+        "ha": "center",
+        "va": "center",
+        "fontsize": 9,
+        "fontweight": "bold" if a in content.shown else "normal",
+        "color": style.INK if a.entry.is_network else style.QUIET,
+        "zorder": 4,
+    }
+
+
+def _limits(axes: Axes, shown: list[Assessment], points: np.ndarray, factor: float, metric: str) -> None:
+    """Show all points; an interval much longer than the points' spread runs off the edge."""
+    spread = max(float(np.ptp(points[:, 1])), 0.02 * factor)
+    low = max(min(factor * a.test.low for a in shown if a.test), points[:, 1].min() - spread)
+    high = min(max(factor * a.test.high for a in shown if a.test), points[:, 1].max() + spread)
+    margin = 0.08 * (high - low)
+    bottom, top = (factor * bound for bound in metrics.get(metric).bounds)
+    axes.set_ylim(max(low - margin, bottom - margin), min(high + margin, top + margin))
+
+
+def _time_axis(axes: Axes, times: np.ndarray) -> None:
+    axes.set_xscale("log")
+    low, high = times.min(), times.max()
+    room = max((high / low) ** 0.18, 1.25)
+    axes.set_xlim(low / room, high * room)
+    decades = np.log10(high * room * room / low)
+    subs = (1, 1.5, 2, 3, 4, 5, 7) if decades < 0.9 else (1, 2, 5) if decades < 3 else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend(axes: Axes, shown: list[Assessment]) -> None:
+    if len({a.entry.kind for a in shown}) < 2:
+        return
+    for label, fill in (("network", style.QUIET), ("reference", "white")):
+        axes.plot([], [], "o", color=style.QUIET, markerfacecolor=fill, markeredgewidth=1.5, label=label)
+    axes.plot([], [], color="#afb8c1", linewidth=3, label="better than all faster")
+    axes.figure.legend(loc="upper right", ncols=3)  # type: ignore[union-attr]
+
+
+def _obstacles(
+    axes: Axes, content: Content, shown: list[Assessment], points: np.ndarray, factor: float
+) -> list[Bbox]:
+    """Markers, error bars and the front, in pixels."""
+    boxes = []
+    frame = axes.get_window_extent()
+    for a, point in zip(shown, points, strict=True):
+        assert a.test is not None
+        x, y = axes.transData.transform(point)
+        low, high = (axes.transData.transform((point[0], factor * end))[1] for end in (a.test.low, a.test.high))
+        low, high = max(low, frame.y0), min(high, frame.y1)
+        boxes += [Bbox.from_extents(x - 10, y - 10, x + 10, y + 10), Bbox.from_extents(x - 6, low - 3, x + 6, high + 3)]
+    steps = [axes.transData.transform((a.inference_ms, factor * a.test.estimate)) for a in content.answer.front if a.test]
+    for (x0, y0), (x1, y1) in zip(steps, steps[1:], strict=False):
+        boxes.append(Bbox.from_extents(x0, y0 - 3, x1, y0 + 3))
+        boxes.append(Bbox.from_extents(x1 - 3, min(y0, y1), x1 + 3, max(y0, y1)))
+    return boxes

@@ -1,0 +1,138 @@
+"""How networks learned and how their searches went."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from bench.evaluate import metrics
+from bench.report import style, wording
+from bench.report.content import Content
+from bench.report.source import Entry
+
+Curve = tuple[np.ndarray, np.ndarray]
+_LEGEND_COLUMNS = 4
+
+
+def learning(content: Content, look: style.Look) -> Figure | None:
+    """Loss against epoch of each network's best trial: training dashed, validation solid, a line a fold."""
+    shown = [a for a in content.networks if _histories(a.entry)][: style.MOST]
+    if not shown:
+        return None
+    columns = 4 if len(shown) > 3 else len(shown)
+    figure, grid = style.panels(
+        len(shown), 8, 1.75, style.Margins(top=0.62), columns, sharey=True
+    )
+    lowest, highest = np.inf, 0.0
+    for axes, a in zip(grid, shown, strict=True):
+        histories = _histories(a.entry)
+        for history in histories:
+            epochs = [record["epoch"] for record in history]
+            mark = "." if len(epochs) < 6 else ""
+            for name, line, alpha in (("loss", "--", 0.65), ("val_loss", "-", 1.0)):
+                if name not in history[-1]:
+                    continue
+                values = np.array([record.get(name, np.nan) for record in history], float)
+                width = 1.7 if len(histories) == 1 else 1.1
+                axes.plot(epochs, values, line, marker=mark, color=look.colour(a.name), alpha=alpha, linewidth=width)
+                lowest, highest = min(lowest, np.nanmin(values)), max(highest, np.nanmax(values))
+        axes.set_title(style.shortened(a.entry.title, 24 if columns > 2 else 40))
+        axes.set_xlabel("Epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.set_yscale("log")
+    axes = grid[0]
+    axes.set_ylim(max(lowest, highest * 1e-4) * 0.85, highest * 1.15)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    for first in grid[::columns]:
+        first.set_ylabel("Loss (log scale)")
+    axes.plot([], [], "--", color=style.QUIET, label="training", alpha=0.65)
+    axes.plot([], [], "-", color=style.QUIET, label="validation")
+    figure.legend(*axes.get_legend_handles_labels(), loc="upper right", ncols=2)
+    return figure
+
+
+def _histories(entry: Entry) -> list[list[dict]]:
+    chosen = [s.trials.get(s.chosen) for s in entry.searches if s.chosen is not None]
+    return [result["history"] for result in chosen if result and result.get("history")]
+
+
+def search(content: Content, look: style.Look) -> Figure | None:
+    """Best validation score so far, by trial and by second of training, mean over folds."""
+    shown = [a for a in content.networks if any(s.best is not None for s in a.entry.searches)]
+    shown = shown[: style.MOST]
+    if not shown:
+        return None
+    factor = 100 if wording.is_percent(content.metric) else 1
+    sign = 1 if metrics.direction(content.metric) == "max" else -1
+    legend_rows = -(-len(shown) // _LEGEND_COLUMNS)
+    margins = style.Margins(bottom=0.55 + 0.22 * legend_rows, top=0.12, between=0.25)
+    figure, (by_trial, by_second) = style.panels(2, 8, 2.6, margins, sharey=True)
+    ends, starts, seconds = [], [], []
+    for a in shown:
+        trial, second = _curves(a.entry, sign, factor)
+        for axes, (x, y), size in ((by_trial, trial, 4), (by_second, second, 0)):
+            if len(x) == 0:
+                continue
+            mark = look.marker(a.name) if size else ""
+            axes.plot(
+                x,
+                y,
+                color=look.colour(a.name),
+                drawstyle="steps-post",
+                marker=mark,
+                markersize=size if len(x) <= 30 else 0,
+                label=style.shortened(a.entry.title, 28) if size else None,
+            )
+            axes.plot(x[-1:], y[-1:], look.marker(a.name), color=look.colour(a.name), markersize=6)
+            ends.append(y[-1])
+            starts.append(y[0])
+        seconds.extend(second[0])
+    _y_range(by_trial, ends, starts)
+    by_trial.set_ylabel(f"Best validation {wording.metric_title(content.metric)}{' (%)' if factor == 100 else ''}")
+    by_trial.set_xlabel("Trial")
+    by_trial.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    log = max(seconds) > 20 * min(seconds)
+    if log:
+        by_second.set_xscale("log")
+        by_second.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        by_second.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        by_second.set_xlim(left=0)
+    by_second.set_xlabel(f"Time spent on the architecture's trials (s{', log scale' if log else ''})")
+    columns = min(len(shown), _LEGEND_COLUMNS)
+    figure.legend(*by_trial.get_legend_handles_labels(), loc="lower center", ncols=columns)
+    return figure
+
+
+def _y_range(axes, ends: list[float], starts: list[float]) -> None:
+    """Show where the searches ended; a first trial far below them runs off the edge."""
+    if not ends:
+        return
+    spread = max(np.ptp(ends), 0.01 * max(abs(end) for end in ends))
+    low = max(min(starts + ends), min(ends) - 2 * spread)
+    high = min(max(starts + ends), max(ends) + 2 * spread)
+    margin = 0.06 * max(high - low, spread)
+    axes.set_ylim(low - margin, high + margin)
+
+
+def _curves(entry: Entry, sign: int, factor: float) -> tuple[Curve, Curve]:
+    """Best so far by number of trials and by seconds, means over folds."""
+    scores, times = [], []
+    for found in entry.searches:
+        results = [result for result in found.trials.values() if result is not None]
+        if not results:
+            continue
+        best = np.maximum.accumulate([sign * result["score"] for result in results])
+        scores.append(sign * factor * best)
+        times.append(np.cumsum([result["seconds"] for result in results]))
+    if not scores:
+        return (np.array([]), np.array([])), (np.array([]), np.array([]))
+    length = min(map(len, scores))
+    by_trial = np.mean([score[:length] for score in scores], axis=0)
+    # From the moment on at which every fold has a score.
+    moments = np.unique(np.concatenate(times))
+    moments = moments[moments >= max(time[0] for time in times)]
+    columns = [
+        score[np.searchsorted(time, moments, side="right") - 1] for score, time in zip(scores, times, strict=True)
+    ]
+    return (np.arange(1, length + 1), by_trial), (moments, np.mean(columns, axis=0))

@@ -1,0 +1,68 @@
+"""`reports/README.md`: all tasks on one page, from the JSON files that stand beside it."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.report import wording
+from bench.report.document import load
+from bench.report.markdown import escape, table
+
+
+def overview(reports: Path) -> str:
+    """Compose the page. Files that are no reports of this format are left out."""
+    found = []
+    for path in sorted(reports.glob("*.json")):
+        try:
+            found.append((path.stem, load(path)))
+        except UserError:
+            continue
+    header = ["Task", "Winner", "Test [95% interval]", "Runner-up", "Cheapest equal", "Costs", "Data", "Date"]
+    rows = [_row(stem, report) for stem, report in found]
+    return "\n".join(
+        [
+            "# Reports",
+            "",
+            *table(header, rows, len(header)),
+            "*Winner*: best on test subjects. *Cheapest equal*: the cheapest that the data cannot tell from the "
+            "winner. *Costs*: of that one: inference at batch 1 (milliseconds a sample), parameters, seconds of one "
+            "training. Rules and evidence stand in each report.",
+        ]
+    ) + "\n"
+
+
+def _row(stem: str, report: dict[str, Any]) -> list[str]:
+    rows = {row["architecture"]: row for row in report["rows"]}
+    answer, metric = report["answer"], report["metric"]
+    best, cheapest = rows.get(answer["best"]), rows.get(answer["cheapest"])
+    second = next((row for row in report["rows"] if row["test"] is not None and row is not best), None)
+    task = f"[{escape(report['title'])}]({stem}.md)"
+    data = escape(report["data"]["name"]) + (" (stand-in)" if report["data"]["stand_in"] else "")
+    return [
+        task if report["finished"] else f"{task}, not finished",
+        f"**{escape(best['title'])}**" if best else "none yet",
+        _test(metric, best),
+        f"{escape(second['title'])}, {_test(metric, second)}" if second else wording.NONE,
+        escape(cheapest["title"]) if cheapest else wording.NONE,
+        _costs(cheapest),
+        data,
+        report["ended"].split(" ")[0],
+    ]
+
+
+def _test(metric: str, row: dict[str, Any] | None) -> str:
+    if row is None:
+        return wording.NONE
+    found = wording.with_limits(metric, row["test"], row["test_low"], row["test_high"])
+    return f"{found} {wording.metric_title(metric)}"
+
+
+def _costs(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return wording.NONE
+    parts = [
+        f"{wording.number(row['inference_ms'])} ms" if row["inference_ms"] is not None else "",
+        f"{wording.count(row['parameters'])} parameters" if row["parameters"] else "",
+        f"{wording.number(row['training_seconds'])} s" if row["training_seconds"] is not None else "",
+    ]
+    return ", ".join(part for part in parts if part) or wording.NONE

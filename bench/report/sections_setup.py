@@ -1,0 +1,88 @@
+"""How a report was made: command, data, parts, seeds, environment, duration."""
+
+from typing import Any
+
+from bench.report import wording
+from bench.report.content import Content
+from bench.report.images import part_sizes
+from bench.report.markdown import code, escape, table, without_paths
+
+
+def lines(content: Content) -> list[str]:
+    """The section "How this was made"."""
+    return ["## How this was made", "", *_sweep(content), *_data(content), *_environment(content)]
+
+
+def _sweep(content: Content) -> list[str]:
+    source = content.source
+    plan, identity = source.plan, source.sweep["identity"]
+    facts = [
+        ("Command", code(without_paths(source.sweep["command"]))),
+        ("Time", f"{wording.date(source.started)} to {wording.date(source.ended)}"),
+        ("Sweeps took", f"{wording.duration(source.state.seconds)}, {source.sweep.get('workers', 0) or 'no'} workers"),
+        ("Task", f"{code(source.task)}, primary metric {wording.metric_title(source.metric)}"),
+        ("Preset", f"{code(plan['preset'])}, {plan['epochs']} epochs"),
+        ("Search", f"{code(plan['tuner'])}, {plan['trials']} trials a search, a search for each of {_folds(plan)}"),
+        ("Refits", f"seeds 1 to {plan['seeds']}" if plan["seeds"] > 1 else "one seed"),
+        ("Preprocessing", _nested(identity.get("preprocessing"))),
+        ("Augmentation", escape(", ".join(identity.get("augmentation", [])) or "none")),
+    ]
+    return table(["Sweep", ""], [list(fact) for fact in facts], 2)
+
+
+def _folds(plan: dict[str, Any]) -> str:
+    return "1 fold (a hold-out)" if plan["folds"] == 1 else f"{plan['folds']} folds"
+
+
+def _nested(value: Any) -> str:
+    if isinstance(value, dict):
+        return escape(", ".join(f"{name}: {inner}" for name, inner in value.items()) or "none")
+    return escape(value if value is not None else "none")
+
+
+def _data(content: Content) -> list[str]:
+    data = content.source.sweep["dataset"]
+    shape = " x ".join(map(str, data["shape"]))
+    facts = [
+        ("Name", f"{escape(data['name'])}{', **a stand-in**' if data['stand_in'] else ''}"),
+        ("Fingerprint", code(data["fingerprint"])),
+        ("Where from", escape(without_paths(data["provenance"]))),
+        ("Samples", f"{data['samples']:,} of {data['subjects']:,} subjects, each {shape}"),
+    ]
+    facts += [(escape(name), escape(without_paths(text))) for name, text in data.get("details", {}).items()]
+    counts = [[escape(name), f"{count:,}"] for name, count in zip(data["classes"], data["counts"], strict=True)]
+    return [
+        *table(["Data", ""], [list(fact) for fact in facts], 2),
+        *table(["Class", "Samples"], counts),
+        *_parts(content),
+    ]
+
+
+def _parts(content: Content) -> list[str]:
+    sizes = part_sizes(content.source, content.images)
+    seed = content.source.sweep["identity"].get("splits", {}).get("seed")
+    if sizes:
+        rows = [
+            [str(fold), *(f"{size[part]:,}" for part in ("train", "validation", "test"))]
+            for fold, size in enumerate(sizes)
+        ]
+        note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {seed}."
+        return [*table(["Fold", "Train", "Validation", "Test"], rows), note, ""]
+    tested = {refit.fold: len(run.y) for a in content.tested for refit in a.entry.refits if (run := refit.run)}
+    if not tested:
+        return []
+    return table(["Fold", "Test samples"], [[str(fold), f"{tested[fold]:,}"] for fold in sorted(tested)])
+
+
+def _environment(content: Content) -> list[str]:
+    found = content.source.sweep.get("environment", {})
+    packages = ", ".join(f"{name} {version}" for name, version in found.get("packages", {}).items() if version)
+    gpus = ", ".join(found.get("gpus") or []) or "none"
+    cores = f"{found.get('cores') or '?'} cores, {found.get('threads')} threads usable"
+    facts = [
+        ("Processor", f"{escape(found.get('processor'))}, {cores}, {wording.size(found.get('memory_bytes'))} of memory"),
+        ("GPUs", escape(gpus)),
+        ("System", escape(f"{found.get('system')}, Python {found.get('python')}")),
+        ("Packages", escape(f"scanbench {found.get('scanbench')}, {packages}")),
+    ]
+    return table(["Environment", ""], [list(fact) for fact in facts], 2)

@@ -1,0 +1,136 @@
+"""Numbers as readers see them: metrics, differences, times, counts, sizes, dates."""
+
+import math
+from datetime import datetime, timezone
+from typing import Any
+
+from bench.evaluate import metrics
+
+NONE = "–"  # stands where there is no number
+MINUS = "−"
+_AS_PERCENT = ("accuracy", "balanced_accuracy", "sensitivity", "specificity")
+
+
+def is_percent(metric: str) -> bool:
+    """Whether a metric is a share of samples, which readers know in percent."""
+    return metric.split("[")[0].split(":")[0] in _AS_PERCENT
+
+
+def metric_title(metric: str) -> str:
+    """Title of a metric in the middle of a sentence: `balanced accuracy`, `AUC`."""
+    title = metrics.get(metric).title
+    return title if title[:2].isupper() else title[0].lower() + title[1:]
+
+
+def value(metric: str, number: float | None) -> str:
+    """Write a metric: `95.5%`, `0.912`."""
+    if not _known(number):
+        return NONE
+    return f"{100 * number:.1f}%" if is_percent(metric) else _signed(f"{number:.3f}")
+
+
+def bare(metric: str, number: float) -> str:
+    """Write a metric without its unit, for use in brackets."""
+    return value(metric, number).rstrip("%")
+
+
+def limits(metric: str, low: float, high: float) -> str:
+    """Write an interval: `[94.6, 96.3]`."""
+    return f"[{bare(metric, low)}, {bare(metric, high)}]"
+
+
+def with_limits(metric: str, number: float | None, low: float | None, high: float | None) -> str:
+    """Write a metric with its interval: `95.5% [94.6, 96.3]`."""
+    if not _known(number):
+        return NONE
+    return value(metric, number) + (f" {limits(metric, low, high)}" if _known(low) and _known(high) else "")
+
+
+def difference(metric: str, number: float | None, unit: bool = True) -> str:
+    """Write a difference of a metric, always signed: `+1.2 points`, `−0.034`."""
+    if not _known(number):
+        return NONE
+    text = _signed(f"{100 * number:+.1f}" if is_percent(metric) else f"{number:+.3f}")
+    return f"{text} points" if is_percent(metric) and unit else text
+
+
+def difference_limits(metric: str, number: float, low: float, high: float) -> str:
+    """Write a difference with its interval: `+1.2 points [+0.4, +2.0]`."""
+    inside = f"[{difference(metric, low, unit=False)}, {difference(metric, high, unit=False)}]"
+    return f"{difference(metric, number)} {inside}"
+
+
+def p_value(p: float) -> str:
+    """Write a p value: `p = 0.03`, `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def number(value_: float | None, digits: int = 3) -> str:
+    """Write a number to three significant digits, without an exponent: `0.181`, `12.3`, `4,560`."""
+    if not _known(value_):
+        return NONE
+    if value_ == 0:
+        return "0"
+    decimals = max(digits - 1 - math.floor(math.log10(abs(value_))), 0)
+    return f"{round(value_, decimals):,.{min(decimals, 6)}f}"
+
+
+def whole(value_: float | None) -> str:
+    """Write a count: `17,900`."""
+    return f"{int(value_):,}" if _known(value_) else NONE
+
+
+def count(value_: float | None) -> str:
+    """Write a large count to three digits: `17.9 k`, `6.04 M`, `1.21 G`."""
+    if not _known(value_):
+        return NONE
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value_ >= factor:
+            return f"{number(value_ / factor)} {unit}"
+    return str(int(value_))
+
+
+def size(bytes_: float | None) -> str:
+    """Write a size in binary units: `110 KiB`."""
+    if not _known(bytes_):
+        return NONE
+    for factor, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if bytes_ >= factor:
+            return f"{number(bytes_ / factor)} {unit}"
+    return f"{int(bytes_)} B"
+
+
+def date(seconds: float | None) -> str:
+    """Write a moment, given in seconds since 1970, as date and time in UTC."""
+    if not seconds:
+        return NONE
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time span: `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    if not _known(seconds):
+        return NONE
+    if seconds < 10:
+        return f"{number(seconds)} s"
+    rounded = round(seconds)
+    if rounded < 60:
+        return f"{rounded} s"
+    if rounded < 3600:
+        return f"{rounded // 60} min {rounded % 60} s"
+    return f"{rounded // 3600} h {rounded % 3600 // 60} min"
+
+
+def hyperparameter(value_: Any) -> str:
+    """Write a hyperparameter's value: numbers to three digits, the rest as it is."""
+    if isinstance(value_, float):
+        return f"{value_:.3g}"
+    return str(value_)
+
+
+def _known(value_: float | None) -> bool:
+    return value_ is not None and math.isfinite(value_)
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", MINUS)
