@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bench.data.dataset import Dataset
 from bench.data.features.mri_scanner import scanner_features
-from bench.data.generators.mri import Recipe
+from bench.data.generators.mri import Recipe, generate
 from bench.data.generators.mri_dataset import Header, generate_dataset, preprocess_dataset
 from bench.data.generators.mri_montage import montage
 from bench.data.preprocess.mri import MriPreprocessing
@@ -92,3 +92,17 @@ def test_scanner_features_find_a_set_whose_only_difference_is_the_scanner() -> N
 @pytest.mark.slow
 def test_scanner_features_stay_silent_where_classes_share_scanners() -> None:
     assert _scanner_auc(Recipe(seed=2), 60) < 0.7
+
+
+@pytest.mark.slow
+def test_no_single_voxel_gives_the_tumour_away() -> None:
+    extremes, labels = [], []
+    for scan in generate(120, seed=11):
+        tissue = np.median(scan.volume[scan.volume > 0.3 * np.percentile(scan.volume, 98)])
+        extremes.append(
+            (scan.volume.max() / tissue, scan.volume.min() / tissue, scan.volume.max(), scan.volume.mean())
+        )
+        labels.append(scan.label)
+    # the standard error of such an AUC is 0.05
+    for values in np.array(extremes).T:
+        assert roc_auc_score(labels, values) == pytest.approx(0.5, abs=0.15)
