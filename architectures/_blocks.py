@@ -1,0 +1,40 @@
+"""Parts that the convolutional architectures share."""
+
+import keras
+
+NORMALISATIONS = ("batch", "none")
+
+
+def scaled(filters: int, width: float) -> int:
+    """`filters` times the width multiplier, to the nearest multiple of 8 (vector registers), at least 8."""
+    return max(8, 8 * round(filters * width / 8))
+
+
+def normalise(x, kind: str, name: str):
+    """Normalise activations `[batch, ..., channels]`; "none" leaves them as they are.
+
+    "batch" is Ioffe and Szegedy 2015. Its statistics run over batch and positions, so that even 8 samples
+    of 50x50 give 20,000 values a channel in the first blocks. The momentum of 0.9 is for trainings of a few
+    hundred steps, after which Keras' 0.99 would still remember the initial statistics.
+    """
+    if kind == "none":
+        return x
+    if kind != "batch":
+        raise ValueError(f"normalisation {kind!r}: expected one of {', '.join(NORMALISATIONS)}")
+    return keras.layers.BatchNormalization(momentum=0.9, name=name)(x)
+
+
+def shrink(x, factor: int):
+    """Average squares of `factor` pixels, `[batch, height, width, channels]`; 1 leaves the image as it is."""
+    return x if factor == 1 else keras.layers.AveragePooling2D(factor, name="shrink")(x)
+
+
+def pool_features(x, kind: str):
+    """Pool over all positions, `[batch, ..., features] -> [batch, features]`.
+
+    "average" is what `keras.applications` and He et al. 2016 do; "max" keeps what stands out in one place
+    (Oquab et al. 2015, "Is object localization for free?", CVPR).
+    """
+    average = {4: keras.layers.GlobalAveragePooling2D, 5: keras.layers.GlobalAveragePooling3D}
+    maximum = {4: keras.layers.GlobalMaxPooling2D, 5: keras.layers.GlobalMaxPooling3D}
+    return {"average": average, "max": maximum}[kind][len(x.shape)](name="features")(x)

@@ -1,0 +1,138 @@
+"""Weights that `keras.applications` learned on ImageNet, for networks whose input has one channel.
+
+An input value is taken as a z-score: x stands for the grey image that `as_rgb` gives, x standard deviations
+brighter than ImageNet's mean colour. `keras.applications.vgg16.preprocess_input` (which ResNet-50 shares)
+takes that mean away again, and what is left is the same in all three channels, 58 x. So a first filter summed
+over its three channels and multiplied by 58 computes on x what the original computes on that image,
+exactly so at the zero-padded border too. Weights that saw values of +-100 would see +-2 without the factor,
+and their biases would drown the image.
+"""
+
+import os
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+FILES = {
+    "vgg16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "resnet50": "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+}
+FIRST = ("block1_conv1", "conv1_conv")
+MEAN_RGB = np.array([123.68, 116.779, 103.939], np.float32)  # keras.applications, mode "caffe"
+DEVIATION = 58.0  # of ImageNet's grey values: 255 * 0.226, the mean of 0.229, 0.224 and 0.225, rounded
+
+
+def as_rgb(x: np.ndarray) -> np.ndarray:
+    """The RGB image, 0 to 255 where in range, that one-channel z-scores `[..., 1]` stand for; `[..., 3]`."""
+    return MEAN_RGB + np.float32(DEVIATION) * x
+
+
+def find(kind: str, weights: str | Path | None = None) -> Path:
+    """Return the path of a weights file.
+
+    Parameters
+    ----------
+    kind : "vgg16" or "resnet50".
+    weights : the file or the folder that holds it; None: Keras' cache, `models` under `KERAS_HOME` or
+        `~/.keras`.
+
+    Raises
+    ------
+    FileNotFoundError : with a line that names the file and where it was looked for.
+    """
+    name = FILES[kind]
+    if weights is not None and Path(weights).is_file():
+        return Path(weights)
+    home = Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
+    places = [home / "models"] if weights is None else [Path(weights), home / "models"]
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    raise FileNotFoundError(f"{name}: not found in {' or '.join(map(str, places))}")
+
+
+def read(path: Path) -> dict[str, list[np.ndarray]]:
+    """Read the arrays of each layer that has any, from the HDF5 format of `keras.applications`.
+
+    Raises
+    ------
+    ValueError : another format, or a damaged file.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            groups = file.get("model_weights", file)
+            found = {
+                name: [np.asarray(group[entry]) for entry in group.attrs["weight_names"]]
+                for name, group in groups.items()
+                if isinstance(group, h5py.Group)
+            }
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"{path}: not a weights file in the format of keras.applications ({error})"
+        ) from None
+    return {name: arrays for name, arrays in found.items() if arrays}
+
+
+def load(model: keras.Model, kind: str, weights: str | Path | None = None) -> None:
+    """Load the convolutions, and batch normalisations, of a network of the original's width.
+
+    Parameters
+    ----------
+    model : its layers are named as in `keras.applications`; those that fuse slices and "head" stay as they
+        are. It may have fewer blocks than the original.
+    kind, weights : as for `find`.
+
+    Raises
+    ------
+    FileNotFoundError : there is no such file.
+    ValueError : the network is slimmed or otherwise not the original, or the file is damaged.
+    """
+    path = find(kind, weights)
+    arrays = read(path)
+    chosen: list[tuple[keras.layers.Layer, list[np.ndarray]]] = []
+    for layer in model.layers:
+        if not layer.weights or not layer.name.startswith(("block", "conv")):
+            continue
+        if layer.name not in arrays:
+            raise ValueError(
+                f"{model.name}: {path.name} has no layer {layer.name}; only the original fits it"
+            )
+        values = list(arrays[layer.name])
+        shapes = [tuple(weight.shape) for weight in layer.weights]
+        if values[0].ndim == 4:
+            values[0] = _adapt(values[0], shapes[0], layer.name in FIRST)
+        for value, shape in zip(values, shapes, strict=False):
+            if value.shape != shape:
+                raise ValueError(
+                    f"{model.name}: layer {layer.name} is {shape}, in {path.name} {value.shape}; "
+                    "imagenet weights fit the original width and form only"
+                )
+        if len(values) != len(shapes):
+            raise ValueError(
+                f"{model.name}: layer {layer.name} has {len(shapes)} arrays, {len(values)} stored"
+            )
+        chosen.append((layer, values))
+    for layer, values in chosen:
+        layer.set_weights(values)
+
+
+def _adapt(kernel: np.ndarray, shape: tuple[int, ...], first: bool) -> np.ndarray:
+    """Make a kernel `[height, width, in, out]` fit the input's channels and, where asked for, a depth.
+
+    The first kernel is summed over RGB and, where the input has several channels (slices), spread evenly over
+    them, so that equal slices give what one of them would. In 3D the weights go to the middle of the depth,
+    all others are 0: each slice then gives what the 2D network makes of it, at the ends of the volume too.
+    Repeating the weights over the depth (Carreira and Zisserman 2017, "Quo vadis, action recognition?",
+    section 2.4) would fade towards the zero padding at both ends, all there is in a volume of few slices.
+    """
+    if first:
+        channels = shape[-2]
+        kernel = kernel.sum(axis=2, keepdims=True) * (DEVIATION / channels)
+        kernel = np.repeat(kernel, channels, axis=2)
+    if len(shape) == 5:
+        inflated = np.zeros((shape[0], *kernel.shape), kernel.dtype)
+        inflated[shape[0] // 2] = kernel
+        kernel = inflated
+    return kernel.astype(np.float32)

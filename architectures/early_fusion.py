@@ -1,0 +1,44 @@
+"""A 2D network to which the slices of a volume are channels."""
+
+from pathlib import Path
+
+import keras
+
+from architectures import _imagenet
+from architectures._blocks import NORMALISATIONS, pool_features
+from architectures._layers import AdjustableDropout
+from architectures._vgg import vgg16_features
+
+
+class EarlyFusion:
+    """`[depth, height, width, 1] -> [height, width, depth] -> VGG16 -> logits`.
+
+    The first convolution sees all slices at once and everything after it one image. VGG16 as in `vgg16`;
+    pretrained first filters are spread over the slices.
+    """
+
+    name = "early_fusion"
+    title = "Early fusion (VGG16)"
+    input = "volume"
+    imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none"}  # noqa: RUF012
+
+    def build(self, hp, input_shape, n_classes: int) -> keras.Model:
+        width = hp.Choice("width", [0.25, 0.125])
+        blocks = hp.Choice("blocks", [5, 4])
+        normalisation = hp.Choice("normalisation", list(NORMALISATIONS))
+        pooling = hp.Choice("pooling", ["average", "max"])
+        depth, height, breadth, channels = input_shape
+        inputs = keras.Input(input_shape, name="volume")
+        x = keras.layers.Permute((2, 3, 1, 4), name="slices_last")(inputs)
+        x = keras.layers.Reshape((height, breadth, depth * channels), name="slices_as_channels")(x)
+        x = vgg16_features(x, width, blocks, normalisation)
+        x = pool_features(x, pooling)
+        x = AdjustableDropout(name="dropout")(x)
+        return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
+
+    def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
+        """Load the weights of `keras.applications.VGG16`; see `_imagenet.load`."""
+        _imagenet.load(model, "vgg16", weights)
+
+
+architecture = EarlyFusion()

@@ -1,0 +1,49 @@
+"""One 2D network over all slices of a volume, whose features are fused."""
+
+from pathlib import Path
+
+import keras
+
+from architectures import _imagenet
+from architectures._blocks import NORMALISATIONS, pool_features, shrink
+from architectures._layers import AdjustableDropout
+from architectures._slices import FUSIONS, FoldSlices, UnfoldSlices, fuse
+from architectures._vgg import vgg16_features
+
+
+class LateFusion:
+    """`[depth, height, width, 1] -> VGG16 on each slice -> [depth, features] -> fusion -> logits`.
+
+    The weights of the one VGG16 are shared by all slices, after Su et al. 2015, "Multi-view convolutional
+    neural networks for 3D shape recognition", ICCV; so a subject is `depth` examples to it. VGG16 as in
+    `vgg16`, on slices that may be shrunk first, because they are many.
+    """
+
+    name = "late_fusion"
+    title = "Late fusion (VGG16)"
+    input = "volume"
+    imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none", "shrink": 1}  # noqa: RUF012
+
+    def build(self, hp, input_shape, n_classes: int) -> keras.Model:
+        fusion = hp.Choice("fusion", [FUSIONS[1], FUSIONS[0], FUSIONS[2]])
+        width = hp.Choice("width", [0.125, 0.25])
+        blocks = hp.Choice("blocks", [4, 5])
+        normalisation = hp.Choice("normalisation", list(NORMALISATIONS))
+        pooling = hp.Choice("pooling", ["average", "max"])
+        factor = hp.Choice("shrink", [2, 1])
+        inputs = keras.Input(input_shape, name="volume")
+        x = FoldSlices(name="fold")(inputs)
+        x = shrink(x, factor)
+        x = vgg16_features(x, width, blocks, normalisation)
+        x = pool_features(x, pooling)
+        x = UnfoldSlices(input_shape[0], name="unfold")(x)
+        x = fuse(x, fusion)
+        x = AdjustableDropout(name="dropout")(x)
+        return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
+
+    def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
+        """Load the weights of `keras.applications.VGG16`; see `_imagenet.load`."""
+        _imagenet.load(model, "vgg16", weights)
+
+
+architecture = LateFusion()

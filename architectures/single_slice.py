@@ -1,0 +1,49 @@
+"""A 2D network on one slice of a volume, or on several that vote."""
+
+from pathlib import Path
+
+import keras
+
+from architectures import _imagenet
+from architectures._blocks import NORMALISATIONS, pool_features
+from architectures._layers import AdjustableDropout
+from architectures._slices import FoldSlices, PickSlices, UnfoldSlices, Vote
+from architectures._vgg import vgg16_features
+
+
+class SingleSlice:
+    """`[depth, height, width, 1] -> slice [height, width, 1] -> VGG16 -> logits`.
+
+    Which slice: the middle one, the one of the largest contrast, or several, each of which is classified
+    alone; their probabilities are then averaged (a soft vote). VGG16 as in `vgg16`.
+    """
+
+    name = "single_slice"
+    title = "Single slice (VGG16)"
+    input = "volume"
+    imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none"}  # noqa: RUF012
+
+    def build(self, hp, input_shape, n_classes: int) -> keras.Model:
+        which = hp.Choice("slice", ["several", "middle", "contrast"])
+        width = hp.Choice("width", [0.125, 0.25])
+        blocks = hp.Choice("blocks", [5, 4])
+        normalisation = hp.Choice("normalisation", list(NORMALISATIONS))
+        pooling = hp.Choice("pooling", ["average", "max"])
+        inputs = keras.Input(input_shape, name="volume")
+        x = PickSlices(which, name="slices")(inputs)
+        picked = x.shape[1]
+        x = FoldSlices(name="fold")(x)
+        x = vgg16_features(x, width, blocks, normalisation)
+        x = pool_features(x, pooling)
+        x = AdjustableDropout(name="dropout")(x)
+        x = keras.layers.Dense(n_classes, name="head")(x)
+        if picked > 1:
+            x = Vote(name="vote")(UnfoldSlices(picked, name="unfold")(x))
+        return keras.Model(inputs, x, name=self.name)
+
+    def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
+        """Load the weights of `keras.applications.VGG16`; see `_imagenet.load`."""
+        _imagenet.load(model, "vgg16", weights)
+
+
+architecture = SingleSlice()
