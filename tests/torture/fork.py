@@ -1,0 +1,95 @@
+"""The command in a fork of a process that has imported everything: a kill then costs no ten seconds of imports.
+
+A fork is a process of its own: SIGKILL takes it, its locks and its buffers exactly as it takes a fresh one.
+"""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.torture.sweep import Broken, Sweep
+
+
+def warm_up() -> None:
+    """Import what a sweep imports; nothing is computed, so that a fork starts TensorFlow by itself."""
+    import keras_tuner  # noqa: F401
+    import sklearn.linear_model
+    import sklearn.neighbors
+    import sklearn.svm  # noqa: F401
+    import tensorflow  # noqa: F401
+
+    import bench.cli
+    import bench.measure.environment
+    import bench.report
+    import bench.run
+    import bench.sweep
+    import bench.work  # noqa: F401
+    import tuning.search  # noqa: F401
+
+
+def run(sweep: Sweep, kill_after: float | None = None, prepare: Callable[[], object] = lambda: None) -> int:
+    """Run a sweep's command in a fork, until it ends, or is killed.
+
+    Parameters
+    ----------
+    kill_after : seconds until it is sent SIGKILL; None: never.
+    prepare : called in the fork before the command.
+
+    Returns
+    -------
+    Exit status; minus the signal's number if it was killed.
+    """
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        _be(sweep, prepare)
+    deadline = time.monotonic() + (kill_after if kill_after is not None else 900.0)
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= deadline:
+            os.kill(child, signal.SIGKILL)
+            status = os.waitpid(child, 0)[1]
+            if kill_after is None:
+                raise Broken(f"{sweep.folder}: hung; its last words:\n{sweep.last_words()}")
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+
+
+def _be(sweep: Sweep, prepare: Callable[[], object]) -> None:
+    """Become the command. Never returns."""
+    status = 70
+    try:
+        log = os.open(sweep.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        _note_pieces(sweep.ran)
+        prepare()
+        from bench import cli
+
+        status = cli.main(sweep.arguments())
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _note_pieces(path: Path) -> None:
+    """Let every piece that is begun leave its key in a file."""
+    from bench import work
+
+    original = work.run
+
+    def noted(description):
+        with open(path, "a") as file:
+            file.write(description["piece"] + "\n")
+        return original(description)
+
+    work.run = noted
