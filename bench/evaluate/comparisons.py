@@ -163,18 +163,19 @@ def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
 
 
 def _least_variance(a: Replicates, b: Replicates) -> float:
-    """The variance of a difference in which one more prediction of one subject by one seed differs.
+    """The variance that two more subjects would bring, one right and one wrong by a single seed of a alone.
 
     Added always: two architectures that happen to agree on forty subjects are not proved to be the same, and
-    one that wins five to nil has not a p of 0.02 but of 0.06, by the exact test of McNemar. (In the manner
-    of Agresti & Min 2005, Simple improved confidence intervals for comparing matched proportions.)
+    one that wins five to nil has not a p of 0.02 but of 0.06, by the exact test of McNemar. (Pseudo-subjects
+    in the manner of Agresti & Min 2005, Simple improved confidence intervals for comparing matched
+    proportions.)
     """
     lowest, highest = get(a.metric).bounds
     if math.isinf(highest):
         return 0.0
     subjects = min(a.effective_subjects, b.effective_subjects)
     repetitions = min(len(a.estimates), len(b.estimates))
-    return ((highest - lowest) / (subjects * repetitions)) ** 2
+    return 2 * ((highest - lowest) / (subjects * repetitions)) ** 2
 
 
 def _deviation(a: Replicates, b: Replicates, squared_error: float, paired: bool) -> float:

@@ -86,7 +86,8 @@ def _score_limits(part: float, squared_error: float, t: float, subjects: float) 
     shrink = 1 + t**2 / n
     middle = (part + t**2 / (2 * n)) / shrink
     half = t / shrink * math.sqrt(binomial / n + t**2 / (4 * n**2))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    # At the bounds the limit is the bound itself; the formula would miss it by rounding.
+    return (0.0 if part == 0 else max(middle - half, 0.0)), (1.0 if part == 1 else min(middle + half, 1.0))
 
 
 def t_quantile(level: float, degrees_of_freedom: float) -> float:

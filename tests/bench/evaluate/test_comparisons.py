@@ -1,0 +1,136 @@
+"""Comparisons: exact tests of pairs, Holm, A/A and power, unlike subjects."""
+
+import numpy as np
+import pytest
+from evaluation_runs import random_run, run_of
+from scipy import stats
+
+from bench.evaluate.comparisons import compare_with_best, holm, paired_difference
+from bench.evaluate.predictions import Run
+from bench.evaluate.simulate import Setting, false_claims, main, power
+from bench.evaluate.synthetic import Study, World
+
+
+def pair(a_only, b_only, both, neither=0):
+    """Two runs by how many subjects only a, only b, both, neither classify rightly."""
+    a = [0] * a_only + [1] * b_only + [0] * both + [1] * neither
+    b = [1] * a_only + [0] * b_only + [0] * both + [1] * neither
+    y = [0] * len(a)
+    return [run_of(y, a, 2)], [run_of(y, b, 2)]
+
+
+def test_paired_p_is_that_of_a_paired_t_test():
+    difference = paired_difference(*pair(40, 20, 120, 20), "accuracy")
+    correct_a = np.r_[np.ones(40), np.zeros(20), np.ones(120), np.zeros(20)]
+    correct_b = np.r_[np.zeros(40), np.ones(20), np.ones(120), np.zeros(20)]
+    expected = stats.ttest_rel(correct_a, correct_b)
+    assert difference.estimate == pytest.approx(0.1)
+    assert difference.p == pytest.approx(expected.pvalue, abs=0.004)
+    limits = expected.confidence_interval()
+    assert (difference.low, difference.high) == pytest.approx((limits.low, limits.high), abs=0.004)
+    of_subjects = correct_a - correct_b
+    assert difference.effect_size == pytest.approx(of_subjects.mean() / of_subjects.std(ddof=1), rel=0.05)
+
+
+def test_five_to_nil_is_not_significant_as_by_the_exact_test_of_mcnemar():
+    difference = paired_difference(*pair(5, 0, 35), "accuracy")
+    assert stats.binomtest(5, 5).pvalue == 0.0625
+    assert 0.04 < difference.p < 0.09
+
+
+def test_pairing_sees_what_independent_samples_would_hide():
+    a, b = pair(16, 2, 132, 50)
+    renamed = [Run(run.y, run.probabilities, np.char.add("other ", run.subjects), 0, 0) for run in b]
+    paired, unpaired = paired_difference(a, b, "accuracy"), paired_difference(a, renamed, "accuracy")
+    assert paired.paired
+    assert paired.p < 0.01
+    assert not unpaired.paired
+    assert unpaired.estimate == pytest.approx(paired.estimate)
+    p_a, p_b = 148 / 200, 134 / 200
+    standard_error = np.sqrt((p_a * (1 - p_a) + p_b * (1 - p_b)) / 199)
+    assert unpaired.high - unpaired.estimate == pytest.approx(1.966 * standard_error, rel=0.06)
+
+
+def test_common_subjects_are_compared_where_one_sweep_is_half_done():
+    whole = [random_run(seed, fold=fold) for fold in range(3) for seed in range(2)]
+    half = [random_run(seed + 10, fold=0) for seed in range(2)]
+    difference = paired_difference(whole, half, "accuracy")
+    assert difference.paired
+    assert difference.n_subjects == 60
+    alone = paired_difference([run for run in whole if run.fold == 0], half, "accuracy")
+    assert difference == alone
+
+
+def test_other_labels_for_the_same_subjects_are_not_paired():
+    run = random_run(0)
+    relabelled = Run((run.y + 1) % 3, run.probabilities, run.subjects, 0, 0)
+    assert not paired_difference([run], [relabelled], "accuracy").paired
+
+
+def test_identical_predictions_do_not_differ_and_are_not_proved_equal():
+    run = random_run(0)
+    difference = paired_difference([run], [run], "balanced_accuracy")
+    assert (difference.estimate, difference.p, difference.effect_size) == (0, 1, 0)
+    assert difference.low < 0 < difference.high
+    assert paired_difference([run], [run], "log_loss").p == 1
+
+
+def test_difference_is_antisymmetric():
+    a, b = [random_run(seed) for seed in range(2)], [random_run(seed) for seed in range(2, 4)]
+    one, other = paired_difference(a, b, "macro_f1"), paired_difference(b, a, "macro_f1")
+    assert one.estimate == pytest.approx(-other.estimate)
+    assert one.low == pytest.approx(-other.high)
+    assert one.p == pytest.approx(other.p)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    assert holm([]) == []
+
+
+def test_best_by_the_metrics_direction():
+    y = [0, 1] * 30
+    good, bad = run_of(y, y, 2), run_of(y, [0] * 60, 2)
+    for metric, sign in (("accuracy", -1), ("log_loss", 1)):
+        (comparison,) = compare_with_best({"bad": [bad], "good": [good]}, metric)
+        assert (comparison.name, comparison.best, comparison.distinguishable) == ("bad", "good", True)
+        assert np.sign(comparison.difference.estimate) == sign
+        assert comparison.difference.low < comparison.difference.estimate < comparison.difference.high
+    assert compare_with_best({"alone": [good]}, "accuracy") == []
+
+
+def test_holm_is_over_all_pairs():
+    runs = {name: [random_run(seed)] for seed, name in enumerate("abc")}
+    comparisons = compare_with_best(runs, "accuracy")
+    pairs = [("a", "b"), ("a", "c"), ("b", "c")]
+    raw = {frozenset(p): paired_difference(runs[p[0]], runs[p[1]], "accuracy").p for p in pairs}
+    corrected = dict(zip(raw, holm(list(raw.values())), strict=True))
+    for comparison in comparisons:
+        expected = corrected[frozenset((comparison.name, comparison.best))]
+        assert comparison.p_holm == pytest.approx(expected)
+
+
+def test_simulated_classifiers_have_the_accuracy_they_say():
+    study = Study(np.random.default_rng(0), 20000, 4, world=World(seed_spread=0.2))
+    runs = study.architecture(0.8).runs(40)
+    correct = [(run.probabilities.argmax(axis=1) == run.y).mean() for run in runs]
+    assert np.mean(correct) == pytest.approx(study.truth(0.8, "accuracy"), abs=0.02)
+    assert len({run.y.tobytes() for run in runs}) == 1
+
+
+def test_simulation_prints_its_tables(capsys, monkeypatch):
+    from bench.evaluate import simulate
+
+    monkeypatch.setattr(simulate, "false_claims", lambda *_: {"accuracy": 0.02})
+    monkeypatch.setattr(simulate, "coverage", lambda *_: {"accuracy": 0.95})
+    monkeypatch.setattr(simulate, "power", lambda *_: {"accuracy": 0.9})
+    main(["--short"])
+    printed = capsys.readouterr().out
+    assert printed.count("###") == 3
+    assert "| 40 | 2 | 1 | 1 | 80% | 95.0% |" in printed
+
+
+@pytest.mark.slow
+def test_one_architecture_under_five_names_and_two_ten_points_apart():
+    assert max(false_claims(Setting(200, 2, 0.8), 200, seed=0).values()) <= 0.05
+    assert min(power(Setting(200, 2, 0.8), 100, seed=0).values()) >= 0.8

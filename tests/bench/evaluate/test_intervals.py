@@ -1,0 +1,125 @@
+"""Intervals: Wilson's, the variance of means, the edges, and that they hold the truth."""
+
+import math
+
+import numpy as np
+import pytest
+from evaluation_runs import random_run, run_of
+from scipy import stats
+
+from bench.evaluate import bootstrap, variance
+from bench.evaluate.bootstrap import collapse, draw, resample
+from bench.evaluate.intervals import interval
+from bench.evaluate.metrics import METRICS
+from bench.evaluate.predictions import Run
+from bench.evaluate.simulate import Setting, coverage
+
+
+def test_one_seed_and_one_sample_a_subject_is_nearly_wilson():
+    y, n = [0, 1] * 100, 200
+    predicted = [1 - label if i < 30 else label for i, label in enumerate(y)]
+    found = interval([run_of(y, predicted, 2)], "accuracy")
+    expected = stats.binomtest(170, n).proportion_ci(method="wilson")
+    assert found.estimate == pytest.approx(0.85)
+    assert found.low == pytest.approx(expected.low, abs=0.004)
+    assert found.high == pytest.approx(expected.high, abs=0.004)
+
+
+def test_variance_of_accuracy_is_that_of_a_mean_of_subjects():
+    runs = [random_run(0, n=90, subjects_each=3)]
+    correct = runs[0].probabilities.argmax(axis=1) == runs[0].y
+    of_subjects = correct.reshape(30, 3).mean(axis=1)
+    spread = variance.of_estimate(resample(runs, "accuracy"))
+    assert spread.subject == pytest.approx(of_subjects.var(ddof=1) / 30, rel=0.1)
+    assert spread.seed == 0
+
+
+def test_variance_of_balanced_accuracy_adds_up_over_classes():
+    y = [0] * 4 + [1] * 20
+    predicted = [0, 0, 1, 1] + [1] * 15 + [0] * 5
+    spread = variance.of_estimate(resample([run_of(y, predicted, 2)], "balanced_accuracy"))
+    expected = (0.5 * 0.5 / 3 + 0.75 * 0.25 / 19) / 4
+    assert spread.subject == pytest.approx(expected, rel=0.1)
+
+
+def test_seed_part_finds_how_far_networks_differ():
+    # One network is always right in 60% of subjects, the other in the same and 20% more: nothing of their
+    # difference is the subjects' choice alone.
+    y = [0] * 200
+    worse = [0] * 120 + [1] * 80
+    better = [0] * 160 + [1] * 40
+    sample = resample([run_of(y, worse, 2, seed=0), run_of(y, better, 2, seed=1)], "accuracy")
+    spread = variance.of_estimate(sample)
+    strays = 0.2 * 0.8 / 200 / 2
+    assert spread.seed == pytest.approx((0.2**2 / 2 - strays) / 2, rel=0.05)
+
+
+def test_copies_of_a_subject_add_no_evidence():
+    run = random_run(0, n=40)
+    tenfold = Run(
+        np.repeat(run.y, 10), np.repeat(run.probabilities, 10, axis=0), np.repeat(run.subjects, 10), 0, 0
+    )
+    assert interval([tenfold], "accuracy").low == pytest.approx(interval([run], "accuracy").low, abs=1e-9)
+
+
+def test_a_report_is_the_same_each_time_and_in_any_order():
+    runs = [random_run(seed, fold=fold) for fold in range(2) for seed in range(3)]
+    first = interval(runs, "balanced_accuracy")
+    bootstrap._draw.cache_clear()
+    assert interval(runs[::-1], "balanced_accuracy") == first
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1", "mcc", "auc"])
+def test_perfect_scores_have_a_width(metric):
+    y = [0, 1] * 20
+    runs = [run_of(y, y, 2, seed=seed) for seed in range(5)]
+    found = interval(runs, metric)
+    assert found.estimate == 1
+    assert found.high == 1
+    assert 0.7 < found.low < 0.95
+
+
+@pytest.mark.parametrize("metric", [name for name, metric in METRICS.items() if not metric.binary])
+def test_every_metric_has_an_interval_around_its_estimate(metric):
+    found = interval([random_run(seed, n=45, subjects_each=3) for seed in range(2)], metric)
+    low, high = METRICS[metric].bounds
+    assert low <= found.low < found.estimate < found.high <= high
+
+
+def test_more_confidence_is_wider():
+    runs = [random_run(0)]
+    assert interval(runs, "accuracy", 0.99).low < interval(runs, "accuracy", 0.9).low
+    with pytest.raises(ValueError, match="level is 95"):
+        interval(runs, "accuracy", 95)
+
+
+def test_classes_of_one_subject_and_runs_of_one_sample():
+    run = run_of([0, 0, 0, 1, 2], [0, 1, 0, 1, 0], 3)
+    found = interval([run], "balanced_accuracy")
+    assert found.estimate == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert found.low < found.estimate < found.high
+    alone = interval([run_of([1], [1], 2)], "accuracy")
+    assert alone.estimate == 1
+    assert alone.low < 0.1
+    assert math.isnan(interval([run_of([1], [1], 2)], "auc").estimate)
+
+
+def test_lonely_classes_join_the_smallest_other():
+    labels = np.array([0, 0, 0, 0, 1, 2, 2])
+    assert collapse(labels).tolist() == [0, 0, 0, 0, 2, 2, 2]
+    assert collapse(np.array([0, 1, 2])).tolist() == [2, 2, 2] or len(set(collapse(np.array([0, 1, 2])))) == 1
+
+
+def test_draws_keep_each_stratum_its_weight():
+    strata = np.array([0] * 5 + [1] * 2)
+    weights = draw(np.array(list("abcdefg")), strata)
+    np.testing.assert_allclose(weights[:, :5].sum(axis=1), 5)
+    np.testing.assert_allclose(weights[:, 5:].sum(axis=1), 2)
+    assert set(np.unique(weights[1:, 5:])) == {0.0, 2.0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", [Setting(40, 4, 0.8), Setting(200, 2, 0.8)])
+def test_intervals_hold_the_truth(setting):
+    for part in coverage(setting, 600, seed=0).values():
+        assert 0.93 - 0.009 <= part <= 0.97 + 0.009
