@@ -114,7 +114,9 @@ def lines(ablations: list[Ablation], titles: dict[str, str], metric: str) -> lis
     return [
         "## What helped",
         "",
-        *table(["Statement", "What was switched", "Contribution", "p (Holm)", "Trainings", "These data"], rows, 2),
+        *table(
+            ["Statement", "What was switched", "Contribution", "p (Holm)", "Trainings", "These data"], rows, 2
+        ),
         f"*Contribution*: {wording.metric_title(metric)} with the thing less without it, all else as in the "
         "winner, in the same folds and with the same seeds; paired over subjects, 95% interval. p is corrected "
         "for the number of switches; *supported* needs p < 0.05.",

@@ -5,6 +5,7 @@ The rules are `RULES`, which every report prints; the functions below do what th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bench.evaluate import metrics
 from bench.evaluate.comparisons import Difference, paired_difference
@@ -71,7 +72,7 @@ def find(assessments: Sequence[Assessment], metric: str) -> Answer:
             paired_difference(slower.entry.runs, faster.entry.runs, metric),
             (slower.inference_ms or 0.0) / (faster.inference_ms or 1.0),
         )
-        for faster, slower in zip(front, front[1:], strict=False)
+        for faster, slower in pairwise(front)
     ]
     return Answer(best, cheapest([best, *equals], metric), equals, front, steps)
 
@@ -132,15 +133,20 @@ def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) ->
     if not others:
         lines.append(f"The data tell the other {_many(tested - 1)} from it: each is worse.")
     elif cheap is best:
-        also = f"{_many(others).capitalize()} more cannot be told from it by these data; none of them is cheaper."
-        lines.append(also if others > 1 else f"The data cannot tell {_name(answer.equals[0])} from it, which is not cheaper.")
+        also = f"The data cannot tell {_many(others)} others from it; none of them is cheaper."
+        one = f"The data cannot tell {_name(answer.equals[0])} from it, which is not cheaper."
+        lines.append(also if others > 1 else one)
     else:
-        lines.append(f"{_name(cheap)} is the cheapest that the data cannot tell from it{_saving(cheap, best, metric)}.")
+        lines.append(
+            f"{_name(cheap)} is the cheapest that the data cannot tell from it{_saving(cheap, best, metric)}."
+        )
     networks = [a for a in (best, *answer.equals) if a.entry.is_network]
     if not cheap.entry.is_network and networks:
         network = cheapest(networks, metric)
         if network is not best:
-            lines.append(f"The cheapest network among them is {_name(network)}{_saving(network, best, metric)}.")
+            lines.append(
+                f"The cheapest network among them is {_name(network)}{_saving(network, best, metric)}."
+            )
     elif not cheap.entry.is_network:
         lines.append("No network reaches it.")
     return lines
@@ -152,11 +158,27 @@ def _saving(cheap: Assessment, best: Assessment, metric: str) -> str:
     if cheap.test is not None:
         parts.append(wording.with_limits(metric, cheap.test.estimate, cheap.test.low, cheap.test.high))
     if cheap.inference_ms is not None and best.inference_ms is not None:
-        times = f"{wording.number(cheap.inference_ms)} ms against {wording.number(best.inference_ms)} ms a sample"
+        times = (
+            f"{wording.number(cheap.inference_ms)} ms a sample against {wording.number(best.inference_ms)} ms"
+        )
         parts.append(times)
     if cheap.parameters and best.parameters:
         parts.append(f"{wording.whole(cheap.parameters)} parameters against {wording.whole(best.parameters)}")
-    return ": " + ", ".join(parts) if parts else ""
+    return (": " + ", ".join(parts) if parts else "") + _room(cheap, metric)
+
+
+def _room(a: Assessment, metric: str) -> str:
+    """How much worse than the best it may still be: not to be told apart is not to be equal."""
+    if a.comparison is None:
+        return ""
+    difference = a.comparison.difference
+    most = -difference.low if metrics.direction(metric) == "max" else difference.high
+    unit = " points" if wording.is_percent(metric) else ""
+    return (
+        f"; the data leave room for it to be up to {wording.bare(metric, most)}{unit} worse"
+        if most > 0
+        else ""
+    )
 
 
 def front_lines(answer: Answer, metric: str) -> list[str]:

@@ -20,8 +20,8 @@ def document(content: Content) -> dict[str, Any]:
 
     Returns
     -------
-    dict with `format`, `task`, `title`, `metric`, `direction`, `data`, `identity`, `plan`, `environment`, `command`,
-    `started`, `ended`, `seconds`, `finished`, `answer`, `rows` (as in the CSV), `searches` (one a fold),
+    dict with `format`, `task`, `title`, `metric`, `direction`, `data`, `identity`, `plan`, `environment`,
+    `command`, `started`, `ended`, `seconds`, `finished`, `answer`, `rows` (as in the CSV), `searches` (one a fold),
     `refits` (one a fold and seed, with every metric), `inference` (by architecture and runtime),
     `ablations`, and `predictions` (see `packing`).
     """
@@ -144,7 +144,9 @@ def load(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: cannot read ({error.strerror}); expected a report's JSON or a run folder") from error
+        raise UserError(
+            f"{path}: cannot read ({error.strerror}); expected a report's JSON or a run folder"
+        ) from error
     except ValueError as error:
         raise UserError(f"{path}: found no JSON ({error}); expected a report's JSON") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:

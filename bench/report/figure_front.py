@@ -1,5 +1,7 @@
 """The headline: the primary metric against inference time, with intervals and the Pareto front."""
 
+from itertools import pairwise
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -44,7 +46,10 @@ def front(content: Content, look: style.Look) -> Figure | None:
     axes.set_ylabel(f"Test {wording.metric_title(metric)}{unit}, 95% interval")
     axes.set_xlabel("Inference time, one sample (ms, log scale); networks in Keras on one thread")
     _legend(axes, shown)
-    texts = [axes.text(x, y, _label(content, a), **_font(content, a)) for a, (x, y) in zip(shown, points, strict=True)]
+    texts = [
+        axes.text(x, y, _label(content, a), **_font(content, a))
+        for a, (x, y) in zip(shown, points, strict=True)
+    ]
     labels.place(axes, texts, points, _obstacles(axes, content, shown, points, factor))
     return figure
 
@@ -53,7 +58,7 @@ def _draw_front(axes: Axes, content: Content, factor: float) -> None:
     steps = content.answer.front
     if len(steps) < 2:
         return
-    x = [a.inference_ms for a in steps]
+    x = [a.inference_ms or 0.0 for a in steps]
     y = [factor * a.test.estimate for a in steps if a.test]
     axes.step(x, y, where="post", color="#afb8c1", linewidth=3, zorder=1, solid_capstyle="round")
 
@@ -118,11 +123,20 @@ def _obstacles(
     for a, point in zip(shown, points, strict=True):
         assert a.test is not None
         x, y = axes.transData.transform(point)
-        low, high = (axes.transData.transform((point[0], factor * end))[1] for end in (a.test.low, a.test.high))
+        low, high = (
+            axes.transData.transform((point[0], factor * end))[1] for end in (a.test.low, a.test.high)
+        )
         low, high = max(low, frame.y0), min(high, frame.y1)
-        boxes += [Bbox.from_extents(x - 10, y - 10, x + 10, y + 10), Bbox.from_extents(x - 6, low - 3, x + 6, high + 3)]
-    steps = [axes.transData.transform((a.inference_ms, factor * a.test.estimate)) for a in content.answer.front if a.test]
-    for (x0, y0), (x1, y1) in zip(steps, steps[1:], strict=False):
+        boxes += [
+            Bbox.from_extents(x - 10, y - 10, x + 10, y + 10),
+            Bbox.from_extents(x - 6, low - 3, x + 6, high + 3),
+        ]
+    steps = [
+        axes.transData.transform((a.inference_ms or 0.0, factor * a.test.estimate))
+        for a in content.answer.front
+        if a.test
+    ]
+    for (x0, y0), (x1, y1) in pairwise(steps):
         boxes.append(Bbox.from_extents(x0, y0 - 3, x1, y0 + 3))
         boxes.append(Bbox.from_extents(x1 - 3, min(y0, y1), x1 + 3, max(y0, y1)))
     return boxes

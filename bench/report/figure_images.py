@@ -84,7 +84,8 @@ def _montage(rows: Sequence[Sequence], columns: int, margin: float, above: float
     tall, wide = pictures[0].shape[:2]
     unit = (_WIDTH - margin) / (columns * (1 + _GAP))  # inches
     across, down = columns * (1 + _GAP), len(rows) * (1 + _GAP + above)
-    figure = style.new(_WIDTH, down * unit * tall / wide)
+    edge = _GAP / 2
+    figure = style.new(_WIDTH, (down + edge) * unit * tall / wide)
     axes = figure.add_axes((margin / _WIDTH, 0, 1 - margin / _WIDTH, 1))
     axes.set_axis_off()
     # One image of them all: a hundred images of their own take a hundred times as long to draw.
@@ -97,9 +98,14 @@ def _montage(rows: Sequence[Sequence], columns: int, margin: float, above: float
             large = np.repeat(np.repeat(grey, factor, axis=0), factor, axis=1)
             y, x = row * steps[0], column * steps[1]
             canvas[y : y + len(large), x : x + large.shape[1]] = large if grey.ndim == 3 else large[..., None]
-    axes.imshow(canvas, interpolation="nearest" if factor > 1 else "antialiased", extent=(0, across, down, 0), aspect="auto")
+    axes.imshow(
+        canvas,
+        interpolation="nearest" if factor > 1 else "antialiased",
+        extent=(0, across, down, 0),
+        aspect="auto",
+    )
     axes.set_xlim(0, across)
-    axes.set_ylim(down - above, -above)
+    axes.set_ylim(down - above, -above - edge)
     return axes
 
 

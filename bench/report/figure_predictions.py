@@ -35,12 +35,15 @@ def confusion(content: Content, look: style.Look) -> Figure | None:
         axes.set_title(style.shortened(a.entry.title, 36))
         if len(classes) <= _MOST_NUMBERS:
             for (row, column), share in np.ndenumerate(shares):
-                if share >= 0.05:
-                    text = f"{share:.1f}" if share < 10 and len(classes) < 6 else f"{share:.0f}"
-                    ink = "white" if share > 55 else style.INK
-                    axes.text(column, row, text if text != "0" else "·", ha="center", va="center", fontsize=8, color=ink)
+                ink = "white" if share > 55 else style.INK
+                axes.text(column, row, _cell(share), ha="center", va="center", fontsize=8, color=ink)
     grid[0].set_ylabel("True class (% of its test samples)")
     return figure
+
+
+def _cell(share: float) -> str:
+    """Whole percents; a dot for what is there but rounds to none."""
+    return "" if share == 0 else "·" if share < 0.5 else f"{share:.0f}"
 
 
 def _slant(slanted: bool) -> dict:
@@ -69,7 +72,8 @@ def calibration(content: Content, look: style.Look) -> Figure | None:
         confidence, right, share = reliability(a.entry.runs)
         axes.plot([0, 100], [0, 100], color="#afb8c1", linewidth=1, zorder=1)
         axes.plot(100 * confidence, 100 * right, color=look.colour(a.name), zorder=2)
-        axes.scatter(100 * confidence, 100 * right, 12 + 160 * share, color=look.colour(a.name), alpha=0.8, zorder=3)
+        sizes, colour = 12 + 160 * share, look.colour(a.name)
+        axes.scatter(100 * confidence, 100 * right, sizes, color=colour, alpha=0.8, zorder=3, clip_on=False)
         axes.set_title(style.shortened(a.entry.title, 24 if columns > 2 else 40))
         error = a.metrics.get("calibration_error")
         axes.text(96, 4, f"error {wording.number(error, 2)}", ha="right", color=style.QUIET, fontsize=8.5)
@@ -90,5 +94,7 @@ def reliability(runs: list[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     right = np.concatenate([run.probabilities.argmax(axis=1) == run.y for run in runs])
     counts = np.bincount(bins, minlength=CALIBRATION_BINS)
     full = counts > 0
-    means = [np.bincount(bins, values, CALIBRATION_BINS)[full] / counts[full] for values in (confidence, right)]
+    means = [
+        np.bincount(bins, values, CALIBRATION_BINS)[full] / counts[full] for values in (confidence, right)
+    ]
     return means[0], means[1], counts[full] / counts.sum()

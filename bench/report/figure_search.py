@@ -19,9 +19,7 @@ def learning(content: Content, look: style.Look) -> Figure | None:
     if not shown:
         return None
     columns = 4 if len(shown) > 3 else len(shown)
-    figure, grid = style.panels(
-        len(shown), 8, 1.75, style.Margins(top=0.62), columns, sharey=True
-    )
+    figure, grid = style.panels(len(shown), 8, 1.75, style.Margins(top=0.62), columns, sharey=True)
     lowest, highest = np.inf, 0.0
     for axes, a in zip(grid, shown, strict=True):
         histories = _histories(a.entry)
@@ -33,7 +31,9 @@ def learning(content: Content, look: style.Look) -> Figure | None:
                     continue
                 values = np.array([record.get(name, np.nan) for record in history], float)
                 width = 1.7 if len(histories) == 1 else 1.1
-                axes.plot(epochs, values, line, marker=mark, color=look.colour(a.name), alpha=alpha, linewidth=width)
+                axes.plot(
+                    epochs, values, line, marker=mark, color=look.colour(a.name), alpha=alpha, linewidth=width
+                )
                 lowest, highest = min(lowest, np.nanmin(values)), max(highest, np.nanmax(values))
         axes.set_title(style.shortened(a.entry.title, 24 if columns > 2 else 40))
         axes.set_xlabel("Epoch")
@@ -67,7 +67,9 @@ def search(content: Content, look: style.Look) -> Figure | None:
     legend_rows = -(-len(shown) // _LEGEND_COLUMNS)
     margins = style.Margins(bottom=0.55 + 0.22 * legend_rows, top=0.12, between=0.25)
     figure, (by_trial, by_second) = style.panels(2, 8, 2.6, margins, sharey=True)
-    ends, starts, seconds = [], [], []
+    ends: list[float] = []
+    starts: list[float] = []
+    seconds: list[float] = []
     for a in shown:
         trial, second = _curves(a.entry, sign, factor)
         for axes, (x, y), size in ((by_trial, trial, 4), (by_second, second, 0)):
@@ -88,7 +90,9 @@ def search(content: Content, look: style.Look) -> Figure | None:
             starts.append(y[0])
         seconds.extend(second[0])
     _y_range(by_trial, ends, starts)
-    by_trial.set_ylabel(f"Best validation {wording.metric_title(content.metric)}{' (%)' if factor == 100 else ''}")
+    by_trial.set_ylabel(
+        f"Best validation {wording.metric_title(content.metric)}{' (%)' if factor == 100 else ''}"
+    )
     by_trial.set_xlabel("Trial")
     by_trial.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     log = max(seconds) > 20 * min(seconds)
@@ -133,6 +137,7 @@ def _curves(entry: Entry, sign: int, factor: float) -> tuple[Curve, Curve]:
     moments = np.unique(np.concatenate(times))
     moments = moments[moments >= max(time[0] for time in times)]
     columns = [
-        score[np.searchsorted(time, moments, side="right") - 1] for score, time in zip(scores, times, strict=True)
+        score[np.searchsorted(time, moments, side="right") - 1]
+        for score, time in zip(scores, times, strict=True)
     ]
     return (np.arange(1, length + 1), by_trial), (moments, np.mean(columns, axis=0))

@@ -1,5 +1,6 @@
 """Images of the dataset as the networks see them, for the figures; read from the cache beside the run folder."""
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +27,8 @@ class Images:
         None for samples that are not images.
         """
         sample = np.asarray(self.dataset.x[index : index + 1], np.float32)
-        try:
+        with contextlib.suppress(KeyError, TypeError):  # a run of another checkout: shown as stored
             sample = tasks.load(self.task).prepare(sample, self.preprocessing)
-        except (KeyError, TypeError):
-            pass  # a run of another checkout: shown as stored
         image = np.asarray(sample)[0]
         if image.ndim == 4:
             image = image[image.shape[0] // 2]
@@ -76,7 +75,7 @@ class HardImage:
     Attributes
     ----------
     index : of the sample in the dataset.
-    truth, told : true class, and the one of the highest mean probability.
+    truth, told : true class, and the predicted one: that of the highest mean probability.
     probability : of the true class, mean over all trainings that tested this sample.
     """
 
@@ -91,22 +90,23 @@ def hardest(entries: list[Entry], number: int) -> list[HardImage]:
 
     Every training that tested an image counts the same.
     """
-    refits = [
-        refit
+    tested = [
+        (refit.run, refit.indices)
         for entry in entries
         for refit in entry.refits
         if refit.run is not None and refit.indices is not None
     ]
-    if not refits:
+    if not tested:
         return []
-    indices = np.concatenate([refit.indices for refit in refits])
+    indices = np.concatenate([indices for _, indices in tested])
     samples, position = np.unique(indices, return_inverse=True)
-    probabilities = np.concatenate([refit.run.probabilities for refit in refits])
+    probabilities = np.concatenate([run.probabilities for run, _ in tested])
     truth = np.zeros(len(samples), int)
-    truth[position] = np.concatenate([refit.run.y for refit in refits])
-    means = np.stack(
-        [np.bincount(position, column, len(samples)) for column in probabilities.T], axis=1
-    ) / np.bincount(position)[:, None]
+    truth[position] = np.concatenate([run.y for run, _ in tested])
+    means = (
+        np.stack([np.bincount(position, column, len(samples)) for column in probabilities.T], axis=1)
+        / np.bincount(position)[:, None]
+    )
     of_truth = means[np.arange(len(samples)), truth]
     order = np.argsort(of_truth, kind="stable")[:number]
     return [

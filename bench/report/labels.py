@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from bench.report.style import LINE
+from bench.report.style import QUIET
 
 _DISTANCES = (9, 13, 18, 26, 36, 48, 62, 80)
 _ANGLES = (20, 160, -20, -160, 60, 120, -60, -120, 0, 180, 90, -90)
@@ -22,19 +22,20 @@ def place(axes: Axes, texts: Sequence, points: np.ndarray, obstacles: Sequence[B
     points : float `[n, 2]`, in data coordinates.
     obstacles : boxes in pixels that should not be covered, the points' markers among them.
     """
-    renderer = axes.figure.canvas.get_renderer()  # type: ignore[union-attr]
-    frame = axes.get_window_extent(renderer)
+    frame = axes.get_window_extent()
     scale = axes.figure.dpi / 72
     axes.apply_aspect()
     taken = list(obstacles)
     for text, point in zip(texts, points, strict=True):
         anchor = axes.transData.transform(point)
-        box = text.get_window_extent(renderer)
+        box = text.get_window_extent()
         best, cost = None, math.inf
         for distance in _DISTANCES:
             for rank, angle in enumerate(_ANGLES):
                 centre = _centre(anchor, box, distance * scale, math.radians(angle))
-                found = Bbox.from_bounds(centre[0] - box.width / 2, centre[1] - box.height / 2, box.width, box.height)
+                found = Bbox.from_bounds(
+                    centre[0] - box.width / 2, centre[1] - box.height / 2, box.width, box.height
+                )
                 price = 8 * _overlap(found, taken) + 50 * _outside(found, frame) + distance * 10 + rank
                 if price < cost:
                     best, cost, chosen = found, price, (centre, distance)
@@ -43,8 +44,10 @@ def place(axes: Axes, texts: Sequence, points: np.ndarray, obstacles: Sequence[B
         text.set_position(axes.transData.inverted().transform(centre))
         taken.append(best.padded(2))
         if distance > _DISTANCES[1]:
-            end = axes.transData.inverted().transform(centre)
-            axes.plot([point[0], end[0]], [point[1], end[1]], color=LINE, linewidth=0.8, zorder=0)
+            anchor = axes.transData.transform(point)
+            edge = np.clip(anchor, [best.x0, best.y0], [best.x1, best.y1])
+            end = axes.transData.inverted().transform(edge)
+            axes.plot([point[0], end[0]], [point[1], end[1]], color=QUIET, linewidth=0.7, zorder=0)
 
 
 def _centre(anchor: np.ndarray, box: Bbox, distance: float, angle: float) -> tuple[float, float]:

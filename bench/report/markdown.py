@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from urllib.parse import quote
 
 # Two folders or more from the root: a place on somebody's machine, no matter for a reader elsewhere.
 _ABSOLUTE_PATH = re.compile(r"(?<![\w:/.~-])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:'\"(),;]+){2,}")
@@ -29,14 +30,18 @@ def without_paths(text: object) -> str:
     return _ABSOLUTE_PATH.sub(lambda match: re.split(r"[/\\]", match[0])[-1], str(text))
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int = 1) -> list[str]:
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int = 1, texts_from: int | None = None
+) -> list[str]:
     """Lines of a table whose cells are ready markdown.
 
     Parameters
     ----------
     numbers_from : the first column that is aligned to the right.
+    texts_from : the first after it that is aligned to the left again.
     """
-    marks = ["---" if column < numbers_from else "---:" for column in range(len(header))]
+    last = len(header) if texts_from is None else texts_from
+    marks = ["---:" if numbers_from <= column < last else "---" for column in range(len(header))]
     return [_row(header), _row(marks), *(_row(row) for row in rows), ""]
 
 
@@ -46,7 +51,7 @@ def _row(cells: Sequence[str]) -> str:
 
 def picture(description: str, path: str) -> list[str]:
     """Lines that show a picture; `description` is read out to those who do not see it."""
-    return [f"![{escape(description)}]({path})", ""]
+    return [f"![{escape(description)}]({quote(path)})", ""]
 
 
 def folded(title: str, lines: Sequence[str]) -> list[str]:

@@ -8,6 +8,12 @@ from bench.report import wording
 from bench.report.document import load
 from bench.report.markdown import escape, table
 
+_NOTE = (
+    "*Winner*: best on test subjects. *Cheapest equal*: the cheapest that the data cannot tell from the winner. "
+    "*Costs*: of that one: inference at batch 1 (milliseconds a sample), parameters, seconds of one training. "
+    "Rules and evidence stand in each report."
+)
+
 
 def overview(reports: Path) -> str:
     """Compose the page. Files that are no reports of this format are left out."""
@@ -19,16 +25,8 @@ def overview(reports: Path) -> str:
             continue
     header = ["Task", "Winner", "Test [95% interval]", "Runner-up", "Cheapest equal", "Costs", "Data", "Date"]
     rows = [_row(stem, report) for stem, report in found]
-    return "\n".join(
-        [
-            "# Reports",
-            "",
-            *table(header, rows, len(header)),
-            "*Winner*: best on test subjects. *Cheapest equal*: the cheapest that the data cannot tell from the "
-            "winner. *Costs*: of that one: inference at batch 1 (milliseconds a sample), parameters, seconds of one "
-            "training. Rules and evidence stand in each report.",
-        ]
-    ) + "\n"
+    lines = ["# Reports", "", *table(header, rows, len(header)), _NOTE]
+    return "\n".join(lines) + "\n"
 
 
 def _row(stem: str, report: dict[str, Any]) -> list[str]:

@@ -70,7 +70,9 @@ def unpack(packed: dict[str, Any], n_classes: int) -> dict[str, list[Run]]:
             y, subjects = samples[run["samples"]]
             if "probabilities" in run:
                 columns = _decode(run["probabilities"], np.uint16).reshape(len(y), -1) / _STEPS
-                probabilities = columns if columns.shape[1] == n_classes else np.hstack([1 - columns, columns])
+                probabilities = (
+                    columns if columns.shape[1] == n_classes else np.hstack([1 - columns, columns])
+                )
             else:
                 probabilities = np.eye(n_classes)[_decode(run["classes"], np.uint16)]
             found[name].append(Run(y, probabilities, subjects, run["fold"], run["seed"]))

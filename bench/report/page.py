@@ -36,7 +36,7 @@ def markdown(content: Content, pictures: dict[str, str]) -> str:
         *_stand_in(content),
         *_answer(content),
         *_warnings(content),
-        *_figure(pictures, "front", f"{wording.metric_title(content.metric)} against inference time"),
+        *_figure(pictures, "front", f"Test {wording.metric_title(content.metric)} against inference time"),
         "## Table",
         "",
         *_table(content),
@@ -56,13 +56,19 @@ def markdown(content: Content, pictures: dict[str, str]) -> str:
 
 def _stand_in(content: Content) -> list[str]:
     data = content.source.sweep["dataset"]
-    if not data["stand_in"]:
-        return []
-    return [
-        f"> **Stand-in data.** {escape(without_paths(data['provenance']))} What follows holds for these data "
-        "and says little of the real ones.",
-        "",
-    ]
+    lines = []
+    if data["stand_in"]:
+        lines = [
+            f"> **Stand-in data.** {escape(without_paths(data['provenance']))} What follows holds for these data "
+            "and says little of real ones.",
+            "",
+        ]
+    if content.source.plan["preset"] == "smoke":
+        lines += [
+            "> **Smoke preset.** Made to see that everything works; trained too little to compare anything.",
+            "",
+        ]
+    return lines
 
 
 def _answer(content: Content) -> list[str]:
@@ -91,11 +97,10 @@ def _figure(pictures: dict[str, str], name: str, description: str) -> list[str]:
 
 
 def _table(content: Content) -> list[str]:
-    title = wording.metric_title(content.metric).capitalize() if not content.metric.isupper() else content.metric
     header = [
-        title,
+        "Architecture",
         "Validation",
-        "Test [95% interval]",
+        f"Test {wording.metric_title(content.metric)} [95% interval]",
         "Optimism",
         "Seeds ±",
         "Parameters",
@@ -105,7 +110,7 @@ def _table(content: Content) -> list[str]:
         "Trials",
         "Verdict",
     ]
-    return table(header, [_row(content, a) for a in content.assessments])
+    return table(header, [_row(content, a) for a in content.assessments], texts_from=len(header) - 1)
 
 
 def _row(content: Content, a: Assessment) -> list[str]:

@@ -88,7 +88,9 @@ def _problems(content: Content) -> list[str]:
         for runtime, described in cost.get("runtimes", {}).items():
             if described["status"] != "measured":
                 reason = without_paths(described["reason"] or "no reason given")
-                found.append(f"- {name} in {_RUNTIMES.get(runtime, runtime)}: {described['status']}: {escape(reason)}")
+                found.append(
+                    f"- {name} in {_RUNTIMES.get(runtime, runtime)}: {described['status']}: {escape(reason)}"
+                )
     for key, reason in content.source.state.failed.items():
         if key.startswith(("latency/", "timing/")):
             found.append(f"- {escape(key.split('/')[0])}: {escape(without_paths(reason))}")
@@ -100,7 +102,9 @@ def _holding(content: Content) -> list[str]:
         "Size on disk": lambda cost: wording.size(cost.get("bytes_on_disk")),
         "Trainable parameters": lambda cost: wording.whole(cost.get("trainable_parameters")),
         "Peak memory, inference": lambda cost: wording.size(cost.get("peak_memory_bytes")),
-        "Energy of 1,000 inferences, J": lambda cost: wording.number(cost.get("energy_1000_inferences_joules")),
+        "Energy of 1,000 inferences, J": lambda cost: wording.number(
+            cost.get("energy_1000_inferences_joules")
+        ),
         "Preprocessing, ms a sample": lambda cost: wording.number(cost.get("preprocessing_ms")),
     }
     measured = [a for a in content.networks if a.entry.cost]
@@ -113,7 +117,7 @@ def _holding(content: Content) -> list[str]:
     notes = ["Size: of the `.keras` file."]
     if any(a.entry.cost.get("peak_memory_bytes") for a in measured):
         notes.append("Peak memory: above an idle TensorFlow, model included, at batch 1.")
-    methods = {a.entry.cost.get("energy_method") for a in measured} - {None}
+    methods = {method for a in measured if (method := a.entry.cost.get("energy_method"))}
     notes += [f"Energy, in Keras at batch 1: {escape(method)}." for method in sorted(methods)]
     return ["### Size, memory, energy", "", *table(header, rows), " ".join(notes), ""]
 
@@ -123,7 +127,16 @@ def _training(content: Content) -> list[str]:
     if not timed:
         return []
     energy = any(a.entry.timing.get("energy_joules") is not None for a in timed)
-    header = ["One refit", "ms a step", "Batch", "s an epoch", "Epochs", "s in all", "s of tracing", "Peak memory"]
+    header = [
+        "One refit",
+        "ms a step",
+        "Batch",
+        "s an epoch",
+        "Epochs",
+        "s in all",
+        "s of tracing",
+        "Peak memory",
+    ]
     rows = []
     for a in timed:
         t = a.entry.timing
@@ -138,7 +151,7 @@ def _training(content: Content) -> list[str]:
             wording.size(t.get("memory_bytes")),
         ]
         rows.append([*row, wording.number(t.get("energy_joules"))] if energy else row)
-    methods = sorted({a.entry.timing.get("energy_method") for a in timed} - {None})
+    methods = sorted({method for a in timed if (method := a.entry.timing.get("energy_method"))})
     return [
         "### Training",
         "",

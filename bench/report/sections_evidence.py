@@ -16,20 +16,55 @@ def lines(content: Content, pictures: dict[str, str]) -> list[str]:
     found = [
         *_metrics(content),
         *_sensitivities(content),
-        *_show(pictures, "confusion", "Confusion", f"confusion matrices of {shown}"),
-        *_show(pictures, "calibration", "Calibration", "share of right answers against stated confidence"),
-        *_show(pictures, "samples", "Samples of each class, as the networks see them", "samples of each class"),
-        *_show(pictures, "hardest", "Hardest test images", "the test images that the networks find hardest"),
+        *_show(
+            pictures,
+            "confusion",
+            "Confusion",
+            f"Of {shown}: in percent of a class's test samples, all seeds.",
+        ),
+        *_show(
+            pictures,
+            "calibration",
+            "Calibration",
+            "Share of right answers against stated confidence, all seeds; on the diagonal, confidence means "
+            "what it says. The larger a dot, the more samples; error: the calibration error.",
+        ),
+        *_show(
+            pictures,
+            "samples",
+            "Samples of each class",
+            "As the networks see them; of volumes the middle slice.",
+        ),
+        *_show(
+            pictures,
+            "hardest",
+            "Hardest test images",
+            "True class, class predicted, and probability of the true one, mean over all trainings that were "
+            "tested on the image.",
+        ),
         *_hyperparameters(content),
-        *_show(pictures, "learning", "Learning curves", "loss against epoch for each network"),
-        *_show(pictures, "search", "How the searches went", "best validation score by trial and by second"),
+        *_show(
+            pictures,
+            "learning",
+            "Learning curves",
+            "The best trials, a line a fold. The training loss includes what training adds (augmentation, dropout, "
+            "label smoothing, weights of classes).",
+        ),
+        *_show(
+            pictures,
+            "search",
+            "How the searches went",
+            "Best validation score so far, mean over folds; time is the workers', tracing included.",
+        ),
         *_failures(content),
     ]
     return ["## Evidence", "", *found] if found else []
 
 
 def _show(pictures: dict[str, str], name: str, title: str, description: str) -> list[str]:
-    return [f"### {title}", "", *picture(description, pictures[name])] if name in pictures else []
+    if name not in pictures:
+        return []
+    return [f"### {title}", "", *picture(title, pictures[name]), escape(description), ""]
 
 
 def _metrics(content: Content) -> list[str]:
@@ -50,8 +85,8 @@ def _metrics(content: Content) -> list[str]:
         "### Other metrics",
         "",
         *table(["Test", *header], rows),
-        "Means over seeds, folds pooled; ↑ more is better, ↓ less is better. AUC: area under the ROC curve, one class "
-        "against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is biased "
+        "Means over seeds, folds pooled; ↑ more is better, ↓ less is better. AUC: area under the ROC curve, one "
+        "class against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is biased "
         "upwards on small test sets, the more so the fewer subjects. An SVM's probabilities are a softmax of its "
         "decision values: its log loss, Brier score and calibration mean little.",
         "",
@@ -73,7 +108,7 @@ def _sensitivities(content: Content) -> list[str]:
         "### Sensitivity by class",
         "",
         *table(["Test", *map(escape, classes)], rows),
-        "The share of a class's test samples that are told right.",
+        "The share of a class's test samples that are predicted right.",
         "",
     ]
 

@@ -19,15 +19,25 @@ def _sweep(content: Content) -> list[str]:
     facts = [
         ("Command", code(without_paths(source.sweep["command"]))),
         ("Time", f"{wording.date(source.started)} to {wording.date(source.ended)}"),
-        ("Sweeps took", f"{wording.duration(source.state.seconds)}, {source.sweep.get('workers', 0) or 'no'} workers"),
+        (
+            "Sweeps took",
+            f"{wording.duration(source.state.seconds)}, {_workers(source.sweep.get('workers'))}",
+        ),
         ("Task", f"{code(source.task)}, primary metric {wording.metric_title(source.metric)}"),
         ("Preset", f"{code(plan['preset'])}, {plan['epochs']} epochs"),
-        ("Search", f"{code(plan['tuner'])}, {plan['trials']} trials a search, a search for each of {_folds(plan)}"),
+        (
+            "Search",
+            f"{code(plan['tuner'])}, {plan['trials']} trials a search, a search for each of {_folds(plan)}",
+        ),
         ("Refits", f"seeds 1 to {plan['seeds']}" if plan["seeds"] > 1 else "one seed"),
         ("Preprocessing", _nested(identity.get("preprocessing"))),
         ("Augmentation", escape(", ".join(identity.get("augmentation", [])) or "none")),
     ]
     return table(["Sweep", ""], [list(fact) for fact in facts], 2)
+
+
+def _workers(number: int | None) -> str:
+    return f"{number} worker processes" if number else "in one process"
 
 
 def _folds(plan: dict[str, Any]) -> str:
@@ -50,7 +60,9 @@ def _data(content: Content) -> list[str]:
         ("Samples", f"{data['samples']:,} of {data['subjects']:,} subjects, each {shape}"),
     ]
     facts += [(escape(name), escape(without_paths(text))) for name, text in data.get("details", {}).items()]
-    counts = [[escape(name), f"{count:,}"] for name, count in zip(data["classes"], data["counts"], strict=True)]
+    counts = [
+        [escape(name), f"{count:,}"] for name, count in zip(data["classes"], data["counts"], strict=True)
+    ]
     return [
         *table(["Data", ""], [list(fact) for fact in facts], 2),
         *table(["Class", "Samples"], counts),
@@ -68,7 +80,9 @@ def _parts(content: Content) -> list[str]:
         ]
         note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {seed}."
         return [*table(["Fold", "Train", "Validation", "Test"], rows), note, ""]
-    tested = {refit.fold: len(run.y) for a in content.tested for refit in a.entry.refits if (run := refit.run)}
+    tested = {
+        refit.fold: len(run.y) for a in content.tested for refit in a.entry.refits if (run := refit.run)
+    }
     if not tested:
         return []
     return table(["Fold", "Test samples"], [[str(fold), f"{tested[fold]:,}"] for fold in sorted(tested)])
@@ -76,11 +90,16 @@ def _parts(content: Content) -> list[str]:
 
 def _environment(content: Content) -> list[str]:
     found = content.source.sweep.get("environment", {})
-    packages = ", ".join(f"{name} {version}" for name, version in found.get("packages", {}).items() if version)
+    packages = ", ".join(
+        f"{name} {version}" for name, version in found.get("packages", {}).items() if version
+    )
     gpus = ", ".join(found.get("gpus") or []) or "none"
     cores = f"{found.get('cores') or '?'} cores, {found.get('threads')} threads usable"
     facts = [
-        ("Processor", f"{escape(found.get('processor'))}, {cores}, {wording.size(found.get('memory_bytes'))} of memory"),
+        (
+            "Processor",
+            f"{escape(found.get('processor'))}, {cores}, {wording.size(found.get('memory_bytes'))} of memory",
+        ),
         ("GPUs", escape(gpus)),
         ("System", escape(f"{found.get('system')}, Python {found.get('python')}")),
         ("Packages", escape(f"scanbench {found.get('scanbench')}, {packages}")),

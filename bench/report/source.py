@@ -153,7 +153,9 @@ def read(folder: Path) -> Source:
     events, _, dropped = journal.read(folder / journal.FILE)
     state = State.replay(events)
     if "plan" not in state.sweep:
-        raise UserError(f"{folder}: found no sweep in {journal.FILE}; expected a run folder (make bench first)")
+        raise UserError(
+            f"{folder}: found no sweep in {journal.FILE}; expected a run folder (make bench first)"
+        )
     latest = state.sweep["plan"]
     direction = metrics.direction(latest["metric"])
     names = [candidate["name"] for candidate in latest["candidates"]] + latest["references"]
@@ -219,9 +221,7 @@ def _title(name: str, plan: dict, title: str | None) -> str:
     return title if transfer == "scratch" else f"{title} ({transfer})"
 
 
-def _reference(
-    folder: Path, state: State, name: str, plan: dict, in_plan: bool, dropped: list[str]
-) -> Entry:
+def _reference(folder: Path, state: State, name: str, plan: dict, in_plan: bool, dropped: list[str]) -> Entry:
     entry = Entry(name, name.replace("_", " ").capitalize(), "reference", plan, in_plan)
     for fold in range(plan["folds"]):
         key = f"reference/{name}/{fold}"
@@ -261,7 +261,7 @@ def load_predictions(
     try:
         with np.load(folder / relative, allow_pickle=False) as stored:
             run = Run(stored["y"], stored["probabilities"], stored["subjects"], fold, seed)
-            return run, stored["indices"] if "indices" in stored else None
+            return run, stored.get("indices")
     except Exception as error:  # whatever a damaged archive raises; the rest of the report still stands
         dropped.append(f"{relative or 'predictions'}: not readable ({type(error).__name__})")
         return None, None

@@ -2,8 +2,10 @@
 
 import io
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -24,7 +26,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 _REFERENCE_COLOUR = "#6b7580"
 
-_SETTINGS = {
+_SETTINGS: Any = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "savefig.facecolor": "white",
@@ -70,7 +72,7 @@ class Look:
         return "white" if name in self._references else self.colour(name)
 
 
-def settings() -> matplotlib.RcParams:
+def settings() -> AbstractContextManager[None]:
     """Context in which figures are made."""
     return matplotlib.rc_context(_SETTINGS)
 

@@ -1,7 +1,7 @@
 """Numbers as readers see them: metrics, differences, times, counts, sizes, dates."""
 
 import math
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from bench.evaluate import metrics
@@ -24,7 +24,8 @@ def metric_title(metric: str) -> str:
 
 def value(metric: str, number: float | None) -> str:
     """Write a metric: `95.5%`, `0.912`."""
-    if not _known(number):
+    number = _finite(number)
+    if number is None:
         return NONE
     return f"{100 * number:.1f}%" if is_percent(metric) else _signed(f"{number:.3f}")
 
@@ -41,14 +42,16 @@ def limits(metric: str, low: float, high: float) -> str:
 
 def with_limits(metric: str, number: float | None, low: float | None, high: float | None) -> str:
     """Write a metric with its interval: `95.5% [94.6, 96.3]`."""
-    if not _known(number):
-        return NONE
-    return value(metric, number) + (f" {limits(metric, low, high)}" if _known(low) and _known(high) else "")
+    low, high = _finite(low), _finite(high)
+    if low is None or high is None:
+        return value(metric, number)
+    return f"{value(metric, number)} {limits(metric, low, high)}"
 
 
 def difference(metric: str, number: float | None, unit: bool = True) -> str:
     """Write a difference of a metric, always signed: `+1.2 points`, `−0.034`."""
-    if not _known(number):
+    number = _finite(number)
+    if number is None:
         return NONE
     text = _signed(f"{100 * number:+.1f}" if is_percent(metric) else f"{number:+.3f}")
     return f"{text} points" if is_percent(metric) and unit else text
@@ -66,8 +69,9 @@ def p_value(p: float) -> str:
 
 
 def number(value_: float | None, digits: int = 3) -> str:
-    """Write a number to three significant digits, without an exponent: `0.181`, `12.3`, `4,560`."""
-    if not _known(value_):
+    """Write a number to three significant digits, without an exponent: `0.181`, `12.3`; whole from 100 on."""
+    value_ = _finite(value_)
+    if value_ is None:
         return NONE
     if value_ == 0:
         return "0"
@@ -77,12 +81,14 @@ def number(value_: float | None, digits: int = 3) -> str:
 
 def whole(value_: float | None) -> str:
     """Write a count: `17,900`."""
-    return f"{int(value_):,}" if _known(value_) else NONE
+    value_ = _finite(value_)
+    return NONE if value_ is None else f"{int(value_):,}"
 
 
 def count(value_: float | None) -> str:
     """Write a large count to three digits: `17.9 k`, `6.04 M`, `1.21 G`."""
-    if not _known(value_):
+    value_ = _finite(value_)
+    if value_ is None:
         return NONE
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value_ >= factor:
@@ -92,7 +98,8 @@ def count(value_: float | None) -> str:
 
 def size(bytes_: float | None) -> str:
     """Write a size in binary units: `110 KiB`."""
-    if not _known(bytes_):
+    bytes_ = _finite(bytes_)
+    if bytes_ is None:
         return NONE
     for factor, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if bytes_ >= factor:
@@ -104,12 +111,13 @@ def date(seconds: float | None) -> str:
     """Write a moment, given in seconds since 1970, as date and time in UTC."""
     if not seconds:
         return NONE
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def duration(seconds: float | None) -> str:
     """Write a time span: `45 s`, `3 min 20 s`, `2 h 5 min`."""
-    if not _known(seconds):
+    seconds = _finite(seconds)
+    if seconds is None:
         return NONE
     if seconds < 10:
         return f"{number(seconds)} s"
@@ -128,8 +136,8 @@ def hyperparameter(value_: Any) -> str:
     return str(value_)
 
 
-def _known(value_: float | None) -> bool:
-    return value_ is not None and math.isfinite(value_)
+def _finite(value_: float | None) -> float | None:
+    return value_ if value_ is not None and math.isfinite(value_) else None
 
 
 def _signed(text: str) -> str:
