@@ -5,6 +5,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+import bench.data
+
 
 def code_digest(paths: Iterable[Path]) -> str:
     """Hash what Python files say, comments, docstrings and layout left out."""
@@ -22,3 +24,9 @@ def code_digest(paths: Iterable[Path]) -> str:
                 body[0] = ast.Expr(ast.Constant(None))
         digest.update(ast.dump(tree).encode())
     return digest.hexdigest()[:12]
+
+
+def generators_digest() -> str:
+    """A digest of the code that makes builtin images."""
+    folder = Path(bench.data.__file__).parent
+    return code_digest(sorted([*folder.glob("generators/*.py"), *folder.glob("preprocess/*.py")]))

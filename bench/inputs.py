@@ -11,7 +11,7 @@ import numpy as np
 
 import architectures
 from bench import tasks
-from bench.data.cache import open_cached
+from bench.data.cache import open_cached, open_headers
 from bench.data.dataset import Dataset
 from bench.data.splits import Fold, assert_disjoint, folds
 from bench.tasks import Task
@@ -23,6 +23,12 @@ _BLOCK = 64
 def dataset(folder: str) -> Dataset:
     """Open a dataset from the cache."""
     return open_cached(Path(folder))
+
+
+@functools.lru_cache(maxsize=4)
+def headers(folder: str) -> list[dict[str, Any]]:
+    """Facts of each sample's file; empty where the dataset has none."""
+    return open_headers(Path(folder))
 
 
 @functools.lru_cache(maxsize=32)

@@ -175,6 +175,7 @@ class Plan:
                         seed,
                         {**values, **changed},
                         preprocessing={**task.preprocessing, **ablation.preprocessing},
+                        ablation={"title": ablation.title, "learning": ablation.learning},
                     )
 
     def measurements(self) -> list[Piece]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.dataset import Dataset
 from bench.tasks import Task
 
 
@@ -128,10 +127,18 @@ REFERENCES = {
 }
 
 
-def reference_features(reference: Reference, task: Task, dataset: Dataset, x: np.ndarray) -> np.ndarray:
-    """What a reference is fed, float `[n, features]`: the task's features, or the networks' input flattened."""
+def reference_features(
+    reference: Reference, task: Task, stored: np.ndarray, headers: list[dict[str, Any]], x: np.ndarray
+) -> np.ndarray:
+    """What a reference is fed, float `[n, features]`: the task's features, or the networks' input flattened.
+
+    Parameters
+    ----------
+    stored, headers : samples as the dataset has them, and the facts of their files.
+    x : the same samples as networks see them.
+    """
     if reference.features:
-        return task.features(reference.features, dataset.x)
+        return task.features(reference.features, stored, headers)
     return np.asarray(x, np.float32).reshape(len(x), -1)
 
 

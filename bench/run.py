@@ -1,5 +1,7 @@
 """`make bench`: from settings to a report, going on from whatever is there."""
 
+import errno
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ import numpy as np
 from bench import runfolder
 from bench.data import cache
 from bench.data.dataset import Dataset
+from bench.digests import generators_digest
 from bench.errors import UserError
 from bench.evaluate import metrics
 from bench.journal import Journal
@@ -17,6 +20,7 @@ from bench.progress import Display, duration
 from bench.settings import Settings
 from bench.state import State
 
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _SAMPLES = 8  # real images to measure inference with
 
 
@@ -37,7 +41,8 @@ def bench(settings: Settings, display: Display) -> Outcome:
     UserError : data, folders or disk that cannot be used.
     """
     task = settings.task
-    dataset = task.load(settings.data, settings.data_folder / task.name)
+    dataset_folder = load(settings)
+    dataset = cache.open_cached(dataset_folder)
     identity = runfolder.identity(settings, dataset)
     candidates = runfolder.candidate_digests(settings)
     folder, differences = runfolder.find(settings, identity, candidates)
@@ -55,7 +60,16 @@ def bench(settings: Settings, display: Display) -> Outcome:
             return _already_done(settings, folder, display)
         runfolder.clean(folder, state)
         _say_start(display, settings, dataset, folder, differences, state, is_new)
-        return _sweep(settings, dataset, identity, candidates, folder, journal, state, display)
+        return _sweep(
+            settings, dataset, dataset_folder, identity, candidates, folder, journal, state, display
+        )
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise UserError(
+            f"{error.filename or folder}: cannot write ({os.strerror(error.errno)}); "
+            "expected a writable folder with free space"
+        ) from error
     finally:
         journal.close()
 
@@ -101,12 +115,14 @@ def _already_done(settings: Settings, folder: Path, display: Display) -> Outcome
     return Outcome(0, folder, path)
 
 
-def _sweep(settings, dataset, identity, candidates, folder, journal, state, display) -> Outcome:
+def _sweep(
+    settings, dataset, dataset_folder, identity, candidates, folder, journal, state, display
+) -> Outcome:
     from bench.measure import environment
     from bench.sweep import Sweep
     from bench.workers import open_workers
 
-    dataset_folder = store_dataset(dataset, settings.runs)
+    drop_damaged_checkpoints(folder, display)
     record = journal.append(
         "sweep",
         identity=identity,
@@ -117,6 +133,7 @@ def _sweep(settings, dataset, identity, candidates, folder, journal, state, disp
         command=settings.command(),
         workers=settings.workers,
         budget_seconds=settings.budget_seconds,
+        notes=notes(state, dataset),
     )
     state.apply(record)
     workers = open_workers(settings.workers, settings.cluster)
@@ -149,35 +166,50 @@ def _sweep(settings, dataset, identity, candidates, folder, journal, state, disp
     return Outcome(0 if sweep.plan.winners() else 1, folder, report)
 
 
-def store_dataset(dataset: Dataset, runs: Path) -> Path:
-    """Put a dataset where workers open it; one that is there already and whole is left alone."""
-    folder = runs / "cache" / f"{dataset.name}-{dataset.fingerprint}"
+def drop_damaged_checkpoints(folder: Path, display: Display) -> None:
+    """Delete checkpoints that cannot be read, and say so: their trainings begin with the first epoch."""
+    from tuning.training import Checkpoint
+
+    for path in sorted((folder / "work").glob("*.npz")):
+        if Checkpoint(path).load() is None:
+            display.say(f"dropped {path}: damaged; its training begins with the first epoch")
+            path.unlink()
+
+
+def load(settings: Settings) -> Path:
+    """Bring the task's dataset into the cache; returns its folder."""
+    task = settings.task
     try:
-        cache.open_cached(folder)
-    except (cache.DamagedCacheError, FileNotFoundError):
-        _save(dataset, folder)
-    return folder
+        return task.load(settings.data, settings.data_folder / task.name, settings.runs / "cache")
+    except OSError as error:
+        raise UserError(_cannot_write(settings.runs, error)) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    return f"{error.filename or path}: {error.strerror}; expected a writable folder with free space"
 
 
 def pretraining_folder(settings: Settings, display: Display) -> Path | None:
     """The cache folder with generated images for `phantom` transfer, made if it is not there."""
     if not any(candidate.transfer == "phantom" for candidate in settings.candidates):
         return None
-    name = f"{settings.task.name}-pretraining-{runfolder.generators_digest()}"
+    name = f"{settings.task.name}-pretraining-{generators_digest()}"
     folder = settings.runs / "cache" / name
     try:
         cache.open_cached(folder)
     except (cache.DamagedCacheError, FileNotFoundError):
         display.say("generating images for pretraining (once)")
-        _save(settings.task.pretraining(), folder)
+        cache.save_dataset(settings.task.pretraining(), folder)
     return folder.resolve()
 
 
-def _save(dataset: Dataset, folder: Path) -> None:
-    try:
-        cache.save_dataset(dataset, folder)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot write ({error.strerror}); expected free space") from error
+def notes(state: State, dataset: Dataset) -> list[str]:
+    """What a check of the dataset warns of; looked for once in a run folder."""
+    if "notes" in state.sweep:
+        return state.sweep["notes"]
+    from bench.data.check import check_dataset
+
+    return check_dataset(dataset).warnings()
 
 
 def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dict:

@@ -10,10 +10,9 @@ from typing import Any
 import architectures
 import tuning
 from bench import journal
-from bench.data import generators
 from bench.data.dataset import Dataset
 from bench.data.download import sha256_of
-from bench.digests import code_digest
+from bench.digests import code_digest, generators_digest
 from bench.errors import UserError
 from bench.settings import Settings
 from bench.state import State
@@ -66,11 +65,6 @@ def candidate_digests(settings: Settings) -> dict[str, str]:
         candidate.name: code_digest([architectures.FOLDER / f"{candidate.architecture}.py", *shared])
         for candidate in settings.candidates
     }
-
-
-def generators_digest() -> str:
-    """A digest of the code that makes builtin images."""
-    return code_digest(sorted(Path(generators.__file__).parent.glob("*.py")))
 
 
 def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, str]) -> tuple[Path, list[str]]:

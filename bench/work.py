@@ -143,6 +143,7 @@ def _refit(description: dict[str, Any]) -> dict[str, Any]:
     return {
         "metrics": metrics.all_metrics(opened.y[fold.test], probabilities, opened.classes),
         **_trained(description, program, history, started),
+        **description.get("ablation", {}),
         "files": files,
     }
 
@@ -201,7 +202,8 @@ def _reference(description: dict[str, Any]) -> dict[str, Any]:
     Progress(description)
     opened, fold, x = inputs.open_inputs(description)
     reference = REFERENCES[description["candidate"]]
-    features = reference_features(reference, tasks.load(description["task"]), opened, x)
+    headers = inputs.headers(description["dataset"])
+    features = reference_features(reference, tasks.load(description["task"]), opened.x, headers, x)
     n_classes, y, metric = len(opened.classes), opened.y, description["metric"]
     started = time.perf_counter()
     scores = []
@@ -232,7 +234,7 @@ def _timing(description: dict[str, Any]) -> dict[str, Any]:
     seen = np.sort(np.concatenate([fold.train, fold.validation]))
     if description["reference"]:
         task = tasks.load(description["task"])
-        return timing.reference(description, task, opened, x, seen)
+        return timing.reference(description, task, opened, inputs.headers(description["dataset"]), x, seen)
     program, recipe = inputs.program_for(description, x.shape[1:], len(opened.classes))
     return timing.network(description, program, recipe, x, opened.y, seen)
 

@@ -3,15 +3,18 @@
 A file `bench/tasks/NAME.py` holds a module-level object `task`, an instance of a subclass of `Task`.
 """
 
+import hashlib
 import importlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.data.dataset import Dataset
+from bench.data.cache import DamagedCacheError, cached, open_cached
+from bench.data.dataset import Dataset, fingerprint
+from bench.digests import generators_digest
 from bench.errors import UserError
 from tuning.space import TrainingSpace
 
@@ -119,13 +122,18 @@ class Task:
     ablations: Sequence[Ablation] = ()
     pretraining_values: dict[str, Any] = {}  # noqa: RUF012
 
-    def load(self, data: str | None, folder: Path) -> Dataset:
-        """Load the dataset.
+    def load(self, data: str | None, folder: Path, cache: Path) -> Path:
+        """Bring the dataset into the cache, if it is not there.
 
         Parameters
         ----------
         data : the user's DATA, or None: a path, or `builtin` with options (`builtin:subjects=400,test=280`).
         folder : where `fetch` puts the task's real data; used if they are there and `data` is None.
+        cache : folder of all cached datasets.
+
+        Returns
+        -------
+        The dataset's folder, for `bench.data.cache.open_cached`.
 
         Raises
         ------
@@ -145,8 +153,13 @@ class Task:
         """A digest of the code that `prepare` runs; samples prepared by other code are made anew."""
         return ""
 
-    def features(self, name: str, x: np.ndarray) -> np.ndarray:
-        """Features `[n, f]` of stored samples `[n, ...]` for a reference that asks for them by name."""
+    def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
+        """Features `[n, f]` of stored samples `[n, ...]` for a reference that asks for them by name.
+
+        Parameters
+        ----------
+        headers : facts of each sample's file; empty where there are none.
+        """
         raise NotImplementedError
 
     def pretraining(self) -> Dataset:
@@ -175,6 +188,42 @@ def builtin_options(data: str, defaults: dict[str, int]) -> dict[str, int]:
 def is_builtin(data: str | None) -> bool:
     """Say whether DATA asks for builtin data by name."""
     return data is not None and data.split(":")[0] == "builtin"
+
+
+def generated(cache: Path, name: str, options: dict[str, int], save: Callable[[Path], None]) -> Path:
+    """The cache folder of a builtin dataset, which is made once for the same options and the same code.
+
+    Parameters
+    ----------
+    save : makes the dataset and saves it in the folder that it is given.
+    """
+    key = hashlib.sha256(f"{sorted(options.items())}{generators_digest()}".encode()).hexdigest()[:12]
+    folder = cache / f"{name}-{key}"
+    try:
+        open_cached(folder)
+    except DamagedCacheError:
+        save(folder)
+    return folder
+
+
+def store(dataset: Dataset, cache: Path) -> Path:
+    """Put a dataset that was read into the cache; one that is there already and whole is left alone."""
+    folder = cache / f"{dataset.name}-{dataset.fingerprint}"
+    cached(folder, lambda: dataset)
+    return folder
+
+
+def permuted(dataset: Dataset, seed: int) -> Dataset:
+    """The same samples with labels shuffled between subjects: what is then better than chance is a leak."""
+    subjects, first = np.unique(dataset.subjects, return_index=True)
+    shuffled = np.random.default_rng([seed, 7]).permutation(dataset.y[first])
+    y = shuffled[np.searchsorted(subjects, dataset.subjects)]
+    return replace(
+        dataset,
+        y=y,
+        fingerprint=fingerprint(dataset.fingerprint, "permuted", y),
+        provenance=dataset.provenance + " LABELS PERMUTED between subjects: every result should be chance.",
+    )
 
 
 def names() -> list[str]:

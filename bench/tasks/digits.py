@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from bench.data import digits_standin, usps
-from bench.data.dataset import Dataset
-from bench.tasks import Candidate, Preset, Task, is_builtin
+from bench.tasks import Candidate, Preset, Task, builtin_options, is_builtin, store
 from tuning.space import Choice, Float
 
 
@@ -37,19 +36,19 @@ class Digits(Task):
         "smoke": Preset(
             3, trials=2, seeds=2, folds=1, measure_seconds=0.5, runtimes=("keras",), careful=False
         ),
-        "quick": Preset(25, trials=6, seeds=5, folds=1, measure_seconds=2.0),
+        "quick": Preset(30, trials=4, seeds=5, folds=1, measure_seconds=2.0),
         "full": Preset(80, trials=20, seeds=5, folds=1, measure_seconds=10.0),
     }
     preprocessing = {"scaling": "grey values in [-1, 1]"}  # noqa: RUF012
 
-    def load(self, data: str | None, folder: Path) -> Dataset:
+    def load(self, data: str | None, folder: Path, cache: Path) -> Path:
         if is_builtin(data):
-            return digits_standin.load()
-        if data is not None:
-            return usps.load(Path(data))
-        if usps.is_present(folder):
-            return usps.load(folder)
-        return digits_standin.load()
+            builtin_options(data or "", {})
+        elif data is not None:
+            return store(usps.load(Path(data)), cache)
+        elif usps.is_present(folder):
+            return store(usps.load(folder), cache)
+        return store(digits_standin.load(), cache)
 
     def fetch(self, folder: Path, source: str | None = None) -> list[str]:
         return usps.fetch(folder, source)

@@ -8,13 +8,24 @@ import numpy as np
 
 import bench.data.preprocess
 from bench.data import spect_folder
+from bench.data.cache import save_dataset
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.features.spect import binding_ratios
 from bench.data.generators import spect as generator
 from bench.data.preprocess.spect import preprocess
 from bench.digests import code_digest
 from bench.errors import UserError
-from bench.tasks import Ablation, Candidate, Preset, Task, builtin_options, is_builtin
+from bench.tasks import (
+    Ablation,
+    Candidate,
+    Preset,
+    Task,
+    builtin_options,
+    generated,
+    is_builtin,
+    permuted,
+    store,
+)
 from tuning.space import Choice, Float
 
 _OPTIONS = {"subjects": 240, "test": 0, "normal": 0, "smooth": 0, "permute": 0, "seed": 0}
@@ -90,10 +101,13 @@ class Spect(Task):
         ),
     )
 
-    def load(self, data: str | None, folder: Path) -> Dataset:
-        if data is None or is_builtin(data):
-            return _builtin(builtin_options(data or "builtin", _OPTIONS))
-        return spect_folder.load(Path(data))
+    def load(self, data: str | None, folder: Path, cache: Path) -> Path:
+        if data is not None and not is_builtin(data):
+            return store(spect_folder.load(Path(data)), cache)
+        options = builtin_options(data or "builtin", _OPTIONS)
+        return generated(
+            cache, "spect-builtin", options, lambda target: save_dataset(_builtin(options), target)
+        )
 
     def fetch(self, folder: Path, source: str | None = None) -> list[str]:
         raise UserError(
@@ -106,7 +120,7 @@ class Spect(Task):
     def code(self) -> str:
         return code_digest(sorted(Path(bench.data.preprocess.__file__).parent.glob("spect*.py")))
 
-    def features(self, name: str, x: np.ndarray) -> np.ndarray:
+    def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         return binding_ratios(np.asarray(x))
 
     def pretraining(self) -> Dataset:
@@ -123,14 +137,7 @@ def _builtin(options: dict[str, int]) -> Dataset:
         fresh = generator.generate(settings, options["test"], seed, start=n)
         dataset = _with_test(dataset, fresh)
     if options["permute"]:
-        shuffled = np.random.default_rng([seed, options["permute"]]).permutation(dataset.y)
-        dataset = replace(
-            dataset,
-            y=shuffled,
-            fingerprint=fingerprint(dataset.fingerprint, "permuted", shuffled),
-            provenance=dataset.provenance
-            + " LABELS PERMUTED between subjects: every result should be chance.",
-        )
+        dataset = permuted(dataset, options["permute"])
     return dataset
 
 

@@ -1,0 +1,156 @@
+"""Brain tumours in 3D MRI: four ways to look at a volume."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bench.data.preprocess
+from bench.data.cache import save_dataset
+from bench.data.cache_build import build_cache
+from bench.data.dataset import Dataset
+from bench.data.features.mri import features
+from bench.data.features.mri_scanner import scanner_features
+from bench.data.generators.mri import Recipe
+from bench.data.generators.mri_dataset import generate_dataset
+from bench.data.preprocess.mri import MriPreprocessing, prepare
+from bench.data.volumes import Grid
+from bench.digests import code_digest
+from bench.errors import UserError
+from bench.settings import cores
+from bench.tasks import (
+    Ablation,
+    Candidate,
+    Preset,
+    Task,
+    builtin_options,
+    generated,
+    is_builtin,
+    permuted,
+)
+from tuning.space import Choice, Float
+
+_OPTIONS = {"subjects": 160, "test": 0, "scanner": 0, "permute": 0, "seed": 0}
+_STORED = (32, 96, 96)  # the whole field of view; what networks see is cut out of it
+_PRETRAINING_SUBJECTS = 400
+_PRETRAINING_SEED = 1_000_003
+
+
+class Mri(Task):
+    """Normal against tumour, or the classes of the user's own, in volumes `[depth, height, width, 1]`.
+
+    Builtin options: `subjects`, `test` (further generated subjects, as an official test part), `scanner=1`
+    (no tumours: the classes differ in nothing but their scanners), `permute=1` (labels shuffled between
+    subjects: a check that nothing leaks), `seed`.
+    """
+
+    name = "mri"
+    title = "Brain tumours in 3D MRI"
+    metric = "balanced_accuracy"
+    candidates = (
+        Candidate("single_slice"),
+        Candidate("early_fusion"),
+        Candidate("late_fusion"),
+        Candidate("resnet50_3d"),
+    )
+    references = ("hand_made_features", "pca_logistic", "scanner_features")
+    training_space = (
+        Float("learning_rate", 5e-4, 4e-3, default=2e-3, log=True),
+        Choice("schedule", ("cosine",)),
+        Float("weight_decay", 1e-3, 0.1, default=0.02, log=True),
+        Choice("batch_size", (8, 16)),
+        Float("dropout", 0.0, 0.4, default=0.1),
+        Float("label_smoothing", 0.0, 0.1, default=0.05),
+        Float("flip", 0.0, 0.5, default=0.5),
+        Float("rotation_degrees", 0.0, 15.0, default=8.0),
+        Float("shift", 0.0, 0.08, default=0.04),
+        Float("zoom", 0.0, 0.15, default=0.08),
+        Float("gain", 0.0, 0.2, default=0.1),
+    )
+    transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
+    augmentation = ("flip", "rotation_degrees", "shift", "zoom", "gain")
+    presets = {  # noqa: RUF012
+        "smoke": Preset(1, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
+        "quick": Preset(30, trials=2, seeds=3, folds=1, measure_seconds=2.0, pretraining_epochs=10),
+        "full": Preset(60, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=30),
+    }
+    preprocessing = {  # noqa: RUF012
+        "shape": [20, 64, 64],
+        "resampling": "trilinear",
+        "contrast": "window",
+        "normalisation": "zscore",
+    }
+    pretraining_values = {"gain": 0.1}  # noqa: RUF012
+    ablations = (
+        Ablation(
+            "no_contrast", "without contrast adjustment", "contrast adjustment helps", {"contrast": "none"}
+        ),
+        Ablation(
+            "no_normalisation", "without normalisation", "normalisation helps", {"normalisation": "none"}
+        ),
+        Ablation(
+            "nearest",
+            "slices picked, not interpolated",
+            "trilinear resampling helps",
+            {"resampling": "nearest"},
+        ),
+        Ablation(
+            "no_augmentation",
+            "without augmentation",
+            "augmentation helps",
+            values=dict.fromkeys(augmentation, 0.0),
+        ),
+        Ablation(
+            "no_transfer", "from random weights", "transfer learning helps", values={"transfer": "scratch"}
+        ),
+    )
+
+    def load(self, data: str | None, folder: Path, cache: Path) -> Path:
+        if data is not None and not is_builtin(data):
+            grid = Grid((48, 96, 96), voxel_mm=(4.0, 2.5, 2.5), antialias=True)
+            return build_cache(Path(data), grid, cache, name=f"mri-{Path(data).resolve().name}")
+        options = builtin_options(data or "builtin", _OPTIONS)
+        return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
+
+    def fetch(self, folder: Path, source: str | None = None) -> list[str]:
+        raise UserError(
+            "TASK=mri: found no public data to fetch; expected DATA=folder, or the builtin brains"
+        )
+
+    def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
+        settings = MriPreprocessing(**{**preprocessing, "shape": tuple(preprocessing["shape"])})
+        return np.stack([prepare(np.asarray(volume[..., 0]), settings) for volume in x])[..., None]
+
+    def code(self) -> str:
+        return code_digest(sorted(Path(bench.data.preprocess.__file__).parent.glob("mri*.py")))
+
+    def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
+        if name == "scanner":
+            return scanner_features(x, headers or None)[0]
+        return features(x)
+
+    def pretraining(self) -> Dataset:
+        untouched = MriPreprocessing.untouched(_STORED)
+        recipe = Recipe(seed=_PRETRAINING_SEED)
+        return generate_dataset(_PRETRAINING_SUBJECTS, recipe, untouched, workers=cores())[0]
+
+
+def _save_builtin(options: dict[str, int], folder: Path) -> None:
+    """Generate the brains and save them with the headers that their files would have."""
+    confounded = bool(options["scanner"])
+    recipe = Recipe(seed=options["seed"], tumours=not confounded, scanner_by_class=confounded)
+    n = options["subjects"] + options["test"]
+    dataset, headers = generate_dataset(n, recipe, MriPreprocessing.untouched(_STORED), workers=cores())
+    if options["test"]:
+        dataset = replace(
+            dataset,
+            official_test=np.arange(n) >= options["subjects"],
+            provenance=f"{dataset.provenance} The last {options['test']} subjects are the test part.",
+        )
+    if options["permute"]:
+        dataset = permuted(dataset, options["permute"])
+    save_dataset(dataset, folder, headers=headers)
+
+
+task = Mri()
