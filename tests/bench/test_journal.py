@@ -48,7 +48,9 @@ def test_what_is_appended_is_read_again(folder):
 def test_a_record_is_synced_before_append_returns(tmp_path, monkeypatch):
     synced = []
     original = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size) or original(number))
+    monkeypatch.setattr(
+        os, "fsync", lambda number: synced.append(os.fstat(number).st_size) or original(number)
+    )
     opened = Journal(tmp_path)
     opened.append("sweep")
     opened.append("ended", reason="finished")
@@ -273,7 +275,12 @@ def test_a_journal_that_cannot_be_opened_lets_the_folder_go(folder, monkeypatch)
 
 
 def test_ten_thousand_records_are_read_within_a_second_or_two(tmp_path):
-    record = {"event": "done", "time": 1.0, "piece": "trial/compact/0/0", "result": {"history": [{"loss": 0.1}] * 25}}
+    record = {
+        "event": "done",
+        "time": 1.0,
+        "piece": "trial/compact/0/0",
+        "result": {"history": [{"loss": 0.1}] * 25},
+    }
     (tmp_path / journal.FILE).write_text((json.dumps(record) + "\n") * 10_000)
     began = time.perf_counter()
     assert len(journal.read(tmp_path / journal.FILE)[0]) == 10_000
