@@ -286,6 +286,9 @@ class Plan:
                 )
 
     def _search(self, candidate: Candidate, fold: int) -> "Search":
+        from tuning.runtime import import_tensorflow
+
+        import_tensorflow()  # KerasTuner does
         from tuning.search import Search
 
         name = search_name(candidate.name, fold)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 
 def configure(threads: int = 1) -> None:
@@ -11,8 +12,8 @@ def configure(threads: int = 1) -> None:
     not depend on how many workers or cores there were; the cores are used by several trainings at a time.
     After TensorFlow has started, the threads stay as they are; the operations are deterministic all the same.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
+    import_tensorflow()
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
@@ -22,3 +23,23 @@ def configure(threads: int = 1) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without what it says about its build while it loads; its errors are exceptions."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _no_stderr():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Send what native code writes to standard error nowhere."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
