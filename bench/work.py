@@ -51,10 +51,15 @@ def run(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failure(error: Exception) -> dict[str, Any]:
-    reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+    name = "" if isinstance(error, MissingWeights) else f"{type(error).__name__}: "
+    reason = f"{name}{error}".strip().splitlines()[0][:300]
     if type(error).__name__ == "ResourceExhaustedError":
         reason = f"out of memory ({reason})"
     return {"failed": reason, "traceback": traceback.format_exc()[-4000:]}
+
+
+class MissingWeights(Exception):
+    """Transfer was asked for, and there is nothing to transfer from."""
 
 
 class Progress:
@@ -105,7 +110,13 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
         else {},
     )
     if transfer == "imagenet":  # fails here, once, where there are no weights
-        inputs.start_weights({**description, **_default_values(described)}, x.shape[1:])
+        try:
+            inputs.start_weights({**description, **_default_values(described)}, x.shape[1:])
+        except FileNotFoundError as error:
+            file = str(error).split(":")[0]
+            raise MissingWeights(
+                f"{file} is neither in WEIGHTS nor in Keras' cache; `make data TASK={description['task']}` fetches it"
+            ) from error
     return {**described, "title": architecture.title}
 
 

@@ -142,7 +142,12 @@ class Task:
         raise NotImplementedError
 
     def fetch(self, folder: Path, source: str | None = None) -> list[str]:
-        """Download the task's public data into `folder`; returns what was done, a line each."""
+        """Download the task's public data into `folder`, or pretrained weights into Keras' cache.
+
+        Returns
+        -------
+        What was done, a line each.
+        """
         raise NotImplementedError
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:

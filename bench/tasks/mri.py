@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import bench.data.preprocess
+from bench.data import imagenet
 from bench.data.cache import save_dataset
 from bench.data.cache_build import build_cache
 from bench.data.dataset import Dataset
@@ -17,7 +18,6 @@ from bench.data.generators.mri_dataset import generate_dataset
 from bench.data.preprocess.mri import MriPreprocessing, prepare
 from bench.data.volumes import Grid
 from bench.digests import code_digest
-from bench.errors import UserError
 from bench.settings import cores
 from bench.tasks import (
     Ablation,
@@ -114,9 +114,7 @@ class Mri(Task):
         return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
 
     def fetch(self, folder: Path, source: str | None = None) -> list[str]:
-        raise UserError(
-            "TASK=mri: found no public data to fetch; expected DATA=folder, or the builtin brains"
-        )
+        return imagenet.fetch(source)
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         settings = MriPreprocessing(**{**preprocessing, "shape": tuple(preprocessing["shape"])})

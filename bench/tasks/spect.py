@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 import bench.data.preprocess
-from bench.data import spect_folder
+from bench.data import imagenet, spect_folder
 from bench.data.cache import save_dataset
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.features.spect import binding_ratios
 from bench.data.generators import spect as generator
 from bench.data.preprocess.spect import preprocess
 from bench.digests import code_digest
-from bench.errors import UserError
 from bench.tasks import (
     Ablation,
     Candidate,
@@ -110,9 +109,7 @@ class Spect(Task):
         )
 
     def fetch(self, folder: Path, source: str | None = None) -> list[str]:
-        raise UserError(
-            "TASK=spect: found no public data to fetch; expected DATA=folder, or the builtin images"
-        )
+        return imagenet.fetch(source)
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         return preprocess(x, crop=preprocessing["crop"], normalisation=preprocessing["normalisation"])
