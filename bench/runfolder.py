@@ -151,7 +151,7 @@ def clean(folder: Path, state: State) -> None:
     named = set(state.files())
     settled = {key.replace("/", "-") for key in (*state.done, *state.failed)}
     try:
-        for kind in ("predictions", "models"):
+        for kind in ("predictions", "models", "weights"):
             for path in (folder / kind).glob("*"):
                 if f"{kind}/{path.name}" not in named:
                     path.unlink()

@@ -158,10 +158,14 @@ def search_name(candidate: str, fold: int) -> str:
 
 def piece_parts(key: str) -> dict[str, Any]:
     """Take a piece's key apart: kind, candidate, and fold, trial and seed where it has them."""
-    kind, candidate, *numbers = key.split("/")
+    kind, *rest = key.split("/")
+    if kind == "ablation":  # its own name stands before the candidate's
+        del rest[0]
+    candidate, *numbers = rest
     names = {
         "trial": ("fold", "trial"),
         "refit": ("fold", "trial", "seed"),
+        "ablation": ("fold", "trial", "seed"),
         "reference": ("fold",),
     }.get(kind, ())
     return {"kind": kind, "candidate": candidate, **dict(zip(names, map(int, numbers), strict=False))}

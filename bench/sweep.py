@@ -20,7 +20,7 @@ from bench.journal import Journal
 from bench.plan import Piece, Plan
 from bench.progress import Display
 from bench.settings import Settings
-from bench.state import State
+from bench.state import State, piece_parts
 from bench.workers import Workers, run_piece
 
 MOST_LOSSES = 2  # a piece is tried again so often after its worker died
@@ -78,6 +78,7 @@ class Sweep:
         self._seconds: dict[str, float] = defaultdict(float)  # by owner, in all sessions
         self._session_seconds: dict[str, float] = defaultdict(float)  # by owner, since `_began`
         self._best: dict[str, float] = {}
+        self._measuring = False
         self._began = time.monotonic()
         for key, result in state.done.items():
             self._account(key, result)
@@ -111,8 +112,8 @@ class Sweep:
         """Time training steps, one piece at a time, while nothing else runs."""
         if self.interrupted or not self.settings.measure:
             return
-        waiting = self.plan.measurements()
-        self._loop(lambda slot: waiting.pop(0) if waiting and not self._running else None)
+        self._measuring = True
+        self._loop(lambda slot: None if self._running else next(iter(self.plan.measurements()), None))
 
     def _next_piece(self, slot: int) -> Piece | None:
         """Choose for whom the least time was spent so far; of its pieces, one whose program the worker has."""
@@ -139,6 +140,8 @@ class Sweep:
         preset = self.settings.preset
         measuring = 10 + 2 * preset.measure_seconds * len(candidates)
         available = max(self.settings.budget_seconds - measuring, 0.5 * self.settings.budget_seconds)
+        if self._measuring:  # what was kept back for it
+            available = self.settings.budget_seconds
         if time.monotonic() - self._began > available:
             self._ask_to_stop("budget")
         share = available * self.workers.slots / len(candidates)
@@ -239,12 +242,13 @@ class Sweep:
         self._record("exhausted", search=search, trials=trials)
 
     def _account(self, key: str, result: dict, now: bool = False) -> None:
-        kind, owner = key.split("/")[:2]
+        parts = piece_parts(key)
+        owner = parts["candidate"]
         seconds = float(result.get("seconds", 0.0))
         self._seconds[owner] += seconds
         if now:
             self._session_seconds[owner] += seconds
-        if kind == "trial":
+        if parts["kind"] == "trial":
             sign = 1 if self.plan.direction == "max" else -1
             best = self._best.get(owner)
             if best is None or sign * result["score"] > sign * best:
@@ -254,14 +258,15 @@ class Sweep:
         done, total = estimate.counts(self.plan)
         lines = []
         for running in self._running.values():
-            kind, owner, *rest = running.piece.key.split("/")
+            parts = piece_parts(running.piece.key)
+            owner, kind = parts["candidate"], parts["kind"]
             text = f"{owner}: {kind}"
             if kind == "trial":
-                text += f" {int(rest[1]) + 1} of {self.plan.planned_trials(owner, int(rest[0]))}"
-            elif kind == "refit":
-                text += f" {rest[2]} of {self.settings.seeds}"
-            if self.settings.folds > 1 and rest:
-                text += f", fold {int(rest[0]) + 1} of {self.settings.folds}"
+                text += f" {parts['trial'] + 1} of {self.plan.planned_trials(owner, parts['fold'])}"
+            elif "seed" in parts:
+                text += f" {parts['seed']} of {self.settings.seeds}"
+            if self.settings.folds > 1 and "fold" in parts:
+                text += f", fold {parts['fold'] + 1} of {self.settings.folds}"
             if running.note.get("epoch"):
                 text += f", epoch {running.note['epoch']}"
             if owner in self._best:
@@ -291,4 +296,5 @@ class Sweep:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-            self._stop.unlink(missing_ok=True)
+            with suppress(OSError):  # must not hide why the sweep ends; the next start removes it too
+                self._stop.unlink(missing_ok=True)

@@ -134,8 +134,11 @@ def _trial(description: dict[str, Any]) -> dict[str, Any]:
     seen, validation = (training.Samples(x, opened.y, part) for part in (fold.train, fold.validation))
     program, history = _train(description, seen, validation, len(opened.classes))
     probabilities, y = training.predict(program, validation), validation.labels()
+    score = metrics.score(description["metric"], y, probabilities)
+    if not np.isfinite(score):
+        raise ArithmeticError(f"{description['metric']} is not defined on these validation subjects")
     return {
-        "score": metrics.score(description["metric"], y, probabilities),
+        "score": score,
         "metrics": metrics.all_metrics(y, probabilities, opened.classes),
         **_trained(description, program, history, started),
     }
