@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -51,7 +52,7 @@ def _rows(options: argparse.Namespace, root: Path):
     short = options.short
     chosen = options.parts.split(",")
     tuners = options.tuners.split(",")
-    size = {"trials": 2, "seeds": 1} if short else {}
+    size: dict[str, Any] = {"trials": 2, "seeds": 1} if short else {}
     for place, tuner in enumerate(tuners):
         rng = random.Random(f"{options.seed} {tuner}")
         expected, span = parts.uninterrupted(Sweep(root / f"{tuner}-whole", tuner, **size))
@@ -77,8 +78,8 @@ def _summary(rows: list[parts.Row], broken: list[str], seconds: float, options: 
         *(f"| {r.part} | {r.tuner} | {r.kills} | {r.sweeps} | {r.seconds:.0f} | {r.remark} |" for r in rows),
         "",
         f"{sum(row.kills for row in rows)} kills in {seconds:.0f} s. After each: nothing finished was lost, "
-        "recorded twice or begun again. At each end: every score, metric and set of hyperparameters, and the accuracy "
-        "columns of the report, identical to those of an uninterrupted sweep.",
+        "recorded twice or begun again. At each end: every score, metric and set of hyperparameters, and the "
+        "accuracy columns of the report, identical to those of an uninterrupted sweep.",
         *(f"\n**Broken:** {text}" for text in broken),
     ]
     return "\n".join(lines)

@@ -113,7 +113,7 @@ def _replace(deaths: Deaths) -> None:
         deaths.at(f"{label}: after")
         return result
 
-    os.replace = replaced
+    os.replace = replaced  # type: ignore[assignment]
 
 
 def _epoch(path: Any) -> str:

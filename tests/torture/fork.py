@@ -11,7 +11,11 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from tests.torture.sweep import Broken, Sweep
+
+_HUNG_SECONDS = 1800.0
 
 
 def warm_up() -> None:
@@ -31,34 +35,56 @@ def warm_up() -> None:
     import tuning.search  # noqa: F401
 
 
-def run(sweep: Sweep, kill_after: float | None = None, prepare: Callable[[], object] = lambda: None) -> int:
-    """Run a sweep's command in a fork, until it ends, or is killed.
+def start(sweep: Sweep, prepare: Callable[[], object] = lambda: None) -> int:
+    """Start a sweep's command in a fork; returns its process id.
 
     Parameters
     ----------
-    kill_after : seconds until it is sent SIGKILL; None: never.
     prepare : called in the fork before the command.
-
-    Returns
-    -------
-    Exit status; minus the signal's number if it was killed.
     """
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
         _be(sweep, prepare)
-    deadline = time.monotonic() + (kill_after if kill_after is not None else 900.0)
+    return child
+
+
+def wait(sweep: Sweep, child: int, kill_after: float | None = None) -> int:
+    """Wait for a fork's end, or kill it.
+
+    Parameters
+    ----------
+    kill_after : seconds of computing until it is sent SIGKILL; None: never. Computing and not waiting, so
+        that the moments are spread over its work on a busy machine too.
+
+    Returns
+    -------
+    Exit status; minus the signal's number if it was killed.
+    """
+    process = psutil.Process(child)
+    deadline = time.monotonic() + _HUNG_SECONDS
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             return os.waitstatus_to_exitcode(status)
+        if kill_after is not None and sum(process.cpu_times()[:2]) >= kill_after:
+            os.kill(child, signal.SIGKILL)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if time.monotonic() >= deadline:
             os.kill(child, signal.SIGKILL)
-            status = os.waitpid(child, 0)[1]
-            if kill_after is None:
-                raise Broken(f"{sweep.folder}: hung; its last words:\n{sweep.last_words()}")
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
+            os.waitpid(child, 0)
+            raise Broken(f"{sweep.folder}: hung; its last words:\n{sweep.last_words()}")
+        time.sleep(0.01)
+
+
+def run(sweep: Sweep, kill_after: float | None = None, prepare: Callable[[], object] = lambda: None) -> int:
+    """Start a sweep's command in a fork and wait for it; see `start` and `wait`."""
+    return wait(sweep, start(sweep, prepare), kill_after)
+
+
+def computing_seconds() -> float:
+    """What the forks that have ended have computed."""
+    return sum(os.times()[2:4])
 
 
 def _be(sweep: Sweep, prepare: Callable[[], object]) -> None:

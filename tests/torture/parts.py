@@ -31,10 +31,10 @@ class Row:
 
 
 def uninterrupted(sweep: Sweep) -> tuple[dict[str, Any], float]:
-    """Run a sweep through; returns its outcome and how long it took."""
-    started = time.monotonic()
+    """Run a sweep through; returns its outcome and the seconds that it computed."""
+    before = fork.computing_seconds()
     _finish(sweep)
-    return sweep.outcome(), time.monotonic() - started
+    return sweep.outcome(), fork.computing_seconds() - before
 
 
 def _finish(sweep: Sweep) -> None:
@@ -50,7 +50,7 @@ def random_moments(
 
     Parameters
     ----------
-    span : how long an uninterrupted sweep takes; a call is killed after a random part of that.
+    span : what an uninterrupted sweep computes, in seconds; a call is killed after a random part of that.
     """
     started, killed, sweeps, early = time.monotonic(), 0, 0, 0
     while killed < kills:
