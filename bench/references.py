@@ -48,7 +48,7 @@ def _rbf_svm(seed: int, **settings: Any) -> Any:
     return SVC(kernel="rbf", decision_function_shape="ovr", break_ties=True, random_state=seed, **settings)
 
 
-def _pca_svm(seed: int, components: int, **settings: Any) -> Any:
+def _pca_svm(seed: int, share: float, **settings: Any) -> Any:
     from sklearn.decomposition import PCA
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import SVC
@@ -56,16 +56,16 @@ def _pca_svm(seed: int, components: int, **settings: Any) -> Any:
     svm = SVC(
         kernel="rbf", gamma="scale", class_weight="balanced", break_ties=True, random_state=seed, **settings
     )
-    return make_pipeline(PCA(components, whiten=True, svd_solver="full"), svm)
+    return make_pipeline(PCA(share, whiten=True, svd_solver="full"), svm)
 
 
-def _pca_logistic(seed: int, components: int, **settings: Any) -> Any:
+def _pca_logistic(seed: int, share: float, **settings: Any) -> Any:
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     logistic = LogisticRegression(max_iter=1000, class_weight="balanced", random_state=seed, **settings)
-    return make_pipeline(PCA(components, whiten=True, svd_solver="full"), logistic)
+    return make_pipeline(PCA(share, whiten=True, svd_solver="full"), logistic)
 
 
 def _scaled_svm(seed: int, **settings: Any) -> Any:
@@ -107,12 +107,12 @@ REFERENCES = {
     ),
     "pca_svm": Reference(
         "PCA + SVM on voxels",
-        tuple({"components": k, "C": c} for k in (20, 40) for c in (1.0, 10.0)),
+        tuple({"share": k, "C": c} for k in (0.8, 0.95) for c in (1.0, 10.0)),
         _pca_svm,
     ),
     "pca_logistic": Reference(
         "PCA + logistic regression on voxels",
-        tuple({"components": k, "C": c} for k in (20, 40) for c in (0.1, 1.0)),
+        tuple({"share": k, "C": c} for k in (0.8, 0.95) for c in (0.1, 1.0)),
         _pca_logistic,
     ),
     "hand_made_features": Reference(

@@ -118,6 +118,9 @@ def _already_done(settings: Settings, folder: Path, display: Display) -> Outcome
 def _sweep(
     settings, dataset, dataset_folder, identity, candidates, folder, journal, state, display
 ) -> Outcome:
+    from tuning.runtime import import_tensorflow
+
+    import_tensorflow()
     from bench.measure import environment
     from bench.sweep import Sweep
     from bench.workers import open_workers
