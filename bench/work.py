@@ -113,9 +113,9 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
         try:
             inputs.start_weights({**description, **_default_values(described)}, x.shape[1:])
         except FileNotFoundError as error:
-            file = str(error).split(":")[0]
+            file, fetch = str(error).split(":")[0], f"make data TASK={description['task']}"
             raise MissingWeights(
-                f"{file} is neither in WEIGHTS nor in Keras' cache; `make data TASK={description['task']}` fetches it"
+                f"{file} is neither in WEIGHTS nor in Keras' cache; `{fetch}` fetches it"
             ) from error
     return {**described, "title": architecture.title}
 
