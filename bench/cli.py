@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from bench.errors import UserError  # noqa: E402
 
-EXIT_USER, EXIT_INTERRUPTED = 2, 130
+EXIT_WORSE, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -144,6 +144,75 @@ def _tensorboard(arguments: argparse.Namespace) -> int:
     return subprocess.call([sys.executable, "-m", "tensorboard.main", "--logdir", str(logs)])
 
 
+def _compare(arguments: argparse.Namespace) -> int:
+    from bench.compare import compare
+
+    if not arguments.a or not arguments.b:
+        raise UserError("A and B: found one or none; expected two run folders or report JSONs")
+    text, worse = compare(Path(arguments.a), Path(arguments.b))
+    print(text)
+    return EXIT_WORSE if worse else 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from bench import run
+    from bench.data.cache import open_cached
+    from bench.data.check import check_dataset
+    from bench.data.folder import check_folder
+    from bench.settings import find_task
+
+    task = find_task(arguments.task)
+    problems = []
+    if arguments.data and Path(arguments.data).is_dir() and task.reads_folders:
+        report = check_folder(Path(arguments.data))
+        problems = report.problems
+        print(
+            "\n".join([*problems, *report.warnings])
+            or f"{arguments.data}: {len(report.items)} items, all readable"
+        )
+    if not problems:
+        folder = run.load_dataset(task, arguments.data, Path(arguments.data_folder), Path(arguments.runs))
+        print("\n".join(check_dataset(open_cached(folder)).lines()))
+    return EXIT_USER if problems else 0
+
+
+def _pretrain(arguments: argparse.Namespace) -> int:
+    import architectures
+    from bench import networks, settings
+
+    task = settings.find_task(arguments.task)
+    preset = task.presets[settings.choice("PRESET", arguments.preset, settings.PRESETS, "quick")]
+    architecture = settings.choice(
+        "ARCH", arguments.arch, tuple(architectures.names()), task.candidates[0].architecture
+    )
+    folder = Path(arguments.output or Path(arguments.runs) / "models" / f"{task.name}-{architecture}")
+    networks.pretrain(
+        task,
+        folder,
+        Path(arguments.runs) / "cache",
+        architecture=architecture,
+        classes=tuple(filter(None, (arguments.classes or "normal,patient").split(","))),
+        samples=settings.whole_number("--samples", arguments.samples, 6000, 40),
+        epochs=settings.whole_number("--epochs", arguments.epochs, preset.pretraining_epochs, 1),
+        preprocessing={"normalisation": arguments.normalisation} if arguments.normalisation else {},
+    )
+    print(f"{folder}: apply it with `python -m bench predict {task.name} --model {folder} --input FOLDER`")
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from bench import networks, settings
+
+    task = settings.find_task(arguments.task)
+    for name in ("model", "input"):
+        if not getattr(arguments, name):
+            raise UserError(f"--{name}: found nothing; expected a path")
+    output = Path(arguments.output or "predictions.csv")
+    count = networks.predict(task, Path(arguments.model), Path(arguments.input), output)
+    print(f"{output}: {count} rows")
+    return 0
+
+
 def _list(arguments: argparse.Namespace) -> int:
     import architectures
     from bench import tasks
@@ -162,10 +231,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="scanbench", description="Which network, and at what cost?")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
 
-    def verb(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def verb(
+        name: str, function: Callable[[argparse.Namespace], int], text: str, common: bool = True
+    ) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=text, description=text)
         added.set_defaults(function=function)
-        _common_options(added)
+        if common:
+            _common_options(added)
         return added
 
     bench = verb("bench", _bench, "sweep a task's candidates and write its report, or go on with that")
@@ -178,6 +250,28 @@ def _parser() -> argparse.ArgumentParser:
     verb("report", _report, "write the report of the latest sweep again")
     verb("status", _status, "what the latest sweep has done, is doing and has left")
     verb("tensorboard", _tensorboard, "show the latest sweep in TensorBoard's HParams view")
+    compare = verb("compare", _compare, "compare two run folders or report JSONs", common=False)
+    compare.add_argument("a", nargs="?", metavar="A", help="the earlier")
+    compare.add_argument("b", nargs="?", metavar="B", help="the later; status 1 if it is significantly worse")
+    verb("check", _check, "verify your data, and look for what would make results untrue")
+    pretrain = verb("pretrain", _pretrain, "train a network on generated images alone and save it")
+    for name, text in (
+        ("preset", "decides the number of epochs"),
+        ("arch", "the architecture (default: the task's first)"),
+        ("classes", "classes to tell apart, parted by commas (default: normal,patient)"),
+        ("samples", "number of generated images (6000)"),
+        ("epochs", "epochs (default: the preset's)"),
+        ("normalisation", "normalisation of the images, if not the task's"),
+        ("output", "folder for the network"),
+    ):
+        pretrain.add_argument(f"--{name}", metavar=name.upper(), help=text)
+    predict = verb("predict", _predict, "apply a saved network to images; writes a CSV")
+    for name, text in (
+        ("model", "folder of a saved network"),
+        ("input", "an image, or a folder of images"),
+        ("output", "the CSV (default: predictions.csv)"),
+    ):
+        predict.add_argument(f"--{name}", metavar=name.upper(), help=text)
     verb("list", _list, "list tasks, candidates and architectures")
     return parser
 

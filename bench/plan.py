@@ -175,7 +175,11 @@ class Plan:
                         seed,
                         {**values, **changed},
                         preprocessing={**task.preprocessing, **ablation.preprocessing},
-                        ablation={"title": ablation.title, "learning": ablation.learning},
+                        ablation={
+                            "title": ablation.title,
+                            "learning": ablation.learning,
+                            "effect": ablation.effect,
+                        },
                     )
 
     def measurements(self) -> list[Piece]:

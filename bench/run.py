@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import runfolder
+from bench import cache_folders, runfolder
 from bench.data import cache
 from bench.data.dataset import Dataset
-from bench.digests import generators_digest
 from bench.errors import UserError
 from bench.evaluate import metrics
 from bench.journal import Journal
@@ -19,6 +18,7 @@ from bench.plan import Plan
 from bench.progress import Display, duration
 from bench.settings import Settings
 from bench.state import State
+from bench.tasks import Task
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _SAMPLES = 8  # real images to measure inference with
@@ -41,7 +41,7 @@ def bench(settings: Settings, display: Display) -> Outcome:
     UserError : data, folders or disk that cannot be used.
     """
     task = settings.task
-    dataset_folder = load(settings)
+    dataset_folder = load_dataset(task, settings.data, settings.data_folder, settings.runs)
     dataset = cache.open_cached(dataset_folder)
     identity = runfolder.identity(settings, dataset)
     candidates = runfolder.candidate_digests(settings)
@@ -147,7 +147,7 @@ def _sweep(
                 settings,
                 folder.resolve(),
                 dataset_folder.resolve(),
-                pretraining_folder(settings, display),
+                _pretraining_folder(settings, display),
                 journal,
                 state,
                 metrics.direction(settings.task.metric),
@@ -179,31 +179,22 @@ def drop_damaged_checkpoints(folder: Path, display: Display) -> None:
             path.unlink()
 
 
-def load(settings: Settings) -> Path:
-    """Bring the task's dataset into the cache; returns its folder."""
-    task = settings.task
+def load_dataset(task: Task, data: str | None, data_folder: Path, runs: Path) -> Path:
+    """Bring a task's dataset into the cache; returns its folder."""
     try:
-        return task.load(settings.data, settings.data_folder / task.name, settings.runs / "cache")
+        return task.load(data, data_folder / task.name, runs / "cache")
     except OSError as error:
-        raise UserError(_cannot_write(settings.runs, error)) from error
+        raise UserError(_cannot_write(runs, error)) from error
 
 
 def _cannot_write(path: Path, error: OSError) -> str:
     return f"{error.filename or path}: {error.strerror}; expected a writable folder with free space"
 
 
-def pretraining_folder(settings: Settings, display: Display) -> Path | None:
-    """The cache folder with generated images for `phantom` transfer, made if it is not there."""
+def _pretraining_folder(settings: Settings, display: Display) -> Path | None:
     if not any(candidate.transfer == "phantom" for candidate in settings.candidates):
         return None
-    name = f"{settings.task.name}-pretraining-{generators_digest()}"
-    folder = settings.runs / "cache" / name
-    try:
-        cache.open_cached(folder)
-    except (cache.DamagedCacheError, FileNotFoundError):
-        display.say("generating images for pretraining (once)")
-        cache.save_dataset(settings.task.pretraining(), folder)
-    return folder.resolve()
+    return cache_folders.pretraining(settings.task, settings.runs / "cache", say=display.say)
 
 
 def notes(state: State, dataset: Dataset) -> list[str]:

@@ -76,6 +76,7 @@ class Ablation:
     preprocessing : replaces these choices of the task's preprocessing.
     values : replaces these hyperparameters, if the winner has them; a training starts from random
         weights where "transfer" is set to "scratch".
+    effect : "without" where the thing is taken away, "with" where it is put in place of the winner's.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Ablation:
     learning: str = ""
     preprocessing: dict[str, Any] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    effect: str = "without"
 
     def applies(self, preprocessing: dict[str, Any], values: dict[str, Any]) -> bool:
         """Say whether it changes anything."""
@@ -106,6 +108,7 @@ class Task:
     presets : "smoke", "quick" and "full".
     preprocessing : choices that change what a network sees, JSON-ready.
     ablations : what is switched, one at a time, in the best network.
+    reads_folders : whether DATA is a folder as `bench.data.folder` reads it.
     pretraining_values : training hyperparameters of `phantom` pretraining that differ from the defaults.
     """
 
@@ -121,6 +124,7 @@ class Task:
     preprocessing: dict[str, Any]
     ablations: Sequence[Ablation] = ()
     pretraining_values: dict[str, Any] = {}  # noqa: RUF012
+    reads_folders = True
 
     def load(self, data: str | None, folder: Path, cache: Path) -> Path:
         """Bring the dataset into the cache, if it is not there.
@@ -167,9 +171,22 @@ class Task:
         """
         raise NotImplementedError
 
-    def pretraining(self) -> Dataset:
-        """Generated images for `phantom` transfer, as they are stored; made anew at each call."""
-        raise NotImplementedError
+    def pretraining(self, classes: Sequence[str] | None = None, samples: int | None = None) -> Dataset:
+        """Generated images for pretraining, as they are stored; made anew at each call.
+
+        Parameters
+        ----------
+        classes, samples : names of the classes and number of images, if not the task's own choice.
+
+        Raises
+        ------
+        UserError : the task has no generator, or not for these classes.
+        """
+        raise UserError(f"TASK={self.name}: found a task without generated images; expected spect or mri")
+
+    def read(self, paths: Sequence[Path]) -> np.ndarray:
+        """Read files or DICOM series folders as they would be stored in a dataset, float32 `[n, ...]`."""
+        raise UserError(f"TASK={self.name}: found a task that reads no image files; expected spect or mri")
 
 
 def builtin_options(data: str, defaults: dict[str, int]) -> dict[str, int]:

@@ -39,6 +39,7 @@ class Digits(Task):
         "quick": Preset(30, trials=4, seeds=5, folds=1, measure_seconds=2.0),
         "full": Preset(60, trials=20, seeds=5, folds=1, measure_seconds=10.0),
     }
+    reads_folders = False
     preprocessing = {"scaling": "grey values in [-1, 1]"}  # noqa: RUF012
 
     def load(self, data: str | None, folder: Path, cache: Path) -> Path:

@@ -1,5 +1,6 @@
 """Brain tumours in 3D MRI: four ways to look at a volume."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from bench.data.features.mri_scanner import scanner_features
 from bench.data.generators.mri import Recipe
 from bench.data.generators.mri_dataset import generate_dataset
 from bench.data.preprocess.mri import MriPreprocessing, prepare
-from bench.data.volumes import Grid
+from bench.data.readers import read
+from bench.data.volumes import Grid, to_grid
 from bench.digests import code_digest
+from bench.errors import UserError
 from bench.settings import cores
 from bench.tasks import (
     Ablation,
@@ -33,6 +36,7 @@ from tuning.space import Choice, Float
 
 _OPTIONS = {"subjects": 160, "test": 0, "scanner": 0, "permute": 0, "seed": 0}
 _STORED = (32, 96, 96)  # the whole field of view; what networks see is cut out of it
+_GRID = Grid((48, 96, 96), voxel_mm=(4.0, 2.5, 2.5), antialias=True)  # of the user's own volumes
 _PRETRAINING_SUBJECTS = 400
 _PRETRAINING_SEED = 1_000_003
 
@@ -108,8 +112,7 @@ class Mri(Task):
 
     def load(self, data: str | None, folder: Path, cache: Path) -> Path:
         if data is not None and not is_builtin(data):
-            grid = Grid((48, 96, 96), voxel_mm=(4.0, 2.5, 2.5), antialias=True)
-            return build_cache(Path(data), grid, cache, name=f"mri-{Path(data).resolve().name}")
+            return build_cache(Path(data), _GRID, cache, name=f"mri-{Path(data).resolve().name}")
         options = builtin_options(data or "builtin", _OPTIONS)
         return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
 
@@ -128,10 +131,18 @@ class Mri(Task):
             return scanner_features(x, headers or None)[0]
         return features(x)
 
-    def pretraining(self) -> Dataset:
+    def pretraining(self, classes: Sequence[str] | None = None, samples: int | None = None) -> Dataset:
+        names = tuple(classes or ("normal", "tumour"))
+        if sorted(names) != ["normal", "tumour"]:
+            raise UserError(
+                f"CLASSES={','.join(names)}: found classes that cannot be made; expected normal,tumour"
+            )
         untouched = MriPreprocessing.untouched(_STORED)
-        recipe = Recipe(seed=_PRETRAINING_SEED)
-        return generate_dataset(_PRETRAINING_SUBJECTS, recipe, untouched, workers=cores())[0]
+        recipe = Recipe(seed=_PRETRAINING_SEED, classes=names)
+        return generate_dataset(samples or _PRETRAINING_SUBJECTS, recipe, untouched, workers=cores())[0]
+
+    def read(self, paths: Sequence[Path]) -> np.ndarray:
+        return np.stack([to_grid(read(path), _GRID, path) for path in paths])[..., None]
 
 
 def _save_builtin(options: dict[str, int], folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Staging Parkinson's disease from dopamine-transporter SPECT."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bench.data.features.spect import binding_ratios
 from bench.data.generators import spect as generator
 from bench.data.preprocess.spect import preprocess
 from bench.digests import code_digest
+from bench.errors import UserError
 from bench.tasks import (
     Ablation,
     Candidate,
@@ -87,8 +89,8 @@ class Spect(Task):
         Ablation(
             "no_balance", "classes not balanced", "weights or oversampling help", values={"balance": "none"}
         ),
-        Ablation("oversample", "random oversampling", "", values={"balance": "oversample"}),
-        Ablation("weighted", "weighted loss", "", values={"balance": "weighted"}),
+        Ablation("oversample", "random oversampling", values={"balance": "oversample"}, effect="with"),
+        Ablation("weighted", "weighted loss", values={"balance": "weighted"}, effect="with"),
         Ablation(
             "no_augmentation",
             "without augmentation",
@@ -120,9 +122,16 @@ class Spect(Task):
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         return binding_ratios(np.asarray(x))
 
-    def pretraining(self) -> Dataset:
-        settings = generator.randomised(("early", "middle", "late"))
-        return generator.generate(settings, _PRETRAINING_IMAGES, seed=1_000_003)
+    def pretraining(self, classes: Sequence[str] | None = None, samples: int | None = None) -> Dataset:
+        names = tuple(classes or ("early", "middle", "late"))
+        try:
+            settings = generator.randomised(names)
+        except ValueError as error:
+            raise UserError(f"CLASSES={','.join(names)}: found {error}") from None
+        return generator.generate(settings, samples or _PRETRAINING_IMAGES, seed=1_000_003)
+
+    def read(self, paths: Sequence[Path]) -> np.ndarray:
+        return spect_folder.read_slices([(path, None) for path in paths])[..., None]
 
 
 def _builtin(options: dict[str, int]) -> Dataset:
