@@ -18,7 +18,7 @@ settings = $(call option,data,DATA) $(call option,preset,PRESET) $(call option,a
            $(call option,budget,BUDGET) $(call option,weights,WEIGHTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench data report status compare tensorboard list perf torture test test-fast lint format lock clean
+.PHONY: help bench data check pretrain predict report status compare tensorboard list perf torture test test-fast lint format lock clean
 
 help: ## list targets and variables
 	@echo 'usage: make TARGET [VARIABLE=value ...]'
@@ -47,6 +47,15 @@ bench: $(VENV)/.bench ## sweep a task's candidates and write its report, or go o
 
 data: $(VENV)/.bench ## fetch a task's public data, verified
 	@$(python) -m bench data $(task)
+
+check: $(VENV)/.bench ## verify your data and look for what would make results untrue
+	@$(python) -m bench check $(task) $(call option,data,DATA) $(call option,runs,RUNS)
+
+pretrain: $(VENV)/.bench ## train a network on generated images alone and save it
+	@$(python) -m bench pretrain $(task) $(call option,preset,PRESET) $(call option,arch,ARCH) $(call option,runs,RUNS)
+
+predict: $(VENV)/.bench ## apply a saved network to images, MODEL=... INPUT=...; writes a CSV
+	@$(python) -m bench predict $(task) $(call option,model,MODEL) $(call option,input,INPUT) $(call option,output,OUTPUT)
 
 report: $(VENV)/.bench ## write the report of a task's latest sweep again
 	@$(python) -m bench report $(task) $(places)

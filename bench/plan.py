@@ -3,41 +3,15 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.runfolder import FOLDS_SEED
+from bench.piece import Maker, Piece
+from bench.searches import Searches
 from bench.settings import Settings
 from bench.state import State, search_name
 from bench.tasks import Candidate
 from tuning.seeds import seed_of
 from tuning.space import defaults
-
-if TYPE_CHECKING:
-    from tuning.search import Search
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A unit of work: what a worker is sent, and what is recorded once it is done.
-
-    Attributes
-    ----------
-    key : `trial/compact/0/3`; the kind first, then the candidate or reference.
-    owner : candidate or reference, whose time it costs.
-    description : what a worker needs to know of it, JSON-ready.
-    structure : pieces of equal structure can use the same program.
-    """
-
-    key: str
-    owner: str
-    description: dict[str, Any] = field(hash=False, compare=False)
-    structure: str = ""
-
-    @property
-    def kind(self) -> str:
-        """First part of the key."""
-        return self.key.split("/")[0]
 
 
 class Plan:
@@ -65,11 +39,9 @@ class Plan:
         self.settings = settings
         self.state = state
         self.direction = direction
-        self._on_exhausted = on_exhausted
         self.closed: set[str] = set()
-        self._searches: dict[str, Search] = {}
-        self._proposed: dict[str, dict[int, Any]] = {}
-        self._told: dict[str, set[int]] = {}
+        self._make = Maker(settings, state)
+        self._searches = Searches(settings, state, direction, on_exhausted)
 
     def planned_trials(self, candidate: str, fold: int) -> int:
         """How many trials a search will have: TRIALS, or as many as its space has to offer."""
@@ -106,7 +78,7 @@ class Plan:
         for reference in self.settings.task.references:
             for fold in range(self.settings.folds):
                 key = f"reference/{reference}/{fold}"
-                yield Piece(key, reference, self._describe(key, reference, fold, "reference"))
+                yield Piece(key, reference, self._make.describe(key, reference, fold, "reference"))
         yield from self._ablations()
 
     def hopeless(self, candidate: str) -> bool:
@@ -117,13 +89,13 @@ class Plan:
         """What has to be done before a candidate's trials: find its space, pretrain its network."""
         key, pretrain = f"space/{candidate.name}", f"pretrain/{candidate.name}"
         if not self.state.settled(key):
-            return self._piece(key, candidate, fold=0)
+            return self._make.piece(key, candidate, fold=0)
         if candidate.transfer != "phantom" or self.state.settled(pretrain) or key in self.state.failed:
             return None
         space = self.state.done[key]
         held = {entry["config"]["name"]: entry["config"]["value"] for entry in _fixed(space)}
         task, preset = self.settings.task, self.settings.preset
-        return self._piece(
+        return self._make.piece(
             pretrain,
             candidate,
             fold=0,
@@ -190,12 +162,12 @@ class Plan:
             if trial is not None and self.state.refits(candidate.name, 0, trial):
                 values = self.state.trial_values(candidate.name, 0, trial)
                 key = f"timing/{candidate.name}/{trial}"
-                pieces.append(self._piece(key, candidate, fold=0, values=values, reference=False))
+                pieces.append(self._make.piece(key, candidate, fold=0, values=values, reference=False))
         for reference in self.settings.task.references:
             done = self.state.done.get(f"reference/{reference}/0")
             if done:
                 key = f"timing/{reference}/{hashlib.sha256(json.dumps(done['values']).encode()).hexdigest()[:8]}"
-                description = self._describe(key, reference, 0, "timing")
+                description = self._make.describe(key, reference, 0, "timing")
                 description.update(values=done["values"], reference=True)
                 pieces.append(Piece(key, reference, description))
         return [piece for piece in pieces if not self.state.settled(piece.key)]
@@ -244,7 +216,7 @@ class Plan:
         values = dict(values)
         transfer = values.pop("transfer", candidate.transfer)
         name = self.settings.task.name
-        return self._piece(
+        return self._make.piece(
             key,
             candidate,
             fold,
@@ -256,89 +228,15 @@ class Plan:
         )
 
     def _trials(self, candidate: Candidate, fold: int) -> Iterator[Piece]:
-        name = search_name(candidate.name, fold)
-        search = self._search(candidate, fold)
-        proposed, told = self._proposed[name], self._told[name]
-        results = self.state.trials(candidate.name, fold)
-        while True:
-            for number, result in results.items():
-                if number in proposed and number not in told:
-                    search.tell(number, None if result is None else result["score"])
-                    told.add(number)
-            if search.asked >= self.settings.trials:
-                break
-            known = self.state.values.get(f"trial/{name}/{search.asked}")
-            proposal = search.ask(known)
-            if proposal is None:
-                break
-            if known is not None and known != proposal.values:
-                raise RuntimeError(
-                    f"trial/{name}/{proposal.number}: the oracle's proposal is not the recorded one"
-                )
-            proposed[proposal.number] = proposal
-        if search.exhausted and name not in self.state.exhausted:
-            self._on_exhausted(name, search.asked)
-        for number, proposal in proposed.items():
-            if number not in results:
-                yield self._piece(
-                    f"trial/{name}/{number}",
-                    candidate,
-                    fold,
-                    values=proposal.values,
-                    epochs=min(proposal.epochs or 10**9, self.settings.preset.epochs),
-                    seed=seed_of(self.settings.task.name, candidate.name, fold, "search"),
-                )
-
-    def _search(self, candidate: Candidate, fold: int) -> "Search":
-        from tuning.runtime import import_tensorflow
-
-        import_tensorflow()  # KerasTuner does
-        from tuning.search import Search
-
-        name = search_name(candidate.name, fold)
-        if name not in self._searches:
-            self._searches[name] = Search(
-                self.settings.tuner,
-                self.state.done[f"space/{candidate.name}"]["space"],
-                self.direction,
-                seed_of(self.settings.task.name, candidate.name, fold, "oracle"),
-                self.settings.preset.epochs,
+        for proposal in self._searches.open_proposals(candidate.name, fold):
+            yield self._make.piece(
+                f"trial/{search_name(candidate.name, fold)}/{proposal.number}",
+                candidate,
+                fold,
+                values=proposal.values,
+                epochs=min(proposal.epochs or 10**9, self.settings.preset.epochs),
+                seed=seed_of(self.settings.task.name, candidate.name, fold, "search"),
             )
-            self._proposed[name], self._told[name] = {}, set()
-        return self._searches[name]
-
-    def _piece(self, key: str, candidate: Candidate, fold: int, **content: Any) -> Piece:
-        description = self._describe(key, candidate.name, fold, key.split("/")[0])
-        space = self.state.done.get(f"space/{candidate.name}", {})
-        pretrained = self.state.done.get(f"pretrain/{candidate.name}")
-        description.update(
-            architecture=candidate.architecture,
-            transfer=candidate.transfer,
-            structural=space.get("structural", []),
-            start=pretrained["files"]["weights"]["path"] if pretrained else None,
-            weights=str(self.settings.weights.resolve()) if self.settings.weights else None,
-        )
-        description.update(content)
-        values = description.get("values", {})
-        structure = json.dumps([candidate.name, {n: values.get(n) for n in description["structural"]}])
-        return Piece(key, candidate.name, description, structure)
-
-    def _describe(self, key: str, owner: str, fold: int, kind: str) -> dict[str, Any]:
-        task = self.settings.task
-        return {
-            "piece": key,
-            "kind": kind,
-            "task": task.name,
-            "candidate": owner,
-            "fold": fold,
-            "folds_seed": FOLDS_SEED,
-            "metric": task.metric,
-            "preprocessing": task.preprocessing,
-            "augmentation": list(task.augmentation),
-            "epochs": self.settings.preset.epochs,
-            "seed": seed_of(task.name, owner, fold, kind),
-            "measure_seconds": self.settings.preset.measure_seconds,
-        }
 
 
 def _fixed(space: dict[str, Any]) -> list[dict[str, Any]]:

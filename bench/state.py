@@ -34,7 +34,7 @@ class State:
     finished_at: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     _session: tuple[float, float] | None = None
-    _trials: dict[str, dict[int, dict | None]] = field(default_factory=dict)
+    _groups: dict[str, dict[int, dict | None]] = field(default_factory=dict)
 
     @classmethod
     def replay(cls, events: Iterable[dict]) -> "State":
@@ -75,6 +75,8 @@ class State:
             self.lost[key] = self.lost.get(key, 0) + 1
         elif kind == "dropped":  # its files are damaged: as if it had not been done
             self.done.pop(key, None)
+            group, _, number = key.rpartition("/")
+            self._groups.get(group, {}).pop(int(number) if number.isdigit() else -1, None)
         elif kind == "exhausted":
             self.exhausted[event["search"]] = event["trials"]
 
@@ -84,10 +86,10 @@ class State:
             self._session = None
 
     def _index(self, key: str, result: dict | None) -> None:
-        parts = piece_parts(key)
-        if parts["kind"] == "trial":
-            search = search_name(parts["candidate"], parts["fold"])
-            self._trials.setdefault(search, {})[parts["trial"]] = result
+        """File a trial under its search and a refit under its trial, by number."""
+        if key.startswith(("trial/", "refit/")):
+            group, number = key.rsplit("/", 1)
+            self._groups.setdefault(group, {})[int(number)] = result
 
     def settled(self, key: str) -> bool:
         """Say whether a piece needs no more work, because it is done or has failed."""
@@ -95,7 +97,7 @@ class State:
 
     def trials(self, candidate: str, fold: int) -> dict[int, dict | None]:
         """Results of a search's settled trials by number; None for one that failed."""
-        return dict(sorted(self._trials.get(search_name(candidate, fold), {}).items()))
+        return dict(sorted(self._groups.get(f"trial/{search_name(candidate, fold)}", {}).items()))
 
     def trial_values(self, candidate: str, fold: int, trial: int) -> dict[str, Any]:
         """Hyperparameters of a finished trial."""
@@ -134,13 +136,8 @@ class State:
 
     def refits(self, candidate: str, fold: int, trial: int) -> dict[int, dict]:
         """Results of the refits of one trial by seed."""
-        prefix = f"refit/{candidate}/{fold}/{trial}/"
-        found = {
-            int(key.removeprefix(prefix)): result
-            for key, result in self.done.items()
-            if key.startswith(prefix)
-        }
-        return dict(sorted(found.items()))
+        group = self._groups.get(f"refit/{search_name(candidate, fold)}/{trial}", {})
+        return {seed: result for seed, result in sorted(group.items()) if result is not None}
 
     def files(self) -> dict[str, tuple[str, str]]:
         """Files that the journal names: path in the run folder to (piece, sha256)."""
