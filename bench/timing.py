@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.measure.energy import EnergyMeter
+from bench.measure.memory import PeakMemory
 from bench.references import REFERENCES, probabilities, reference_features
 
 _STEPS_A_CALL = 4
@@ -17,10 +19,9 @@ def network(description: dict[str, Any], program, recipe, x, y, seen: np.ndarray
     -------
     step_seconds : median of a step; `epoch_seconds`, `training_seconds`: that many steps, without tracing.
     tracing_seconds : what the first call cost beyond its steps.
-    memory_bytes : peak resident memory of this process, with the data it has open.
+    memory_bytes : peak resident memory of this process while it trained, TensorFlow and data included.
+    energy_joules, energy_method : of the whole training, from that of the steps that were timed.
     """
-    import resource
-
     rng = np.random.default_rng(0)
     take = rng.choice(seen, recipe.batch_size * _STEPS_A_CALL, replace=len(seen) < recipe.batch_size * 4)
     images, labels = np.asarray(x[np.sort(take)], np.float32), y[np.sort(take)]
@@ -32,10 +33,11 @@ def network(description: dict[str, Any], program, recipe, x, y, seen: np.ndarray
     first = time.perf_counter() - started
     samples: list[float] = []
     deadline = time.perf_counter() + description["measure_seconds"]
-    while len(samples) < 3 or (time.perf_counter() < deadline and len(samples) < 200):
-        started = time.perf_counter()
-        program.run(images, labels, weights, recipe.batch_size)
-        samples.append((time.perf_counter() - started) / _STEPS_A_CALL)
+    with PeakMemory() as memory, EnergyMeter() as energy:
+        while len(samples) < 3 or (time.perf_counter() < deadline and len(samples) < 200):
+            started = time.perf_counter()
+            program.run(images, labels, weights, recipe.batch_size)
+            samples.append((time.perf_counter() - started) / _STEPS_A_CALL)
     step = float(np.median(samples))
     return {
         "step_seconds": step,
@@ -46,7 +48,9 @@ def network(description: dict[str, Any], program, recipe, x, y, seen: np.ndarray
         "steps": steps * recipe.epochs,
         "batch_size": recipe.batch_size,
         "samples": [round(value, 7) for value in samples],
-        "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "memory_bytes": memory.total_bytes,
+        "energy_joules": energy.joules / (len(samples) * _STEPS_A_CALL) * steps * recipe.epochs,
+        "energy_method": energy.method,
     }
 
 
