@@ -103,15 +103,11 @@ def load(model: keras.Model, kind: str, weights: str | Path | None = None) -> No
         shapes = [tuple(weight.shape) for weight in layer.weights]
         if values[0].ndim == 4:
             values[0] = _adapt(values[0], shapes[0], layer.name in FIRST)
-        for value, shape in zip(values, shapes, strict=False):
-            if value.shape != shape:
-                raise ValueError(
-                    f"{model.name}: layer {layer.name} is {shape}, in {path.name} {value.shape}; "
-                    "imagenet weights fit the original width and form only"
-                )
-        if len(values) != len(shapes):
+        stored = [value.shape for value in values]
+        if stored != shapes:
             raise ValueError(
-                f"{model.name}: layer {layer.name} has {len(shapes)} arrays, {len(values)} stored"
+                f"{model.name}: layer {layer.name} has shapes {shapes}, {path.name} has {stored}; "
+                "imagenet weights fit the original width and form only"
             )
         chosen.append((layer, values))
     for layer, values in chosen:
