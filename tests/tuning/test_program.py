@@ -54,7 +54,7 @@ def assert_equal_bits(one: list, other: list) -> None:
 @pytest.mark.parametrize("build", [dense, convolutional])
 def test_the_nth_training_equals_one_in_a_fresh_program(build, samples):
     augmentation = Augmentation(STRENGTHS)
-    strengths = {name: 0.1 for name in STRENGTHS} | {"rotation_degrees": 10.0}
+    strengths = dict.fromkeys(STRENGTHS, 0.1) | {"rotation_degrees": 10.0}
     settings = SETTINGS | strengths
     fresh = train(Program(build, SHAPE, augmentation), samples, settings=settings)
     used = Program(build, SHAPE, augmentation)

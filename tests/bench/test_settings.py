@@ -1,0 +1,79 @@
+"""Parsing the variables: right values, defaults, and the command that repeats a sweep."""
+
+import re
+
+import pytest
+from fake_workers import settings_for
+
+from bench import settings, tasks
+from bench.errors import UserError
+from bench.tasks import Candidate
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("30m", 1800),
+        ("2h", 7200),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("1d", 86400),
+        (" 2H ", 7200),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_durations(text, seconds):
+    assert settings.duration("BUDGET", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["2", "h", "2x", "2h foo", "1h 30m", "-1h", "0m", "1e3s", "inf", "nan"])
+def test_wrong_durations(text):
+    with pytest.raises(UserError, match=rf"^BUDGET={re.escape(text)}: found "):
+        settings.duration("BUDGET", text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), ("7", 7), (" 7 ", 7), (7, 7), ("", 3), (None, 3)])
+def test_whole_numbers(text, number):
+    assert settings.whole_number("TRIALS", text, 3, 1, 10) == number
+
+
+@pytest.mark.parametrize("text", ["0", "11", "-1", "1.0", "1e1", "ten", "0x3", "nan", "99999999999999999999"])
+def test_wrong_whole_numbers(text):
+    with pytest.raises(
+        UserError, match=f"^TRIALS={text}: found '{text}'; expected a whole number from 1 to 10"
+    ):
+        settings.whole_number("TRIALS", text, 3, 1, 10)
+
+
+def test_choices():
+    assert settings.choice("TUNER", None, settings.TUNERS, "random") == "random"
+    assert settings.choice("TUNER", "grid", settings.TUNERS, "random") == "grid"
+    with pytest.raises(UserError, match=r"^TUNER=Grid: found 'Grid'; expected one of random"):
+        settings.choice("TUNER", "Grid", settings.TUNERS, "random")
+
+
+def test_candidates_are_the_tasks_or_those_named_once_each():
+    task = tasks.load("digits")
+    assert settings.find_candidates(None, task) == tuple(task.candidates)
+    assert settings.find_candidates("cnn, compact,cnn", task) == (Candidate("cnn"), Candidate("compact"))
+    # Any architecture can be put to any task.
+    assert settings.find_candidates("resnet", task) == (Candidate("resnet"),)
+
+
+def test_the_tuners_are_those_of_the_search():
+    from tuning.search import TUNERS
+
+    assert settings.TUNERS == TUNERS
+
+
+def test_the_command_names_what_differs_from_the_preset(tmp_path):
+    plain = settings_for(tmp_path, candidates=tuple(tasks.load("digits").candidates), seeds=2)
+    assert plain.command() == "make bench TASK=digits PRESET=smoke"
+    changed = settings_for(
+        tmp_path, candidates=(Candidate("cnn"),), tuner="grid", trials=9, seeds=3, data="/a/usps"
+    )
+    words = changed.command().split()
+    assert words[:4] == ["make", "bench", "TASK=digits", "PRESET=smoke"]
+    assert {"ARCH=cnn", "TUNER=grid", "TRIALS=9", "SEEDS=3"} <= set(words)
