@@ -14,7 +14,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from tests.torture import fork, parts  # noqa: E402
+from tests.torture import damage, disk, fork, parts  # noqa: E402
 from tests.torture.sweep import Broken, Sweep  # noqa: E402
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--folder", type=Path, help="where to work; kept (default: a temporary folder)")
     parser.add_argument("--tuners", default=",".join(TUNERS))
-    parser.add_argument("--parts", default="random,writes,workers,parent")
+    parser.add_argument("--parts", default="damage,disk,random,writes,workers,parent")
     options = parser.parse_args()
     root = options.folder or Path(tempfile.mkdtemp(prefix="torture-"))
     started, rows, broken = time.monotonic(), [], []
@@ -56,6 +56,12 @@ def _rows(options: argparse.Namespace, root: Path):
     for place, tuner in enumerate(tuners):
         rng = random.Random(f"{options.seed} {tuner}")
         expected, span = parts.uninterrupted(Sweep(root / f"{tuner}-whole", tuner, **size))
+        if "damage" in chosen and place == 0:
+            cases = damage.CASES[1:10:4] if short else damage.CASES
+            yield damage.damaged_files(root, tuner, expected, cases, **size)
+        if "disk" in chosen and place == 0:
+            yield disk.second_sweep(root, tuner, expected, **size)
+            yield from _disks(root, tuner, expected, short, size)
         if "random" in chosen:
             yield parts.random_moments(root, tuner, 1 if short else 25, expected, span, rng, **size)
         if "writes" in chosen and (place == 0 or not short):
@@ -66,6 +72,17 @@ def _rows(options: argparse.Namespace, root: Path):
             yield parts.workers(root, tuner, 1 if short else 5, expected, rng, **size)
         if "parent" in chosen and not short:
             yield parts.whole_sweep_with_workers(root, tuner, 3, expected, rng, **size)
+
+
+def _disks(root: Path, tuner: str, expected: dict[str, Any], short: bool, size: dict[str, Any]):
+    """Parts that mount a small disk; skipped, with the reason, where that is not permitted."""
+    try:
+        yield disk.full_disk(root, tuner, expected, (0, 4) if short else disk.ROOM, **size)
+        yield disk.read_only(root, tuner, expected, **size)
+        if not short:
+            yield disk.full_from_the_start(root, tuner, expected, **size)
+    except PermissionError as error:
+        yield parts.Row("full and read-only disks", tuner, 0, 0, 0.0, f"skipped: {error}")
 
 
 def _summary(rows: list[parts.Row], broken: list[str], seconds: float, options: argparse.Namespace) -> str:

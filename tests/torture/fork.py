@@ -3,6 +3,7 @@
 A fork is a process of its own: SIGKILL takes it, its locks and its buffers exactly as it takes a fresh one.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -91,6 +92,7 @@ def _be(sweep: Sweep, prepare: Callable[[], object]) -> None:
     """Become the command. Never returns."""
     status = 70
     try:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a fork dies with the torture
         log = os.open(sweep.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
