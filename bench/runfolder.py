@@ -79,7 +79,7 @@ def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, st
     digest = hashlib.sha256(json.dumps(identity_, sort_keys=True).encode()).hexdigest()[:8]
     stem = f"{identity_['task']}-{identity_['data']['name']}-{identity_['preset']['name']}-{digest}"
     try:
-        existing = sorted(settings.runs.glob(f"{stem}*"))
+        existing = sorted(path for path in settings.runs.glob(f"{stem}*") if path.is_dir())
     except OSError:
         existing = []
     changed: list[str] = []
