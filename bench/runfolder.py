@@ -25,9 +25,12 @@ _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn")
 
 
 def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
-    """Everything that changes what a result means. TRIALS, SEEDS, FOLDS and ARCH are not among it."""
+    """Everything that changes what a result means. TRIALS, SEEDS, FOLDS and ARCH are not among it.
+
+    It is as JSON gives it back (lists, not tuples), so that it can be compared with a recorded one.
+    """
     task = settings.task
-    return {
+    content = {
         "protocol": PROTOCOL,
         "task": task.name,
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
@@ -49,6 +52,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
             "tuning": code_digest(sorted(Path(tuning.__file__).parent.glob("*.py"))),
         },
     }
+    return json.loads(json.dumps(content))
 
 
 def _version(package: str) -> str:
