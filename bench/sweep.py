@@ -183,7 +183,7 @@ class Sweep:
                 note = json.loads(path.read_text())
             except (OSError, ValueError):
                 note = running.note
-            if note != running.note:
+            if note != running.note or (not note and self.workers.queues):
                 running.note, running.heard = note, time.monotonic()
             if time.monotonic() - running.heard > self.settings.stall_seconds:
                 self.workers.kill(slot)
@@ -199,6 +199,8 @@ class Sweep:
         try:
             outcome = future.result()
         except (Exception, CancelledError) as error:
+            if isinstance(error, ImportError):  # before any of our code has run there
+                raise UserError(f"a worker: {error}; expected what the sweep itself has installed") from error
             if type(error).__name__ not in _DEATHS:
                 raise
             self.workers.kill(slot)

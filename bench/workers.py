@@ -17,6 +17,10 @@ class Workers(Protocol):
     @property
     def slots(self) -> int: ...
 
+    @property
+    def queues(self) -> bool:
+        """Whether a submitted piece may have to wait for a worker, so that its silence means nothing."""
+
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future: ...
 
     def kill(self, slot: int) -> None: ...
@@ -39,7 +43,7 @@ class InlineExecutor(Executor):
 class Inline:
     """One slot in this process (`WORKERS=0`): for debugging; a crash takes the sweep along."""
 
-    slots = 1
+    slots, queues = 1, False
 
     def __init__(self) -> None:
         from tuning import runtime
@@ -61,6 +65,8 @@ class Processes:
     A worker lives for the whole sweep and keeps its programs. It trains on one thread (see
     `tuning.runtime`), ignores the keyboard's interrupt, and ends when its sweep does, even by SIGKILL.
     """
+
+    queues = False
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
@@ -116,10 +122,13 @@ def _die_with(sentinel: int) -> None:
 
 
 class Cluster:
-    """The threads of a Dask cluster's workers; a worker that dies is replaced by Dask's own retries.
+    """The workers of a Dask cluster, one piece each at a time.
 
-    The run folder and the data must be on a file system that all of its machines share.
+    A worker that dies is Dask's affair: its piece goes to another, and on from its last epoch. Workers may
+    come and go. The run folder and the data must be on a file system that all of its machines share.
     """
+
+    queues = True
 
     def __init__(self, address: str) -> None:
         try:
@@ -128,11 +137,12 @@ class Cluster:
             raise UserError(
                 f"CLUSTER={address}: found no dask.distributed; expected it: pip install scanbench[cluster]"
             ) from None
+        self._address = address
         try:
             # TLS and time-outs come from Dask's own configuration (files or DASK_ variables).
-            self._client = Client(address)
+            self._client = Client(address, set_as_default=False)
             self._client.wait_for_workers(1, timeout=60)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
             raise UserError(
                 f"CLUSTER={address}: found no scheduler with workers there ({error}); expected one"
             ) from None
@@ -141,19 +151,47 @@ class Cluster:
 
     @property
     def slots(self) -> int:
-        """One for each worker of this moment: a training takes one thread, its data a worker's memory."""
-        return max(len(self._client.scheduler_info(n_workers=-1)["workers"]), 1)
+        """One for each worker of this moment, or one that waits for a worker.
+
+        A training takes one thread, its data a worker's memory.
+
+        Raises
+        ------
+        UserError : the scheduler is gone.
+        """
+        self._assert_connected()
+        try:
+            return max(len(self._client.scheduler_info(n_workers=-1)["workers"]), 1)
+        except (OSError, TimeoutError) as error:
+            raise self._gone() from error
 
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
         self._futures[slot] = self._executor.submit(function, description)
         return self._futures[slot]
 
     def kill(self, slot: int) -> None:
+        """Take a piece back. Dask cannot end what a worker is in the middle of; the next goes to another.
+
+        Raises
+        ------
+        UserError : the scheduler is gone; that is no fault of the piece.
+        """
+        self._assert_connected()
         if slot in self._futures:
             self._futures[slot].cancel()
 
+    def _assert_connected(self) -> None:
+        if self._client.status != "running":
+            raise self._gone()
+
+    def _gone(self) -> UserError:
+        return UserError(
+            f"CLUSTER={self._address}: lost the scheduler; expected it to stay: start it again, and the same "
+            "command goes on"
+        )
+
     def close(self) -> None:
-        self._client.close()
+        self._client.close(timeout=5)
 
 
 def open_workers(count: int, cluster: str | None) -> Workers:
@@ -163,11 +201,18 @@ def open_workers(count: int, cluster: str | None) -> Workers:
     return Processes(count) if count else Inline()
 
 
+_one_at_a_time = threading.Lock()
+
+
 def run_piece(description: dict[str, Any]) -> dict[str, Any]:
-    """The function that every kind of worker is sent."""
+    """The function that every kind of worker is sent.
+
+    A process does one piece at a time, however many threads Dask gave it: programs and Keras' seed are shared.
+    """
     from tuning import runtime
 
-    runtime.configure()
-    from bench import work
+    with _one_at_a_time:
+        runtime.configure()
+        from bench import work
 
-    return work.run(description)
+        return work.run(description)
