@@ -79,6 +79,8 @@ def calibration(content: Content, look: style.Look) -> Figure | None:
         axes.text(96, 4, f"error {wording.number(error, 2)}", ha="right", color=style.QUIET, fontsize=8.5)
         axes.set_xlim(0, 104)
         axes.set_ylim(0, 104)
+        axes.set_xticks((0, 50, 100))
+        axes.set_yticks((0, 50, 100))
     for axes in grid[-columns:]:
         axes.set_xlabel("Confidence (%)")
         axes.xaxis.set_tick_params(labelbottom=True)

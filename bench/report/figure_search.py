@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from bench.evaluate import metrics
 from bench.report import style, wording
@@ -37,12 +37,14 @@ def learning(content: Content, look: style.Look) -> Figure | None:
                 lowest, highest = min(lowest, np.nanmin(values)), max(highest, np.nanmax(values))
         axes.set_title(style.shortened(a.entry.title, 24 if columns > 2 else 40))
         axes.set_xlabel("Epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
         axes.set_yscale("log")
     axes = grid[0]
     axes.set_ylim(max(lowest, highest * 1e-4) * 0.85, highest * 1.15)
+    decades = np.log10(axes.get_ylim()[1] / axes.get_ylim()[0])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.7 else (1,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_locator(NullLocator())
     for first in grid[::columns]:
         first.set_ylabel("Loss (log scale)")
     axes.plot([], [], "--", color=style.QUIET, label="training", alpha=0.65)
@@ -99,7 +101,7 @@ def search(content: Content, look: style.Look) -> Figure | None:
     if log:
         by_second.set_xscale("log")
         by_second.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        by_second.xaxis.set_minor_formatter(NullFormatter())
+        by_second.xaxis.set_minor_locator(NullLocator())
     else:
         by_second.set_xlim(left=0)
     by_second.set_xlabel(f"Time spent on the architecture's trials (s{', log scale' if log else ''})")

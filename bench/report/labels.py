@@ -25,28 +25,28 @@ def place(axes: Axes, texts: Sequence, points: np.ndarray, obstacles: Sequence[B
     frame = axes.get_window_extent()
     scale = axes.figure.dpi / 72
     axes.apply_aspect()
-    taken = list(obstacles)
+    taken = np.array([box.extents for box in obstacles])
     for text, point in zip(texts, points, strict=True):
         anchor = axes.transData.transform(point)
         box = text.get_window_extent()
-        best, cost = None, math.inf
-        for distance in _DISTANCES:
-            for rank, angle in enumerate(_ANGLES):
-                centre = _centre(anchor, box, distance * scale, math.radians(angle))
-                found = Bbox.from_bounds(
-                    centre[0] - box.width / 2, centre[1] - box.height / 2, box.width, box.height
-                )
-                price = 8 * _overlap(found, taken) + 50 * _outside(found, frame) + distance * 10 + rank
-                if price < cost:
-                    best, cost, chosen = found, price, (centre, distance)
-        assert best is not None
-        centre, distance = chosen
-        text.set_position(axes.transData.inverted().transform(centre))
-        taken.append(best.padded(2))
-        if distance > _DISTANCES[1]:
-            anchor = axes.transData.transform(point)
-            edge = np.clip(anchor, [best.x0, best.y0], [best.x1, best.y1])
-            end = axes.transData.inverted().transform(edge)
+        places = [
+            (_centre(anchor, box, distance * scale, math.radians(angle)), distance, rank)
+            for distance in _DISTANCES
+            for rank, angle in enumerate(_ANGLES)
+        ]
+        half = np.array([box.width, box.height]) / 2
+        centres = np.array([centre for centre, _, _ in places])
+        boxes = np.hstack([centres - half, centres + half])
+        covered = _shared(boxes, taken).sum(axis=1)
+        outside = box.width * box.height - _shared(boxes, np.array([frame.extents]))[:, 0]
+        far = np.array([10 * distance + rank for _, distance, rank in places])
+        best = int(np.argmin(8 * covered + 50 * outside + far))
+        inverted = axes.transData.inverted()
+        text.set_position(inverted.transform(centres[best]))
+        taken = np.vstack([taken, boxes[best] + [-2, -2, 2, 2]])
+        if places[best][1] > _DISTANCES[1]:
+            edge = np.clip(anchor, boxes[best, :2], boxes[best, 2:])
+            end = inverted.transform(edge)
             axes.plot([point[0], end[0]], [point[1], end[1]], color=QUIET, linewidth=0.7, zorder=0)
 
 
@@ -59,19 +59,8 @@ def _centre(anchor: np.ndarray, box: Bbox, distance: float, angle: float) -> tup
     )
 
 
-def _overlap(box: Bbox, others: Sequence[Bbox]) -> float:
-    """Square pixels that a box shares with others."""
-    total = 0.0
-    for other in others:
-        width = min(box.x1, other.x1) - max(box.x0, other.x0)
-        height = min(box.y1, other.y1) - max(box.y0, other.y0)
-        if width > 0 and height > 0:
-            total += width * height
-    return total
-
-
-def _outside(box: Bbox, frame: Bbox) -> float:
-    inside = max(min(box.x1, frame.x1) - max(box.x0, frame.x0), 0) * max(
-        min(box.y1, frame.y1) - max(box.y0, frame.y0), 0
-    )
-    return box.width * box.height - inside
+def _shared(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Square pixels that boxes `[n, 4]` (left, bottom, right, top) share with others `[m, 4]`: float `[n, m]`."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    return np.clip(high - low, 0, None).prod(axis=-1)

@@ -86,9 +86,9 @@ def _metrics(content: Content) -> list[str]:
         "",
         *table(["Test", *header], rows),
         "Means over seeds, folds pooled; ↑ more is better, ↓ less is better. AUC: area under the ROC curve, one "
-        "class against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is biased "
-        "upwards on small test sets, the more so the fewer subjects. An SVM's probabilities are a softmax of its "
-        "decision values: its log loss, Brier score and calibration mean little.",
+        "class against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is "
+        "biased upwards on small test sets, the more so the fewer subjects. An SVM's probabilities are a softmax "
+        "of its decision values: its log loss, Brier score and calibration mean little.",
         "",
     ]
 

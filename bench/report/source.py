@@ -179,14 +179,15 @@ def _network(
 ) -> Entry:
     space = state.done.get(f"space/{name}", {})
     entry = Entry(name, _title(name, plan, space.get("title")), "network", plan, in_plan)
-    entry.blocked = state.failed.get(f"space/{name}")
+    entry.blocked = state.failed.get(f"space/{name}") or state.failed.get(f"pretrain/{name}")
     for fold in range(plan["folds"]):
+        best, tested = state.best_trial(name, fold, direction), state.tested_trial(name, fold, direction)
         search = Search(
             fold,
             state.trials(name, fold),
             state.planned_trials(name, fold, plan["trials"]),
-            state.tested_trial(name, fold, direction),
-            state.best_trial(name, fold, direction),
+            best if tested is None else tested,
+            best,
         )
         entry.searches.append(search)
         if search.chosen is None:
@@ -206,7 +207,7 @@ def _network(
             continue
         if parts["kind"] == "refit" and (parts["fold"], parts["trial"]) in chosen:
             entry.refits_failed += 1
-        if parts["kind"] in ("space", "trial", "refit"):
+        if parts["kind"] in ("space", "pretrain", "trial", "refit"):
             entry.failures[reason] += 1
     settled = [result for search in entry.searches for result in search.trials.values()]
     if settled and all(result is None for result in settled) and entry.failures:

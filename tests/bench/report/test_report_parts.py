@@ -1,0 +1,242 @@
+"""The parts of a report against hand counts and other implementations."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_sweeps import Sweep
+from matplotlib.transforms import Bbox
+from sklearn.metrics import confusion_matrix
+
+from bench.evaluate.metrics import score
+from bench.evaluate.predictions import Run
+from bench.report import ablation, answer, content, labels, markdown, packing, source, style, wording
+from bench.report.figure_predictions import confusion_shares, reliability
+from bench.report.images import hardest
+from bench.report.source import Entry, Refit
+
+
+def _built(tmp_path: Path, **settings) -> content.Content:
+    return content.build(Sweep(**settings).write(tmp_path / "run"))
+
+
+def test_the_cheapest_of_equals_is_the_fastest_then_the_smallest(tmp_path):
+    networks = dict.fromkeys(("slow", "fast", "near"), 0.9)
+    settings = {"networks": networks, "references": {}, "seeds": 3, "n_test": 60}
+    times = {"slow": 5.0, "fast": 1.0, "near": 1.05}
+    found = _built(tmp_path / "a", **settings, times=times, parameters={"fast": 500, "near": 400})
+    assert found.answer.cheapest.name == "near"
+    found = _built(
+        tmp_path / "b", **settings, times={**times, "near": 1.2}, parameters={"fast": 500, "near": 400}
+    )
+    assert found.answer.cheapest.name == "fast"
+
+
+def test_what_is_worse_is_no_cheapest(tmp_path):
+    found = _built(
+        tmp_path, networks={"bad": 0.5, "good": 0.95}, references={}, times={"bad": 0.1, "good": 9.0}
+    )
+    assert found.answer.best.name == found.answer.cheapest.name == "good"
+    assert [a.name for a in found.answer.front] == ["bad", "good"]
+    words = answer.sentences(found.answer, found.assessments, "accuracy")
+    assert "each is worse" in words[1]
+    step = answer.front_lines(found.answer, "accuracy")
+    assert len(step) == 1
+    assert "90 times the inference time" in step[0]
+
+
+def test_the_front_is_what_nothing_faster_reaches(tmp_path):
+    shares = {f"n{i}": share for i, share in enumerate((0.7, 0.65, 0.8, 0.75, 0.9))}
+    times = {name: 1.0 + i for i, name in enumerate(shares)}
+    found = _built(tmp_path, networks=shares, references={}, times=times, n_test=400)
+    by_hand = [
+        a.name
+        for a in sorted(found.tested, key=lambda a: a.inference_ms)
+        if all(b.test.estimate < a.test.estimate for b in found.tested if b.inference_ms < a.inference_ms)
+    ]
+    assert [a.name for a in found.answer.front] == by_hand
+
+
+def test_a_reference_that_wins_is_called_one(tmp_path):
+    found = _built(tmp_path, networks={"weak": 0.5}, references={"rbf_svm": 0.95}, n_test=200)
+    words = " ".join(answer.sentences(found.answer, found.assessments, "accuracy"))
+    assert "classical reference, which no network beats" in words
+    assert "No network reaches it." in words
+
+
+def test_the_direction_of_the_metric_is_respected(tmp_path):
+    found = _built(tmp_path, metric="log_loss", networks={"a": 0.5, "b": 0.95}, references={})
+    assert found.answer.best.name == "b"
+    assert found.assessments[0].name == "b"
+
+
+def _ablated(tmp_path: Path, effect: str, share: float) -> list[ablation.Ablation]:
+    sweep = Sweep(networks={"best": 0.85}, references={}, n_test=300, seeds=3)
+    folder = tmp_path / "run"
+    events = sweep.events(folder)
+    trial = sweep.best("best", 0)
+    for seed in (1, 2, 3):
+        key = f"ablation/no_crop/best/0/{trial}/{seed}"
+        result = sweep.refit(folder, key, share, 0, seed)
+        events.append(
+            sweep.done(key, {**result, "learning": "cropping helps", "title": "no crop", "effect": effect})
+        )
+    events.append({"event": "failed", "piece": f"ablation/other/best/0/{trial}/1", "reason": "out of memory"})
+    return ablation.find(source.read(sweep.write(folder, events)))
+
+
+@pytest.mark.parametrize(
+    ("effect", "share", "sign", "verdict"),
+    [
+        ("without", 0.6, 1, "supported"),
+        ("without", 0.99, -1, "refuted: it harms"),
+        ("with", 0.99, 1, "supported"),
+        ("without", 0.85, 0, "these data cannot tell"),
+    ],
+)
+def test_an_ablation_is_the_contribution_of_having_the_thing(tmp_path, effect, share, sign, verdict):
+    found, failed = _ablated(tmp_path, effect, share)
+    assert found.verdict("accuracy") == verdict
+    assert found.contribution.paired
+    if sign:
+        assert np.sign(found.contribution.estimate) == sign
+    assert failed.verdict("accuracy") == "failed: out of memory"
+    text = "\n".join(ablation.lines([found, failed], {"best": "Best"}, "accuracy"))
+    assert "| cropping helps | Best, no crop |" in text
+
+
+def _run(n_classes: int, n: int = 50, seed: int = 1) -> Run:
+    random = np.random.default_rng([n_classes, seed])
+    y = np.random.default_rng(n_classes).integers(n_classes, size=n)
+    return Run(y, random.dirichlet(np.ones(n_classes), n), np.array([f"p{i}" for i in range(n)]), 0, seed)
+
+
+@pytest.mark.parametrize(
+    ("metric", "tolerance"), [("accuracy", 0), ("macro_f1", 0), ("auc", 1e-3), ("log_loss", 1e-3)]
+)
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_packed_predictions_give_the_same_metric(metric, tolerance, n_classes):
+    runs = [_run(n_classes, seed=seed) for seed in (1, 2)]
+    packed = packing.pack({"a": runs}, metric)
+    assert len(packed["samples"]) == 1  # both seeds have the same samples
+    for before, after in zip(runs, packing.unpack(packed, n_classes)["a"], strict=True):
+        assert np.array_equal(before.y, after.y)
+        expected = score(metric, before.y, before.probabilities)
+        assert score(metric, after.y, after.probabilities) == pytest.approx(expected, abs=tolerance)
+    assert ("classes" in packed["runs"]["a"][0]) == (tolerance == 0)
+
+
+def test_confusion_against_scikit_learn():
+    runs = [_run(4, seed=1), _run(4, seed=2)]
+    y = np.concatenate([run.y for run in runs])
+    told = np.concatenate([run.probabilities.argmax(axis=1) for run in runs])
+    assert confusion_shares(runs) == pytest.approx(confusion_matrix(y, told, normalize="true"))
+
+
+def test_reliability_by_hand():
+    probabilities = np.array([[0.95, 0.05], [0.91, 0.09], [0.35, 0.65], [0.39, 0.61]])
+    run = Run(np.array([0, 1, 1, 0]), probabilities, np.array(list("abcd")), 0, 1)
+    confidence, right, share = reliability([run])
+    assert confidence == pytest.approx([0.63, 0.93])
+    assert right == pytest.approx([0.5, 0.5])
+    assert share == pytest.approx([0.5, 0.5])
+
+
+def test_hardest_images_are_those_of_the_lowest_mean_probability():
+    def refit(seed, probabilities):
+        run = Run(np.array([0, 1, 0]), np.array(probabilities), np.array(list("abc")), 0, seed)
+        return Refit(0, 0, seed, {}, run, np.array([7, 8, 9]))
+
+    entry = Entry("a", "A", "network", {}, True)
+    entry.refits = [
+        refit(1, [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]),
+        refit(2, [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]),
+    ]
+    found = hardest([entry], 2)
+    assert [(image.index, image.truth, image.told) for image in found] == [(8, 1, 0), (9, 0, 1)]
+    assert [image.probability for image in found] == pytest.approx([0.4, 0.4])
+
+
+def test_labels_cover_neither_each_other_nor_the_points():
+    figure, (axes,) = style.panels(1, 8, 4, style.Margins())
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    points = np.array([[0.5, 0.5], [0.51, 0.5], [0.5, 0.53], [0.52, 0.52], [0.97, 0.98]])
+    texts = [
+        axes.text(x, y, f"Architecture {i}", ha="center", va="center") for i, (x, y) in enumerate(points)
+    ]
+    marks = [
+        Bbox.from_extents(*(axes.transData.transform(p) - 8), *(axes.transData.transform(p) + 8))
+        for p in points
+    ]
+    labels.place(axes, texts, points, marks)
+    boxes = [text.get_window_extent() for text in texts]
+    frame = axes.get_window_extent()
+    for i, box in enumerate(boxes):
+        assert not box.count_overlaps([*boxes[:i], *boxes[i + 1 :], *marks])
+        assert box.x1 <= frame.x1 + 1
+        assert box.y1 <= frame.y1 + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a|b", "a\\|b"),
+        ("<b>", "&lt;b&gt;"),
+        ("x_y *z*", "x\\_y \\*z\\*"),
+        ("one\n\ntwo", "one two"),
+        ("[link](x)", "\\[link\\](x)"),
+        ("`c` $5 #1 ~x~", "\\`c\\` \\$5 \\#1 \\~x\\~"),
+    ],
+)
+def test_escape(text, shown):
+    assert markdown.escape(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("x", "`x`"), ("a`b", "``a`b``"), ("`a`", "`` `a` ``"), ("a|b", "`a\\|b`"), ("", "` `")],
+)
+def test_code_spans(text, shown):
+    assert markdown.code(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("open /home/me/data/a.nii failed", "open a.nii failed"),
+        ("see https://example.org/a/b", "see https://example.org/a/b"),
+        ("data/set/x.png or and/or", "data/set/x.png or and/or"),
+        ("'C:\\Users\\me\\x.png'", "'x.png'"),
+    ],
+)
+def test_absolute_paths_are_cut(text, shown):
+    assert markdown.without_paths(text) == shown
+
+
+def test_numbers_as_readers_see_them():
+    assert wording.with_limits("accuracy", 0.9554, 0.946, 0.9631) == "95.5% [94.6, 96.3]"
+    assert wording.with_limits("auc", 0.9, None, None) == "0.900"
+    assert wording.difference_limits("accuracy", -0.012, -0.02, 0.001) == "−1.2 points [−2.0, +0.1]"
+    assert wording.difference("log_loss", 0.05) == "+0.050"
+    assert [wording.number(x) for x in (0.1814, 12.34, 4563.2, 0, None)] == [
+        "0.181",
+        "12.3",
+        "4,563",
+        "0",
+        "–",
+    ]
+    assert [wording.count(x) for x in (999, 17900, 6_038_144, 1.21e9)] == [
+        "999",
+        "17.9 k",
+        "6.04 M",
+        "1.21 G",
+    ]
+    assert [wording.duration(x) for x in (0.5, 45, 200, 7500)] == [
+        "0.500 s",
+        "45 s",
+        "3 min 20 s",
+        "2 h 5 min",
+    ]
+    assert wording.size(1536) == "1.50 KiB"
+    assert wording.value("accuracy", float("nan")) == "–"
