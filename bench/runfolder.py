@@ -12,7 +12,7 @@ import tuning
 from bench import journal
 from bench.data.dataset import Dataset
 from bench.data.download import sha256_of
-from bench.digests import code_digest, generators_digest
+from bench.digests import code_digest, generators_digest, with_parts
 from bench.errors import UserError
 from bench.settings import Settings
 from bench.state import State
@@ -63,10 +63,11 @@ def _version(package: str) -> str:
 
 
 def candidate_digests(settings: Settings) -> dict[str, str]:
-    """A digest of the source behind each candidate: its own file and the parts that files share."""
-    shared = sorted(architectures.FOLDER.glob("_[!_]*.py"))
+    """A digest of the source behind each candidate: its own file and the parts that it imports."""
     return {
-        candidate.name: code_digest([architectures.FOLDER / f"{candidate.architecture}.py", *shared])
+        candidate.name: code_digest(
+            with_parts(architectures.FOLDER / f"{candidate.architecture}.py", "architectures")
+        )
         for candidate in settings.candidates
     }
 
