@@ -48,7 +48,9 @@ def test_every_variation_does_something_and_images_vary_on_their_own(name, image
 def test_all_slices_of_a_volume_are_varied_alike():
     slice_ = ndimage.gaussian_filter(np.random.default_rng(2).normal(size=(2, 1, 12, 10, 1)), (0, 0, 1, 1, 0))
     volume = np.repeat(slice_, 5, axis=1).astype(np.float32)
-    varied = vary(volume, rotation_degrees=20.0, shift=0.1, zoom=0.2, elastic=0.05, flip=0.5, gain=0.2, blur=0.5)
+    varied = vary(
+        volume, rotation_degrees=20.0, shift=0.1, zoom=0.2, elastic=0.05, flip=0.5, gain=0.2, blur=0.5
+    )
     assert varied.shape == volume.shape
     assert np.abs(varied - volume).max() > 0.05
     np.testing.assert_allclose(varied, np.repeat(varied[:, :1], 5, axis=1), atol=1e-5)

@@ -10,7 +10,13 @@ from tuning.augment import STRENGTHS, Augmentation
 from tuning.program import SCHEDULES, Program
 
 CLASSES, SHAPE = 3, (8, 8, 1)
-SETTINGS = {"learning_rate": 3e-3, "schedule": 1.0, "weight_decay": 0.1, "dropout": 0.3, "label_smoothing": 0.1}
+SETTINGS = {
+    "learning_rate": 3e-3,
+    "schedule": 1.0,
+    "weight_decay": 0.1,
+    "dropout": 0.3,
+    "label_smoothing": 0.1,
+}
 
 
 def dense() -> keras.Model:

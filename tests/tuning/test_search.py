@@ -23,8 +23,9 @@ def length(tuner: str) -> int:
 @pytest.fixture(scope="module")
 def space() -> dict:
     def build(hp):
-        if hp.Choice("depth", [2, 3]) == 3:
-            with hp.conditional_scope("depth", [3]):
+        depth = hp.Choice("depth", [2, 3])
+        with hp.conditional_scope("depth", [3]):
+            if depth == 3:
                 hp.Int("third_units", 8, 32, step=8)
 
     training = (

@@ -1,5 +1,6 @@
 """Spaces: what an architecture asks for is found whole, its conditional parts included."""
 
+import hashlib
 import json
 
 import keras_tuner
@@ -16,11 +17,14 @@ TRAINING = (
 
 
 def nested(hp) -> None:
-    """Two levels of conditions, one of which a default never reaches."""
-    if hp.Choice("pooling", ["max", "attention"]) == "attention":
-        with hp.conditional_scope("pooling", ["attention"]):
-            if hp.Int("heads", 1, 4) > 0 and hp.Choice("attention", ["full", "window"]) == "window":
-                with hp.conditional_scope("attention", ["window"]):
+    """Two levels of conditions, neither of which the defaults reach; KerasTuner wants the scope outside."""
+    pooling = hp.Choice("pooling", ["max", "attention"])
+    with hp.conditional_scope("pooling", ["attention"]):
+        if pooling == "attention":
+            hp.Int("heads", 1, 4)
+            attention = hp.Choice("attention", ["full", "window"])
+            with hp.conditional_scope("attention", ["window"]):
+                if attention == "window":
                     hp.Int("window", 2, 8, step=2)
     hp.Choice("units", [32, 64])
 
@@ -97,7 +101,6 @@ def test_seeds_hang_on_names_alone_and_are_never_zero():
     seeds = {seed_of("digits", "compact", fold, kind) for fold in range(50) for kind in ("search", "oracle")}
     assert len(seeds) == 100
     assert all(1 <= seed < 2**31 for seed in seeds)
-    # A value on record: another one would silently change the results of every sweep there is.
-    assert seed_of("digits", "compact", 0, "search") == 1 + int.from_bytes(
-        __import__("hashlib").sha256(b"digits/compact/0/search").digest()[:4], "little"
-    ) % (2**31 - 1)
+    # On record: another value would silently change the results of every sweep there is.
+    digest = hashlib.sha256(b"digits/compact/0/search").digest()
+    assert seed_of("digits", "compact", 0, "search") == int.from_bytes(digest[:4], "little") % (2**31 - 1) + 1
