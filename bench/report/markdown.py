@@ -21,7 +21,8 @@ def code(text: object) -> str:
     line = " ".join(str(text).split()).replace("|", "\\|")
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
     fence = "`" * (longest + 1)
-    pad = " " if line.startswith("`") or line.endswith("`") or not line else ""
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    line = line or " "  # an empty code span is none
     return f"{fence}{pad}{line}{pad}{fence}"
 
 

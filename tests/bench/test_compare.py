@@ -96,7 +96,7 @@ def test_another_processor_says_nothing_of_time(tmp_path):
 
 def test_other_subjects_are_not_paired(tmp_path):
     a = Sweep(n_test=100).write(tmp_path / "a")
-    b = Sweep(n_test=101).write(tmp_path / "b")
+    b = Sweep(subject="volunteer").write(tmp_path / "b")
     assert "not paired" in compare(a, b)[0]
 
 

@@ -37,6 +37,7 @@ class Sweep:
     notes: list[str] = field(default_factory=list)
     provenance: str = "made by a test"
     draw: int = 0  # another number, other predictions
+    subject: str = "patient"
 
     def events(self, folder: Path) -> list[dict]:
         """All events of a finished sweep; the predictions that they name are written."""
@@ -125,7 +126,7 @@ class Sweep:
                 "tuner": "random",
                 "versions": {"keras": "3.15"},
             },
-            "candidates": {name: "digest" for name in names},
+            "candidates": dict.fromkeys(names, "digest"),
             "plan": {
                 "candidates": [{"name": name, "architecture": name, "transfer": "scratch"} for name in names],
                 "references": list(self.references),
@@ -238,7 +239,7 @@ class Sweep:
             random.random(self.n_test) < share, y, (y + 1 + random.integers(k - 1, size=self.n_test)) % k
         )
         probabilities = random.dirichlet(np.ones(k), size=self.n_test) * 0.4 + 0.6 * np.eye(k)[told]
-        subjects = np.array([f"patient-{fold}-{i:04d}" for i in range(self.n_test)])
+        subjects = np.array([f"{self.subject}-{fold}-{i:04d}" for i in range(self.n_test)])
         return y, probabilities.astype(np.float32), subjects, np.arange(self.n_test) % (10 * k)
 
     def write(self, folder: Path, events: list[dict] | None = None, cache: bool = False) -> Path:

@@ -88,6 +88,12 @@ def test_tables_have_the_same_number_of_cells_in_every_row(whole):
     _check_tables((whole[1] / "toy.md").read_text())
 
 
+@pytest.fixture
+def without_figures(monkeypatch) -> None:
+    """Leave the figures out where only words matter; drawing them is most of the time."""
+    monkeypatch.setattr("bench.report.figures.draw", lambda content, folder: {})
+
+
 def _check_tables(page: str) -> None:
     width = None
     for line in page.splitlines():
@@ -131,6 +137,7 @@ def test_tensorflow_is_not_imported(whole, tmp_path):
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_half_done_says_how_far_each_is(tmp_path):
     sweep = Sweep(trials=4)
     events = [
@@ -151,6 +158,7 @@ def _is(event: dict, *pieces: str) -> bool:
     return event.get("piece", "").startswith(pieces)
 
 
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("kept", [(), ("space",), ("space", "trial"), ("reference",)])
 def test_whatever_little_there_is_makes_a_report(tmp_path, kept):
     sweep = Sweep()
@@ -184,6 +192,7 @@ def test_all_shapes_of_sweeps(tmp_path, sweep):
     assert "nan" not in page
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_an_architecture_that_failed_is_a_row_with_its_reason(tmp_path):
     sweep = Sweep()
     events = []
@@ -202,6 +211,7 @@ def test_an_architecture_that_failed_is_a_row_with_its_reason(tmp_path):
     _check_tables(page)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_missing_weights_are_a_row_with_the_reason(tmp_path):
     sweep = Sweep()
     events = [e for e in sweep.events(tmp_path / "run") if "small" not in e.get("piece", "")]
@@ -236,6 +246,7 @@ def test_pictures_go_when_the_dataset_goes(tmp_path):
     assert "front.png" in page
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_better_trial_without_refits_leaves_the_tested_one_in_the_table(tmp_path):
     sweep = Sweep(trials=3)
     events = sweep.events(tmp_path / "run")
@@ -250,6 +261,7 @@ def test_a_better_trial_without_refits_leaves_the_tested_one_in_the_table(tmp_pa
     assert (found["trials_done"], found["trials_planned"]) == ("4", "6")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_architectures_of_earlier_commands_stay(tmp_path):
     sweep = Sweep()
     events = [*sweep.events(tmp_path / "run"), sweep.sweep(names=["large"])]
@@ -258,6 +270,7 @@ def test_architectures_of_earlier_commands_stay(tmp_path):
     assert set(_rows(tmp_path)) == {"small", "large", "rbf_svm"}
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_damaged_predictions_are_named_and_the_rest_stands(tmp_path):
     sweep = Sweep()
     folder = sweep.write(tmp_path / "run")
@@ -273,6 +286,7 @@ def test_a_folder_without_a_sweep_is_the_users_error(tmp_path):
         report.write(tmp_path, tmp_path)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_readme_lists_all_tasks(tmp_path):
     for task in ("toy", "other"):
         report.write(Sweep(task=task).write(tmp_path / task), tmp_path / "reports")
@@ -287,7 +301,7 @@ def test_readme_lists_all_tasks(tmp_path):
 
 @pytest.mark.slow
 def test_a_journal_of_ten_thousand_trials(tmp_path):
-    networks = {name: 0.8 for name in "abcdefgh"}
+    networks = dict.fromkeys("abcdefgh", 0.8)
     folder = Sweep(networks=networks, folds=5, seeds=5, trials=250, epochs=20).write(tmp_path / "run")
     report.write(folder, tmp_path)
     assert (

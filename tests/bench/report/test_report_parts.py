@@ -158,7 +158,7 @@ def test_hardest_images_are_those_of_the_lowest_mean_probability():
 
 
 def test_labels_cover_neither_each_other_nor_the_points():
-    figure, (axes,) = style.panels(1, 8, 4, style.Margins())
+    _, (axes,) = style.panels(1, 8, 4, style.Margins())
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     points = np.array([[0.5, 0.5], [0.51, 0.5], [0.5, 0.53], [0.52, 0.52], [0.97, 0.98]])
