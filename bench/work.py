@@ -3,6 +3,7 @@
 A description is a small JSON-ready dict. The arrays it speaks of are opened here, from the cache.
 """
 
+import copy
 import errno
 import json
 import os
@@ -123,7 +124,7 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
 def _default_values(described: dict[str, Any]) -> dict[str, Any]:
     import keras_tuner
 
-    values = keras_tuner.HyperParameters.from_config(described["space"]).values
+    values = keras_tuner.HyperParameters.from_config(copy.deepcopy(described["space"])).values
     return {"values": values, "structural": described["structural"]}
 
 

@@ -6,6 +6,7 @@ least `LOOKAHEAD` places before, told in the order of their numbers. So four wor
 sweep that was killed and went on all see the same trials.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +114,8 @@ class Search:
     """
 
     def __init__(self, tuner: str, space: dict, direction: str, seed: int, epochs: int) -> None:
-        parameters = keras_tuner.HyperParameters.from_config(space)
+        # A copy, because KerasTuner puts objects in the place of the conditions in what it is given.
+        parameters = keras_tuner.HyperParameters.from_config(copy.deepcopy(space))
         self._oracle = _make_oracle(tuner, parameters, direction, seed, epochs)
         self._oracle.verbose = 0
         self._lookahead = LOOKAHEAD[tuner]
