@@ -37,7 +37,7 @@ def confusion(content: Content, look: style.Look) -> Figure | None:
             for (row, column), share in np.ndenumerate(shares):
                 ink = "white" if share > 55 else style.INK
                 axes.text(column, row, _cell(share), ha="center", va="center", fontsize=8, color=ink)
-    grid[0].set_ylabel("True class (% of its test samples)")
+    grid[0].set_ylabel("True class (%)")
     return figure
 
 
