@@ -1,9 +1,9 @@
 """What a worker opens for a piece of work: dataset, fold, prepared samples, program. Kept between pieces."""
 
+import errno
 import functools
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,10 @@ import numpy as np
 
 import architectures
 from bench import tasks
-from bench.data.cache import open_cached, open_headers
+from bench.data.cache import DamagedCacheError, open_cached, open_headers, save_dataset
 from bench.data.dataset import Dataset
 from bench.data.splits import Fold, assert_disjoint, folds
 from bench.tasks import Task
-
-_BLOCK = 64
 
 
 @functools.lru_cache(maxsize=4)
@@ -46,30 +44,25 @@ def prepared(folder: str, task: str, preprocessing: str) -> np.ndarray:
     ----------
     preprocessing : the task's choices, as JSON with sorted keys.
     """
-    return _prepare(dataset(folder).x, Path(folder), tasks.load(task), json.loads(preprocessing))
+    return _prepare(dataset(folder), Path(folder), tasks.load(task), json.loads(preprocessing))
 
 
-def _prepare(x: np.ndarray, folder: Path, task: Task, preprocessing: dict[str, Any]) -> np.ndarray:
-    first = np.asarray(x[:1])
-    sample = task.prepare(first, preprocessing)
-    if sample is first:
-        return x
+def _prepare(stored: Dataset, folder: Path, task: Task, preprocessing: dict[str, Any]) -> np.ndarray:
+    first = np.asarray(stored.x[:1])
+    if task.prepare(first, preprocessing) is first:
+        return stored.x
     name = hashlib.sha256(json.dumps([preprocessing, task.code()], sort_keys=True).encode()).hexdigest()[:12]
-    path = folder.with_name(f"{folder.name}-prepared-{name}.npy")
+    path = folder.with_name(f"{folder.name}-prepared-{name}")
     try:
-        found = np.load(path, mmap_mode="r")
-        if found.shape == (len(x), *sample.shape[1:]):
-            return found
-    except (OSError, ValueError):
+        return open_cached(path).x
+    except DamagedCacheError:
         pass
-    temporary = path.with_name(f"tmp-{os.getpid()}-{path.name}")
-    made = np.lib.format.open_memmap(temporary, "w+", np.float32, (len(x), *sample.shape[1:]))
-    for start in range(0, len(x), _BLOCK):
-        made[start : start + _BLOCK] = task.prepare(np.asarray(x[start : start + _BLOCK]), preprocessing)
-    made.flush()
-    del made
-    os.replace(temporary, path)
-    return np.load(path, mmap_mode="r")
+    try:
+        save_dataset(stored, path, transform=lambda block: task.prepare(block, preprocessing))
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):  # another worker was faster
+            raise
+    return open_cached(path).x
 
 
 def open_inputs(description: dict[str, Any]) -> tuple[Dataset, Fold, np.ndarray]:

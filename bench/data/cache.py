@@ -57,6 +57,9 @@ def save_dataset(
         x = np.lib.format.open_memmap(
             building / "x.npy", mode="w+", dtype=np.float32, shape=_shape_after(dataset.x, transform)
         )
+        if hasattr(os, "posix_fallocate"):  # a full disk is an error here; on writing a map, a SIGBUS
+            with (building / "x.npy").open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         digests = np.zeros(len(x), dtype=np.uint64)
         # written as a file: pages of a memory map would count as this process' memory
         with (building / "x.npy").open("r+b") as file:
