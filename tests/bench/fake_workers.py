@@ -58,6 +58,8 @@ def good(description: dict, seconds: float = 1.0) -> dict:
 class FakeWorkers:
     """Ends every piece at once with what `answer` says: an outcome, an exception, or None for never."""
 
+    queues = False
+
     def __init__(self, answer: Answer = good, slots: int = 1) -> None:
         self.slots = slots
         self.answer = answer
