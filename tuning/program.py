@@ -5,11 +5,14 @@ program is traced once; what differs between two trainings of the same structure
 graph (weights, optimizer slots, random state, learning rate, dropout, strengths of the augmentation).
 """
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.random import seed_generator
 
 from tuning.augment import Augmentation
 
@@ -110,8 +113,8 @@ class Program:
     def _initial_values(self, seed: int) -> list[np.ndarray]:
         """The variables of a fresh model, kept for the last seed: the trials of a search share it."""
         if seed not in self._initial:
-            keras.utils.set_random_seed(seed % 2**32)
-            self._initial = {seed: [variable.numpy() for variable in self.build().variables]}
+            with _own_randomness(seed % 2**32):
+                self._initial = {seed: [variable.numpy() for variable in self.build().variables]}
         return self._initial[seed]
 
     def run(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray, batch_size: int) -> tuple[float, float]:
@@ -235,3 +238,19 @@ class Program:
 
 def _in_head(variable) -> bool:
     return HEAD in variable.path.split("/")
+
+
+@contextmanager
+def _own_randomness(seed: int) -> Iterator[None]:
+    """Let layers draw the seeds of their initial weights from a generator that nobody else draws from.
+
+    Keras takes them from Python's global one. In a process with other threads, such as a worker of Dask, those
+    draw from it too, at any moment.
+    """
+    keras.utils.set_random_seed(seed)
+    shared = seed_generator.python_random
+    seed_generator.python_random = random.Random(seed)
+    try:
+        yield
+    finally:
+        seed_generator.python_random = shared
