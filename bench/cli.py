@@ -1,7 +1,9 @@
 """The commands: `python -m bench VERB`, also installed as `scanbench`."""
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -276,9 +278,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _interrupt(*_: object) -> None:
+    """SIGTERM is Ctrl-C wherever nothing gentler is done about it (`bench.sweep` does)."""
+    raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     parser = _parser()
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         parsed = parser.parse_args(arguments)
         if not parsed.verb:

@@ -4,7 +4,7 @@ from bench.plan import Plan
 
 
 def counts(plan: Plan) -> tuple[int, int]:
-    """Trials, refits and references settled, and planned."""
+    """Trials, refits, references and ablations settled, and planned as far as is known yet."""
     settings, state = plan.settings, plan.state
     done = total = 0
     for candidate in settings.candidates:
@@ -15,13 +15,15 @@ def counts(plan: Plan) -> tuple[int, int]:
             done += min(len(state.trials(candidate.name, fold)), planned)
             winner = plan.winner(candidate.name, fold)
             if winner is not None:
-                done += min(len(state.refits(candidate.name, fold, winner)), settings.seeds)
+                keys = [f"refit/{candidate.name}/{fold}/{winner}/{n}" for n in range(1, settings.seeds + 1)]
+                done += sum(state.settled(key) for key in keys)
             total += planned + settings.seeds
     for name in settings.task.references:
         keys = [f"reference/{name}/{fold}" for fold in range(settings.folds)]
         done += sum(state.settled(key) for key in keys)
         total += len(keys)
-    return done, total
+    ablations = [piece.key for piece in plan.ablations()]
+    return done + sum(state.settled(key) for key in ablations), total + len(ablations)
 
 
 def seconds_left(plan: Plan, slots: int) -> float | None:

@@ -79,7 +79,7 @@ class Plan:
             for fold in range(self.settings.folds):
                 key = f"reference/{reference}/{fold}"
                 yield Piece(key, reference, self._make.describe(key, reference, fold, "reference"))
-        yield from self._ablations()
+        yield from self.ablations()
 
     def hopeless(self, candidate: str) -> bool:
         """Say whether a candidate cannot be trained at all: no space, or no weights to start from."""
@@ -121,7 +121,7 @@ class Plan:
             ranked.append((sum(scores) / len(scores), place))
         return self.settings.candidates[min(ranked)[1]] if ranked and min(ranked)[0] < float("inf") else None
 
-    def _ablations(self) -> Iterator[Piece]:
+    def ablations(self) -> Iterator[Piece]:
         """The refits of the best candidate with one thing changed, once every search has ended."""
         task = self.settings.task
         candidate = self.best_candidate() if task.ablations and self.settings.ablations else None

@@ -11,9 +11,10 @@ import numpy as np
 from bench import cache_folders, runfolder
 from bench.data import cache
 from bench.data.dataset import Dataset
+from bench.data.splits import folds
 from bench.errors import UserError
 from bench.evaluate import metrics
-from bench.journal import Journal
+from bench.journal import FILE, Journal
 from bench.plan import Plan
 from bench.progress import Display, duration
 from bench.settings import Settings
@@ -109,10 +110,21 @@ def _say_start(display, settings, dataset, folder, differences, state, is_new) -
 def _already_done(settings: Settings, folder: Path, display: Display) -> Outcome:
     path = settings.reports / f"{settings.task.name}.md"
     display.say(f"{folder} is finished: nothing is left to run. Raise TRIALS, SEEDS or FOLDS to go on.")
-    if not path.exists():
+    newer = path.exists() and path.stat().st_mtime >= (folder / FILE).stat().st_mtime
+    if not newer or runfolder.latest(settings.runs, settings.task.name) != folder:
         path = write_report(settings, folder)
     display.say(f"report: {path} (`make report TASK={settings.task.name}` writes it again)")
     return Outcome(0, folder, path)
+
+
+def _require_writable(reports: Path) -> None:
+    """Find out before the work, not after it, whether the report can be written."""
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        (reports / ".writable").touch()
+        (reports / ".writable").unlink()
+    except OSError as error:
+        raise UserError(f"REPORTS={reports}: {error.strerror}; expected a writable folder") from error
 
 
 def _sweep(
@@ -125,6 +137,8 @@ def _sweep(
     from bench.sweep import Sweep
     from bench.workers import open_workers
 
+    folds(dataset, settings.folds, runfolder.FOLDS_SEED)  # too few subjects are said here, once
+    _require_writable(settings.reports)
     drop_damaged_checkpoints(folder, display)
     record = journal.append(
         "sweep",
@@ -163,7 +177,7 @@ def _sweep(
     journal.append("ended", reason=sweep.interrupted or "finished")
     report = write_report(settings, folder)
     display.say(f"{duration(time.monotonic() - started)}; report: {report}")
-    if sweep.interrupted:
+    if sweep.interrupted and not sweep.plan.finished():
         display.say(f"not finished ({sweep.interrupted}); the same command goes on: {settings.command()}")
         return Outcome(0 if sweep.interrupted == "budget" else 130, folder, report)
     return Outcome(0 if sweep.plan.winners() else 1, folder, report)
@@ -251,8 +265,8 @@ def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, disp
             memory=preset.careful,
         )
     except MeasurementError as error:
-        plan.state.apply(journal.append("failed", piece=key, reason=str(error).splitlines()[0]))
-        display.say(f"inference was not measured: {error}")
+        # Not recorded: the next call tries again.
+        display.say(f"inference was not measured: {str(error).splitlines()[0]}")
         return
     for name, (trial, _) in winners.items():
         costs[name].update(trial=trial, preprocessing_ms=preprocessing_ms)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import architectures
+import bench
 import tuning
 from bench import journal
 from bench.data.dataset import Dataset
@@ -21,7 +22,9 @@ from tuning import space
 # Raised when the meaning of a result changes in a way that no other part of the identity shows.
 PROTOCOL = 1
 FOLDS_SEED = 0
-_PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scikit-learn")
+_PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scipy", "scikit-learn")
+# What turns a description into a result, beside `tuning` and the architectures.
+_WORK = ("inputs.py", "references.py", "work.py", "data/splits.py", "evaluate/definitions.py")
 
 
 def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
@@ -38,6 +41,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "preprocessing": task.preprocessing,
         "augmentation": list(task.augmentation),
         "training_space": {entry["name"]: entry for entry in space.describe(task.training_space)},
+        "transfer_space": {entry["name"]: entry for entry in space.describe(task.transfer_space)},
         "metric": task.metric,
         "preset": {"name": settings.preset_name, "epochs": settings.preset.epochs},
         "tuner": settings.tuner,
@@ -50,6 +54,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "code": {
             "prepare": task.code(),
             "tuning": code_digest(sorted(Path(tuning.__file__).parent.glob("*.py"))),
+            "work": code_digest(Path(bench.__file__).parent / name for name in _WORK),
         },
     }
     return json.loads(json.dumps(content))

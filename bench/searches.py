@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from bench.errors import UserError
 from bench.settings import Settings
 from bench.state import State, search_name
 from tuning.seeds import seed_of
@@ -35,7 +36,7 @@ class Searches:
 
         Raises
         ------
-        RuntimeError : the oracle proposes other values than are recorded for the same trial.
+        UserError : the oracle proposes other values than are recorded for the same trial.
         """
         name = search_name(candidate, fold)
         search = self._search(candidate, fold)
@@ -53,8 +54,9 @@ class Searches:
             if proposal is None:
                 break
             if known is not None and known != proposal.values:
-                raise RuntimeError(
-                    f"trial/{name}/{proposal.number}: the oracle's proposal is not the recorded one"
+                raise UserError(
+                    f"journal: found trial/{name}/{proposal.number} with other values than its search proposes; "
+                    "expected the record of one search: move the run folder away"
                 )
             proposed[proposal.number] = proposal
         if search.exhausted and name not in self._state.exhausted:

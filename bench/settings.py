@@ -121,7 +121,7 @@ def whole_number(variable: str, value: str | int | None, default: int, least: in
     if value is None or value == "":
         return default
     try:
-        number = int(str(value))
+        number = int(str(value)) if "_" not in str(value) else None
     except ValueError:
         number = None
     if number is None or not least <= number <= most:

@@ -41,6 +41,8 @@ def run(description: dict[str, Any]) -> dict[str, Any]:
     except Stopped:
         return {"stopped": True}
     except OSError as error:
+        if "no space left" in str(error).lower():  # HDF5 raises it without a number
+            return {"fatal": f"{description['folder']}: cannot write (no space left)"}
         if error.errno in _FULL or isinstance(error, PermissionError):
             path = error.filename or description["folder"]
             return {"fatal": f"{path}: cannot write ({_FULL.get(error.errno or 0, 'permission denied')})"}

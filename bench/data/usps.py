@@ -19,9 +19,19 @@ TRAIN, TEST = SHA256
 _COLUMNS = 257  # a label and 16x16 grey values
 
 
-def is_present(folder: Path) -> bool:
-    """Say whether both files are in the folder."""
-    return all((folder / name).is_file() for name in SHA256)
+def is_there(folder: Path) -> bool:
+    """Say whether the files are in the folder.
+
+    Raises
+    ------
+    UserError : one is and the other is not.
+    """
+    found = [name for name in SHA256 if (folder / name).is_file()]
+    if len(found) == 1:
+        raise UserError(
+            f"{folder}: found {found[0]} alone; expected {TRAIN} and {TEST}: `make data TASK=digits` goes on"
+        )
+    return len(found) == len(SHA256)
 
 
 def fetch(folder: Path, source: str | None = None) -> list[str]:

@@ -47,7 +47,7 @@ class Digits(Task):
             builtin_options(data or "", {})
         elif data is not None:
             return store(usps.load(Path(data)), cache)
-        elif usps.is_present(folder):
+        elif usps.is_there(folder):
             return store(usps.load(folder), cache)
         return store(digits_standin.load(), cache)
 

@@ -99,7 +99,8 @@ def test_a_missing_folder_and_a_missing_file_are_named(tmp_path, folder):
     assert "found no such folder" in message(tmp_path / "nowhere")
     (folder / usps.TEST).unlink()
     assert f"{folder / usps.TEST}: found no such file" in message(folder)
-    assert not usps.is_present(folder)
+    with pytest.raises(UserError, match=r"zip\.train\.gz alone"):
+        usps.is_there(folder)
 
 
 @pytest.mark.parametrize("content", [b"3.0 0.5 0.5\n", b"PK\x03\x04", b"\0" * 100])
@@ -138,7 +139,7 @@ def test_binary_inside_gzip_is_no_text(folder):
 
 @pytest.mark.slow
 def test_the_real_files(real_data):
-    if not usps.is_present(real_data / "usps"):
+    if not usps.is_there(real_data / "usps"):
         pytest.skip(f"no USPS files in {real_data / 'usps'}")
     dataset = usps.load(real_data / "usps")
     train, test = ~dataset.official_test, dataset.official_test
