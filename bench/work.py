@@ -9,6 +9,7 @@ import json
 import os
 import time
 import traceback
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class Progress:
             raise Stopped
 
     def _write(self, content: dict) -> None:
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        temporary = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}.tmp")
         temporary.write_text(json.dumps(content))
         os.replace(temporary, self._path)
 
@@ -272,11 +273,14 @@ def _save_predictions(description, dataset, indices: np.ndarray, probabilities: 
 
 
 def _save(description, kind: str, suffix: str, write) -> dict[str, Any]:
-    """Write a file under a temporary name, then rename it; the journal will name it with its hash."""
+    """Write a file under a temporary name, then rename it; the journal will name it with its hash.
+
+    The name is nobody else's, on no other machine either: a worker that was given up may still be writing.
+    """
     relative = Path(kind) / (description["piece"].replace("/", "-") + suffix)
     path = Path(description["folder"]) / relative
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"tmp-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"tmp-{uuid.uuid4().hex}-{path.name}")
     write(temporary)
     with open(temporary, "rb") as file:
         os.fsync(file.fileno())

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,7 @@ class Checkpoint:
     def save(self, state: list[np.ndarray], history: list[dict]) -> None:
         """Write to a temporary name, then rename. A zip's checksums tell a damaged file at the next start."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        temporary = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}.tmp")
         arrays: dict[str, Any] = {f"state{i}": array for i, array in enumerate(state)}
         with open(temporary, "wb") as file:
             np.savez(file, history=np.array(json.dumps(history)), **arrays)

@@ -62,9 +62,9 @@ def install(deaths: Deaths) -> None:
 
 
 def _name(path: Any) -> str:
-    """A file's name without numbers of processes."""
+    """A file's name without what makes it this process' own."""
     name = Path(os.fspath(path)).name
-    return re.sub(r"tmp-\d+-|\.\d+(?=\.tmp$)|\.tmp$|^\.", "", name)
+    return re.sub(r"tmp-[0-9a-f]+-|\.[0-9a-f]+(?=\.tmp$)|\.tmp$|^\.", "", name)
 
 
 def _journal(deaths: Deaths) -> list[str]:
