@@ -58,6 +58,8 @@ def bench(settings: Settings, display: Display) -> Outcome:
             state.apply(journal.append("dropped", piece=piece, reason=reason))
         plan = Plan(settings, state, metrics.direction(task.metric))
         if not is_new and plan.finished() and _describes(state.sweep, settings):
+            if journal.events[-1]["event"] != "ended":  # killed after its last piece
+                journal.append("ended", reason="finished")
             return _already_done(settings, folder, display)
         runfolder.clean(folder, state)
         _say_start(display, settings, dataset, folder, differences, state, is_new)

@@ -13,6 +13,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner import oracles
 
+from tuning.acquisition import minimise
 from tuning.space import fill_with_defaults
 
 OBJECTIVE = "score"
@@ -21,6 +22,7 @@ TUNERS = ("random", "bayesian", "hyperband", "grid")
 # and could not be brought back without refitting it if it did not; the others lose nothing by looking ahead.
 LOOKAHEAD = {"random": 8, "bayesian": 1, "hyperband": 8, "grid": 8}
 _NEVER = 10**9
+_STARTS = 50  # of the search for a proposal of the Gaussian process, as in KerasTuner
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,17 @@ class _Bayesian(_InMemory, oracles.BayesianOptimizationOracle):
 
     def populate_space(self, trial_id: str) -> dict:
         completed = sum(trial.status == "COMPLETED" for trial in self.trials.values())
-        if self.known is None or completed < self.num_initial_points:
+        if completed < self.num_initial_points:
             return super().populate_space(trial_id)
-        # What a proposal leaves behind is only the random numbers that it drew for its 50 restarts.
-        self._random_state.uniform(size=(50, len(self._nonfixed_space())))
-        return {"status": "RUNNING", "values": dict(self.known)}
+        # The random numbers are all that a proposal leaves behind.
+        starts = self._random_state.uniform(size=(_STARTS, len(self._nonfixed_space())))
+        if self.known is not None:
+            return {"status": "RUNNING", "values": dict(self.known)}
+        self.gpr.fit(*self._vectorize_trials())
+        return {
+            "status": "RUNNING",
+            "values": self._vector_to_values(minimise(self.gpr, self.beta, starts)),
+        }
 
 
 def _make_oracle(tuner: str, space: keras_tuner.HyperParameters, direction: str, seed: int, epochs: int):
