@@ -52,23 +52,26 @@ def _rows(options: argparse.Namespace, root: Path):
     short = options.short
     chosen = options.parts.split(",")
     tuners = options.tuners.split(",")
-    size: dict[str, Any] = {"trials": 2, "seeds": 1} if short else {}
-    for place, tuner in enumerate(tuners):
+    for tuner in tuners:
+        first = tuner == tuners[0]
+        size: dict[str, Any] = {"trials": 2, "seeds": 1} if short else {"trials": 4, "seeds": 2}
+        if tuner == "bayesian":
+            size["trials"] = 10  # its process is asked from the ninth on
         rng = random.Random(f"{options.seed} {tuner}")
         expected, span = parts.uninterrupted(Sweep(root / f"{tuner}-whole", tuner, **size))
-        if "damage" in chosen and place == 0:
+        if "damage" in chosen and first:
             cases = damage.CASES[1:10:4] if short else damage.CASES
             yield damage.damaged_files(root, tuner, expected, cases, **size)
-        if "disk" in chosen and place == 0:
+        if "disk" in chosen and first:
             yield disk.second_sweep(root, tuner, expected, **size)
             yield from _disks(root, tuner, expected, short, size)
         if "random" in chosen:
             yield parts.random_moments(root, tuner, 1 if short else 25, expected, span, rng, **size)
-        if "writes" in chosen and (place == 0 or not short):
+        if "writes" in chosen and (first or not short):
             # Oracles differ in how the journal is replayed; all other files are the same for all four.
-            allowed = "" if place == 0 else "^journal"
+            allowed = "" if tuner == TUNERS[0] else "^journal"
             yield parts.every_write(root, tuner, expected, allowed, 16 if short else 1, **size)
-        if "workers" in chosen and (place == 0 or not short):
+        if "workers" in chosen and (first or not short):
             yield parts.workers(root, tuner, 1 if short else 5, expected, rng, **size)
         if "parent" in chosen and not short:
             yield parts.whole_sweep_with_workers(root, tuner, 3, expected, rng, **size)
