@@ -24,11 +24,11 @@ def measure(folder: Path, trials: int = 300) -> Iterator[str]:
             subprocess.run(sweep.command(), stdout=log, stderr=log, check=True)
         expected, asking = _record(sweep, trials)
         sweep.trials = trials + 1
-        seconds, found = _next_trial(sweep, f"trial/compact/0/{trials}")
+        seconds, ready, found = _next_trial(sweep, f"trial/compact/0/{trials}")
         same = "the one that the uninterrupted oracle proposes" if found == expected else "ANOTHER ONE"
         yield (
             f"{tuner}: {trials} trials recorded (asking for them took {asking:.0f} s); the next started "
-            f"{seconds:.1f} s after the command, and is {same}"
+            f"{seconds:.1f} s after the command, {seconds - ready:.1f} s after its start-up, and is {same}"
         )
 
 
@@ -68,8 +68,13 @@ def _record(sweep: Sweep, trials: int) -> tuple[dict, float]:
         record.close()
 
 
-def _next_trial(sweep: Sweep, piece: str) -> tuple[float, dict]:
-    """Run the command until it starts a trial; returns the seconds until then and the trial's values."""
+def _next_trial(sweep: Sweep, piece: str) -> tuple[float, float, dict]:
+    """Run the command until it starts a trial.
+
+    Returns
+    -------
+    Seconds until then, those of them until the journal was read and the sweep began, the trial's values.
+    """
     folder = sweep.run_folder()
     assert folder is not None
     path = folder / journal.FILE
@@ -82,10 +87,10 @@ def _next_trial(sweep: Sweep, piece: str) -> tuple[float, dict]:
         try:
             while process.poll() is None:
                 file.seek(position)
-                for line in file.read().splitlines():
-                    if b'"started"' in line and piece.encode() in line and line.endswith(b"}"):
-                        event = json.loads(line)
-                        return event["time"] - started, event["values"]
+                lines = [json.loads(line) for line in file.read().splitlines() if line.endswith(b"}")]
+                for event in lines:
+                    if event["event"] == "started" and event["piece"] == piece:
+                        return event["time"] - started, lines[0]["time"] - started, event["values"]
                 time.sleep(0.05)
         finally:
             process.kill()
