@@ -46,7 +46,7 @@ class Dataset:
             value = getattr(self, name)
             if value is not None and len(value) != n:
                 raise ValueError(f"{name} has {len(value)} entries, x has {n}")
-        if n and not (0 <= int(self.y.min()) and int(self.y.max()) < len(self.classes)):
+        if n and not (int(self.y.min()) >= 0 and int(self.y.max()) < len(self.classes)):
             raise ValueError(f"y outside 0..{len(self.classes) - 1}")
 
 
