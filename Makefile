@@ -96,7 +96,7 @@ format: $(VENV)/.dev ## format the code
 lock: $(VENV)/.dev ## resolve the dependencies anew into requirements.lock
 	@$(python) -m pip install -q uv
 	@$(VENV)/bin/uv pip compile -q --universal --all-extras --python-version 3.11 --upgrade --no-header \
-	    --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+	    --no-annotate pyproject.toml -o requirements.lock
 
 clean: ## delete the environment; runs and reports stay
 	rm -rf $(VENV)
