@@ -74,7 +74,7 @@ class Sweep:
         self._dataset_folder, self._pretraining_folder = dataset_folder, pretraining_folder
         self._stop = folder / "stop"
         self._running: dict[int, Running] = {}
-        self._last_structure: dict[int, str] = {}
+        self._structures: dict[int, set[str]] = defaultdict(set)  # by worker: what it has traced
         self._seconds: dict[str, float] = defaultdict(float)  # by owner, in all sessions
         self._session_seconds: dict[str, float] = defaultdict(float)  # by owner, since `_began`
         self._best: dict[str, float] = {}
@@ -127,10 +127,16 @@ class Sweep:
             return (
                 _KIND_ORDER.get(piece.kind, 2),
                 self._seconds[piece.owner] + busy[piece.owner],
-                piece.structure != self._last_structure.get(slot),
+                self._tracing_needed(slot, piece.structure),
             )
 
         return min(pieces, key=rank, default=None)
+
+    def _tracing_needed(self, slot: int, structure: str) -> int:
+        """0: this worker has traced the structure; 1: nobody has; 2: another has, leave it to that one."""
+        if structure in self._structures[slot]:
+            return 0
+        return 2 if any(structure in known for known in self._structures.values()) else 1
 
     def _share_budget(self) -> None:
         """Close searches whose architecture has used its share, so that there is time for its refits."""
@@ -170,7 +176,7 @@ class Sweep:
         content = {"values": piece.description["values"]} if piece.kind == "trial" else {}
         if piece.key not in self.state.values:
             self._record("started", piece=piece.key, **content)
-        self._last_structure[slot] = piece.structure
+        self._structures[slot].add(piece.structure)
         self._running[slot] = Running(piece, self.workers.submit(slot, run_piece, description))
 
     def _watch(self) -> None:
@@ -187,6 +193,7 @@ class Sweep:
                 running.note, running.heard = note, time.monotonic()
             if time.monotonic() - running.heard > self.settings.stall_seconds:
                 self.workers.kill(slot)
+                self._structures.pop(slot, None)
                 del self._running[slot]
                 self._lose(running.piece, f"no progress for {self.settings.stall_seconds:g} s")
         self._show()
@@ -204,6 +211,7 @@ class Sweep:
             if type(error).__name__ not in _DEATHS:
                 raise
             self.workers.kill(slot)
+            self._structures.pop(slot, None)
             self._lose(piece, "its worker died (killed, or out of memory)")
             return
         if "fatal" in outcome:
