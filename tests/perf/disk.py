@@ -77,6 +77,6 @@ def measure(folder: Path, trials: int = 200) -> Iterator[str]:
     yield f"{parameters} parameters, {count} trials, {time.monotonic() - started:.0f} s, in this process"
     yield f"kept at the end: {kept / _MIB:.1f} MiB; at most at any moment: {peak[0] / _MIB:.1f} MiB"
     yield (
-        f"the journal, {record / _MIB:.2f} MiB, is all that grows with trials: "
-        f"{record / count / 1024:.1f} KiB each; the rest is one model and one checkpoint a worker"
+        f"the journal, {record / 1024:.0f} KiB, is all that grows: {record / count / 1024:.1f} KiB a trial; "
+        "kept besides is one model an architecture; at the peak, two checkpoints (weights and Adam's) a worker"
     )
