@@ -36,7 +36,7 @@ class Digits(Task):
         "smoke": Preset(
             3, trials=2, seeds=2, folds=1, measure_seconds=0.5, runtimes=("keras",), careful=False
         ),
-        "quick": Preset(30, trials=4, seeds=5, folds=1, measure_seconds=2.0),
+        "quick": Preset(20, trials=4, seeds=5, folds=1, measure_seconds=2.0),
         "full": Preset(60, trials=20, seeds=5, folds=1, measure_seconds=10.0),
     }
     reads_folders = False
