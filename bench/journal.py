@@ -117,7 +117,8 @@ class Journal:
             self.events, good, self.dropped = read(self.path)
             # Without a buffer: what could not be written must not reach the file later, behind our back.
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - held open until `close`
-            self._file.truncate(good)
+            if self._file.tell() > good:  # else left alone: its time of change tells what a report has seen
+                self._file.truncate(good)
             self._size = good
         except OSError as error:
             self._lock.release()

@@ -90,7 +90,10 @@ def test_a_finished_sweep_says_so_without_tensorflow(copied):
     root, folder = copied
     before = (folder / journal.FILE).read_bytes()
     code = "import sys; from bench.cli import main; status = main(sys.argv[1:])\n"
-    code += "print([name in sys.modules for name in ('tensorflow', 'keras_tuner')]); sys.exit(status)"
+    code += "print([name in sys.modules for name in ('tensorflow', 'keras_tuner', 'matplotlib')])\n"
+    code += "sys.exit(status)"
+    report = root / "reports" / "digits.md"
+    written = report.stat().st_mtime_ns
     words = ["bench", "digits", "--preset", "smoke", "--arch", "compact", "--seeds", "1", "--no-measure"]
     places = ["--runs", root / "runs", "--reports", root / "reports", "--data-folder", root / "data"]
     ended = subprocess.run(
@@ -98,7 +101,8 @@ def test_a_finished_sweep_says_so_without_tensorflow(copied):
     )
     assert ended.returncode == 0, ended.stderr
     assert "is finished: nothing is left to run" in ended.stderr
-    assert ended.stdout == "[False, False]\n"
+    assert ended.stdout == "[False, False, False]\n"
+    assert report.stat().st_mtime_ns == written  # it speaks of this journal already
     assert (folder / journal.FILE).read_bytes() == before
 
 
