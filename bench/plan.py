@@ -127,6 +127,8 @@ class Plan:
         candidate = self.best_candidate() if task.ablations and self.settings.ablations else None
         if candidate is None:
             return
+        limit = self.settings.preset.ablation_seeds
+        seeds = self.settings.seeds if limit is None else min(limit, self.settings.seeds)
         for fold in range(self.settings.folds):
             trial = self.winner(candidate.name, fold)
             if trial is None:
@@ -139,7 +141,7 @@ class Plan:
                 if not ablation.applies(task.preprocessing, values):
                     continue
                 changed = {k: v for k, v in ablation.values.items() if k in values}
-                for seed in range(1, self.settings.seeds + 1):
+                for seed in range(1, seeds + 1):
                     yield self._refit(
                         f"ablation/{ablation.name}/{candidate.name}/{fold}/{trial}/{seed}",
                         candidate,

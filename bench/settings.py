@@ -8,7 +8,7 @@ from pathlib import Path
 import architectures
 from bench import tasks
 from bench.errors import UserError
-from bench.tasks import Candidate, Preset, Task
+from bench.tasks import TRANSFERS, Candidate, Preset, Task
 
 PRESETS = ("smoke", "quick", "full")
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -89,21 +89,29 @@ def find_task(name: str | None) -> Task:
 def find_candidates(text: str | None, task: Task) -> tuple[Candidate, ...]:
     """Parse ARCH: names of the task's candidates or of any architecture, parted by commas.
 
+    `-phantom` or `-imagenet` after the name of an architecture says where its first weights come from.
+
     Raises
     ------
-    UserError : an unknown name.
+    UserError : an unknown name, or weights that the task cannot make.
     """
     if not text:
         return tuple(task.candidates)
-    known = {candidate.name: candidate for candidate in task.candidates}
     chosen = []
     for name in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
-        if name not in known and name not in architectures.names():
-            accepted = ", ".join(dict.fromkeys([*known, *architectures.names()]))
-            raise UserError(f"ARCH={text}: found {name!r}; expected some of {accepted}")
-        chosen.append(known.get(name, Candidate(name)))
+        architecture, dash, transfer = name.partition("-")
+        if architecture not in architectures.names() or bool(dash) != (transfer in TRANSFERS):
+            known = dict.fromkeys(
+                [*(candidate.name for candidate in task.candidates), *architectures.names()]
+            )
+            raise UserError(f"ARCH={text}: found {name!r}; expected some of {', '.join(known)}")
+        if transfer == "phantom" and not task.has_generator():
+            raise UserError(
+                f"ARCH={text}: found {name!r}; expected no phantom, TASK={task.name} has no generator"
+            )
+        chosen.append(Candidate(architecture, transfer or "scratch"))
     if not chosen:
-        raise UserError(f"ARCH={text}: found no name; expected some of {', '.join(known)}")
+        raise UserError(f"ARCH={text}: found no name; expected some of {', '.join(architectures.names())}")
     return tuple(chosen)
 
 

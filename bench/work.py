@@ -113,6 +113,8 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
         if transfer == "imagenet"
         else {},
     )
+    if transfer == "imagenet" and not hasattr(architecture, "imagenet"):
+        raise MissingWeights(f"architectures/{architecture.name}.py has no `imagenet` that loads weights")
     if transfer == "imagenet":  # fails here, once, where there are no weights
         try:
             inputs.start_weights({**description, **_default_values(described)}, x.shape[1:])

@@ -19,6 +19,7 @@ from bench.errors import UserError
 from tuning.space import TrainingSpace
 
 FOLDER = Path(__file__).parent
+TRANSFERS = ("phantom", "imagenet")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Preset:
     trials, seeds, folds : defaults of TRIALS, SEEDS and FOLDS.
     measure_seconds : for timing the inference of one model.
     pretraining_epochs : of `phantom` transfer.
+    ablation_seeds : refits of each ablation, compared with the winner's of the same seeds; never more than
+        SEEDS, which is also what None means.
     runtimes : in which inference is timed.
     careful : whether inference is timed on all threads too, and memory and energy measured.
     """
@@ -61,6 +64,7 @@ class Preset:
     folds: int
     measure_seconds: float
     pretraining_epochs: int = 0
+    ablation_seeds: int | None = None
     runtimes: tuple[str, ...] = ("keras", "litert", "onnxruntime")
     careful: bool = True
 
@@ -183,6 +187,10 @@ class Task:
         UserError : the task has no generator, or not for these classes.
         """
         raise UserError(f"TASK={self.name}: found a task without generated images; expected spect or mri")
+
+    def has_generator(self) -> bool:
+        """Say whether there are generated images to pretrain on, and so `phantom` transfer."""
+        return type(self).pretraining is not Task.pretraining
 
     def read(self, paths: Sequence[Path]) -> np.ndarray:
         """Read files or DICOM series folders as they would be stored in a dataset, float32 `[n, ...]`."""

@@ -76,8 +76,12 @@ class Spect(Task):
     augmentation = ("flip", "rotation_degrees", "shift", "zoom", "blur", "noise", "gain")
     presets = {  # noqa: RUF012
         "smoke": Preset(2, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
-        "quick": Preset(30, trials=3, seeds=3, folds=1, measure_seconds=2.0, pretraining_epochs=6),
-        "full": Preset(40, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=20),
+        "quick": Preset(
+            24, trials=2, seeds=2, folds=1, measure_seconds=2.0, pretraining_epochs=5, ablation_seeds=1
+        ),
+        "full": Preset(
+            40, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=20, ablation_seeds=2
+        ),
     }
     preprocessing = {"crop": True, "normalisation": "zscore"}  # noqa: RUF012
     pretraining_values = {"blur": 0.0, "noise": 0.0, "balance": "none", "batch_size": 32}  # noqa: RUF012

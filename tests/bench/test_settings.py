@@ -62,6 +62,16 @@ def test_candidates_are_the_tasks_or_those_named_once_each():
     assert settings.find_candidates("resnet", task) == (Candidate("resnet"),)
 
 
+def test_any_architecture_can_be_given_weights_to_start_from():
+    chosen = settings.find_candidates("late_fusion-phantom,vgg16-imagenet", tasks.load("mri"))
+    assert chosen == (Candidate("late_fusion", "phantom"), Candidate("vgg16", "imagenet"))
+    for wrong in ("vgg16-", "vgg16-scratch", "-phantom", "vgg-phantom"):
+        with pytest.raises(UserError, match=rf"^ARCH={wrong}: found '{wrong}'; expected some of "):
+            settings.find_candidates(wrong, tasks.load("mri"))
+    with pytest.raises(UserError, match="TASK=digits has no generator"):
+        settings.find_candidates("cnn-phantom", tasks.load("digits"))
+
+
 def test_the_tuners_are_those_of_the_search():
     from tuning.search import TUNERS
 
