@@ -34,7 +34,7 @@ help: ## list targets and variables
 #: TUNER how hyperparameters are searched: random (default), bayesian, hyperband, grid
 #: TRIALS trials of each search; raised later, a sweep goes on from what is there
 #: SEEDS refits of each winner; may be raised later
-#: FOLDS divisions of the subjects; 1 is one hold-out; may be raised later
+#: FOLDS divisions of the subjects; 1 is one hold-out; may be raised later; sites tests each in turn
 #: WORKERS worker processes (default: one a core; 0: all in one process)
 #: CLUSTER address of a Dask scheduler, such as tcp://host:8786, instead of WORKERS
 #: BUDGET time after which a sweep ends in order: 90s, 30m, 2h

@@ -25,12 +25,12 @@ class LateFusion:
     imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none", "shrink": 1}  # noqa: RUF012
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
-        fusion = hp.Choice("fusion", [FUSIONS[1], FUSIONS[0], FUSIONS[2]])
+        fusion = hp.Choice("fusion", list(FUSIONS))
         width = hp.Choice("width", [0.125, 0.25])
-        blocks = hp.Choice("blocks", [4, 5])
+        blocks = hp.Choice("blocks", [5, 4])
         normalisation = hp.Choice("normalisation", list(NORMALISATIONS))
         pooling = hp.Choice("pooling", ["average", "max"])
-        factor = hp.Choice("shrink", [2, 1])
+        factor = hp.Choice("shrink", [1, 2])
         inputs = keras.Input(input_shape, name="volume")
         x = FoldSlices(name="fold")(inputs)
         x = shrink(x, factor)

@@ -34,7 +34,11 @@ def _settings_options(parser: argparse.ArgumentParser) -> None:
     add("--tuner", metavar="TUNER", help="random (default), bayesian, hyperband or grid")
     add("--trials", metavar="TRIALS", help="trials of each search")
     add("--seeds", metavar="SEEDS", help="refits of each winner")
-    add("--folds", metavar="FOLDS", help="divisions of the subjects; 1: one hold-out")
+    add(
+        "--folds",
+        metavar="FOLDS",
+        help="divisions of the subjects; 1: one hold-out; sites: each tested in turn",
+    )
     add("--workers", metavar="WORKERS", help="worker processes (default: one a core; 0: in this process)")
     add("--cluster", metavar="CLUSTER", help="address of a Dask scheduler, such as tcp://host:8786")
     add("--budget", metavar="BUDGET", help="end in order after this time: 90s, 30m, 2h")
@@ -73,6 +77,7 @@ def read_settings(arguments: argparse.Namespace):
             f"WEIGHTS={weights}: found no such folder; expected one with keras.applications' files"
         )
     stall = s.whole_number("--stall-seconds", arguments.stall_seconds, 1800, 1)
+    by_site = arguments.folds == s.BY_SITE
     return s.Settings(
         task=task,
         candidates=s.find_candidates(arguments.arch, task),
@@ -80,7 +85,8 @@ def read_settings(arguments: argparse.Namespace):
         tuner=s.choice("TUNER", arguments.tuner, s.TUNERS, "random"),
         trials=s.whole_number("TRIALS", arguments.trials, preset.trials, 1),
         seeds=s.whole_number("SEEDS", arguments.seeds, preset.seeds, 1, 1000),
-        folds=s.whole_number("FOLDS", arguments.folds, preset.folds, 1, 100),
+        folds=1 if by_site else s.whole_number("FOLDS", arguments.folds, preset.folds, 1, 100, s.BY_SITE),
+        by_site=by_site,
         workers=s.whole_number("WORKERS", arguments.workers, s.cores(), 0, 1024),
         data=data,
         data_folder=Path(arguments.data_folder),

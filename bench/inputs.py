@@ -13,7 +13,7 @@ import architectures
 from bench import tasks
 from bench.data.cache import DamagedCacheError, open_cached, open_headers, save_dataset
 from bench.data.dataset import Dataset
-from bench.data.splits import Fold, assert_disjoint, folds
+from bench.data.splits import Fold, assert_disjoint, divide
 from bench.tasks import Task
 
 
@@ -30,8 +30,8 @@ def headers(folder: str) -> list[dict[str, Any]]:
 
 
 @functools.lru_cache(maxsize=32)
-def _fold(folder: str, fold: int, seed: int) -> Fold:
-    found = folds(dataset(folder), fold + 1, seed)[fold]
+def _fold(folder: str, fold: int, splits: str) -> Fold:
+    found = divide(dataset(folder), fold + 1, json.loads(splits))[fold]
     assert_disjoint(found, dataset(folder).subjects)
     return found
 
@@ -71,7 +71,7 @@ def open_inputs(description: dict[str, Any]) -> tuple[Dataset, Fold, np.ndarray]
     preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
     return (
         dataset(folder),
-        _fold(folder, description["fold"], description["folds_seed"]),
+        _fold(folder, description["fold"], json.dumps(description["splits"], sort_keys=True)),
         prepared(folder, description["task"], preprocessing),
     )
 

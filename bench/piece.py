@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.runfolder import FOLDS_SEED
 from bench.settings import Settings
 from bench.state import State
 from bench.tasks import Candidate
@@ -72,7 +71,7 @@ class Maker:
             "task": task.name,
             "candidate": owner,
             "fold": fold,
-            "folds_seed": FOLDS_SEED,
+            "splits": self.settings.splits,
             "metric": task.metric,
             "preprocessing": task.preprocessing,
             "augmentation": list(task.augmentation),

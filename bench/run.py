@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from bench import cache_folders, runfolder
 from bench.data import cache
 from bench.data.dataset import Dataset
-from bench.data.splits import folds
+from bench.data.splits import divide
 from bench.errors import UserError
 from bench.evaluate import metrics
 from bench.journal import FILE, Journal
@@ -44,6 +44,8 @@ def bench(settings: Settings, display: Display) -> Outcome:
     task = settings.task
     dataset_folder = load_dataset(task, settings.data, settings.data_folder, settings.runs)
     dataset = cache.open_cached(dataset_folder)
+    if settings.by_site:
+        settings = replace(settings, folds=len(divide(dataset, 1, settings.splits)))
     identity = runfolder.identity(settings, dataset)
     candidates = runfolder.candidate_digests(settings)
     folder, differences = runfolder.find(settings, identity, candidates)
@@ -139,7 +141,7 @@ def _sweep(
     from bench.sweep import Sweep
     from bench.workers import open_workers
 
-    folds(dataset, settings.folds, runfolder.FOLDS_SEED)  # too few subjects are said here, once
+    divide(dataset, settings.folds, settings.splits)  # too few subjects are said here, once
     _require_writable(settings.reports)
     drop_damaged_checkpoints(folder, display)
     record = journal.append(

@@ -21,7 +21,6 @@ from tuning import space
 
 # Raised when the meaning of a result changes in a way that no other part of the identity shows.
 PROTOCOL = 1
-FOLDS_SEED = 0
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scipy", "scikit-learn")
 # What turns a description into a result, beside `tuning` and the architectures.
 _WORK = ("inputs.py", "references.py", "work.py", "data/splits.py", "evaluate/definitions.py")
@@ -37,7 +36,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "protocol": PROTOCOL,
         "task": task.name,
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
-        "splits": {"seed": FOLDS_SEED},
+        "splits": settings.splits,
         "preprocessing": task.preprocessing,
         "augmentation": list(task.augmentation),
         "training_space": {entry["name"]: entry for entry in space.describe(task.training_space)},

@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import architectures
 from bench import tasks
@@ -12,6 +13,8 @@ from bench.tasks import TRANSFERS, Candidate, Preset, Task
 
 PRESETS = ("smoke", "quick", "full")
 TUNERS = ("random", "bayesian", "hyperband", "grid")
+FOLDS_SEED = 0
+BY_SITE = "sites"  # as a value of FOLDS
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -26,6 +29,8 @@ class Settings:
     stall_seconds : a piece that shows no progress for so long has lost its worker.
     ablations : whether the best network is trained again with one thing changed at a time.
     weights : folder with the files of `keras.applications`.
+    by_site : whether each fold tests one site and trains on the others; `folds` is then the number of sites,
+        known once the dataset is open.
     measure : whether training and inference are timed once the searches are done.
     """
 
@@ -47,6 +52,12 @@ class Settings:
     measure: bool = True
     ablations: bool = True
     weights: Path | None = None
+    by_site: bool = False
+
+    @property
+    def splits(self) -> dict[str, Any]:
+        """How the subjects are divided, for `bench.data.splits.divide`."""
+        return {"seed": FOLDS_SEED, **({"by": "site"} if self.by_site else {})}
 
     @property
     def preset(self) -> Preset:
@@ -67,7 +78,7 @@ class Settings:
             for name, value, usual in (
                 ("TRIALS", self.trials, self.preset.trials),
                 ("SEEDS", self.seeds, self.preset.seeds),
-                ("FOLDS", self.folds, self.preset.folds),
+                ("FOLDS", BY_SITE if self.by_site else self.folds, self.preset.folds),
             )
             if value != usual
         ]
@@ -124,8 +135,15 @@ def choice(variable: str, value: str | None, accepted: tuple[str, ...], default:
     return value
 
 
-def whole_number(variable: str, value: str | int | None, default: int, least: int, most: int = 10**6) -> int:
-    """Parse a whole number in a range."""
+def whole_number(
+    variable: str,
+    value: str | int | None,
+    default: int,
+    least: int,
+    most: int = 10**6,
+    word: str | None = None,
+) -> int:
+    """Parse a whole number in a range; `word` is what the caller accepts beside it."""
     if value is None or value == "":
         return default
     try:
@@ -135,6 +153,7 @@ def whole_number(variable: str, value: str | int | None, default: int, least: in
     if number is None or not least <= number <= most:
         raise UserError(
             f"{variable}={value}: found {_said(value)}; expected a whole number from {least} to {most}"
+            + (f", or {word}" if word else "")
         )
     return number
 

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,11 +81,13 @@ def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
     UserError : no sites, only one, or too few subjects of a class at the others.
     """
     if dataset.sites is None:
-        raise UserError("labels.csv: found no site column, expected one to leave one site out")
+        raise UserError("FOLDS=sites: found a dataset without sites; expected a column `site` in labels.csv")
     sites, subjects = dataset.sites.astype(str), dataset.subjects.astype(str)
     names = sorted(set(sites))
     if len(names) < 2:
-        raise UserError(f"labels.csv: found only the site {names[0]!r}, expected two to leave one out")
+        raise UserError(
+            f"FOLDS=sites: found only the site {names[0]!r}; expected two or more to leave one out"
+        )
     result = []
     for site in names:
         test = sites == site
@@ -96,6 +99,23 @@ def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
         assert_disjoint(chosen, subjects)
         result.append(chosen)
     return result
+
+
+def divide(dataset: Dataset, n_folds: int, splits: dict[str, Any]) -> list[Fold]:
+    """Make the folds that a sweep's identity describes.
+
+    Parameters
+    ----------
+    n_folds : how many; with `by="site"` there is one for each site, whatever this says.
+    splits : `seed`, and `by="site"` to leave one site out at a time.
+
+    Raises
+    ------
+    UserError : see `folds` and `leave_one_site_out`.
+    """
+    if splits.get("by") == "site":
+        return leave_one_site_out(dataset, splits["seed"])
+    return folds(dataset, n_folds, splits["seed"])
 
 
 def assert_disjoint(fold: Fold, subjects: np.ndarray) -> None:

@@ -2,13 +2,14 @@
 
 import contextlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from bench import tasks
 from bench.data.cache import DamagedCacheError, open_cached
 from bench.data.dataset import Dataset
-from bench.data.splits import folds
+from bench.data.splits import divide
 from bench.errors import UserError
 from bench.report.source import Entry, Source
 
@@ -56,16 +57,19 @@ def open_images(source: Source) -> Images | None:
     return Images(dataset, source.task, source.sweep["identity"].get("preprocessing", {}))
 
 
-def part_sizes(source: Source, images: Images | None) -> list[dict[str, int]]:
+def part_sizes(source: Source, images: Images | None) -> list[dict[str, Any]]:
     """Samples in train, validation and test part of each fold; empty where the dataset is not at hand."""
     splits = source.sweep["identity"].get("splits", {})
-    if images is None or set(splits) != {"seed"}:
+    if images is None or "seed" not in splits:
         return []
     try:
-        found = folds(images.dataset, source.plan["folds"], splits["seed"])
+        found = divide(images.dataset, source.plan["folds"], splits)
     except UserError:
         return []
-    return [{part: len(getattr(fold, part)) for part in ("train", "validation", "test")} for fold in found]
+    return [
+        {"fold": fold.name, **{part: len(getattr(fold, part)) for part in ("train", "validation", "test")}}
+        for fold in found
+    ]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ def _sweep(content: Content) -> list[str]:
         ("Preset", f"{code(plan['preset'])}, {plan['epochs']} epochs"),
         (
             "Search",
-            f"{code(plan['tuner'])}, {plan['trials']} trials a search, a search for each of {_folds(plan)}",
+            f"{code(plan['tuner'])}, {plan['trials']} trials a search, a search for each of "
+            f"{_folds(plan, identity)}",
         ),
         ("Refits", f"seeds 1 to {plan['seeds']}" if plan["seeds"] > 1 else "one seed"),
         ("Preprocessing", _nested(identity.get("preprocessing"))),
@@ -40,7 +41,9 @@ def _workers(number: int | None) -> str:
     return f"{number} worker processes" if number else "in one process"
 
 
-def _folds(plan: dict[str, Any]) -> str:
+def _folds(plan: dict[str, Any], identity: dict[str, Any]) -> str:
+    if identity.get("splits", {}).get("by") == "site":
+        return f"{plan['folds']} folds, each of which leaves one site out and tests it"
     return "1 fold (a hold-out)" if plan["folds"] == 1 else f"{plan['folds']} folds"
 
 
@@ -75,8 +78,8 @@ def _parts(content: Content) -> list[str]:
     seed = content.source.sweep["identity"].get("splits", {}).get("seed")
     if sizes:
         rows = [
-            [str(fold), *(f"{size[part]:,}" for part in ("train", "validation", "test"))]
-            for fold, size in enumerate(sizes)
+            [escape(size["fold"]), *(f"{size[part]:,}" for part in ("train", "validation", "test"))]
+            for size in sizes
         ]
         note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {seed}."
         return [*table(["Fold", "Train", "Validation", "Test"], rows), note, ""]

@@ -41,6 +41,8 @@ def user_error(tmp_path, capsys, monkeypatch):
         (("digits", "--trials", "2.5"), "TRIALS=2.5", "a whole number"),
         (("digits", "--seeds", "0"), "SEEDS=0", "from 1 to 1000"),
         (("digits", "--folds", "101"), "FOLDS=101", "from 1 to 100"),
+        (("digits", "--folds", "site"), "FOLDS=site: found 'site'", "from 1 to 100, or sites"),
+        (("digits", "--folds", "sites"), "FOLDS=sites: found a dataset without sites", "labels.csv"),
         (("digits", "--workers", "-1"), "WORKERS=-1", "from 0"),
         (("digits", "--workers", "two"), "WORKERS=two", "a whole number"),
         (("digits", "--budget", "soon"), "BUDGET=soon: found 'soon'", "90s, 30m, 2h"),

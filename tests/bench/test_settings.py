@@ -81,6 +81,8 @@ def test_the_tuners_are_those_of_the_search():
 def test_the_command_names_what_differs_from_the_preset(tmp_path):
     plain = settings_for(tmp_path, candidates=tuple(tasks.load("digits").candidates), seeds=2)
     assert plain.command() == "make bench TASK=digits PRESET=smoke"
+    sites = settings_for(tmp_path, candidates=plain.candidates, seeds=2, folds=6, by_site=True)
+    assert sites.command() == "make bench TASK=digits PRESET=smoke FOLDS=sites"
     changed = settings_for(
         tmp_path, candidates=(Candidate("cnn"),), tuner="grid", trials=9, seeds=3, data="/a/usps"
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.data.dataset import Dataset
-from bench.data.splits import Fold, assert_disjoint, folds, leave_one_site_out, partition
+from bench.data.splits import Fold, assert_disjoint, divide, folds, leave_one_site_out, partition
 from bench.errors import UserError
 
 
@@ -152,8 +152,11 @@ def test_leave_one_site_out():
         assert (sites[fold.test].size) == 40
         assert fold.name not in set(sites[fold.train]) | set(sites[fold.validation])
         assert not _ids(dataset, fold.test) & (_ids(dataset, fold.train) | _ids(dataset, fold.validation))
-    with pytest.raises(UserError, match="no site column"):
+    with pytest.raises(UserError, match="FOLDS=sites: found a dataset without sites"):
         leave_one_site_out(_dataset([0, 1] * 10), seed=0)
+    by_site = divide(dataset, 1, {"seed": 0, "by": "site"})
+    assert all(_same(fold, other) for fold, other in zip(by_site, found, strict=True))
+    assert len(divide(dataset, 4, {"seed": 0})) == 4
 
 
 def test_thousands_of_subjects_are_dealt_in_a_moment():
