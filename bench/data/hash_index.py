@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.data.readers.dicom import files_of
+from bench.data.readers.dicom_files import files_of
 
 _SETTLED_NS = 2 * 10**9  # a file changed this recently may change again within one tick of its clock
 

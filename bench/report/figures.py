@@ -1,5 +1,8 @@
 """All figures of a report."""
 
+import multiprocessing
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +10,7 @@ from matplotlib.figure import Figure
 
 from bench.report import figure_front, figure_images, figure_predictions, figure_search, style
 from bench.report.content import Content
+from bench.settings import cores
 
 Draw = Callable[[Content, style.Look], Figure | None]
 
@@ -29,15 +33,30 @@ def draw(content: Content, folder: Path) -> dict[str, str]:
     -------
     dict : name of a figure to its file name, of those that were drawn.
     """
-    drawn = {}
+    here, there = list(FIGURES)[::2], list(FIGURES)[1::2]
+    if _may_fork():  # drawing is most of a report's time, and holds the interpreter's lock
+        child = multiprocessing.get_context("fork").Process(target=_draw, args=(content, folder, there))
+        child.start()
+        _draw(content, folder, here)
+        child.join()
+        if child.exitcode:
+            _draw(content, folder, there)  # fails here, where the caller can see why
+    else:
+        _draw(content, folder, list(FIGURES))
+    return {name: f"{name}.png" for name in FIGURES if (folder / f"{name}.png").exists()}
+
+
+def _may_fork() -> bool:
+    """Say whether a second process is of use, and safe: nothing may run that a fork would leave half done."""
+    return cores() > 1 and threading.active_count() == 1 and "tensorflow" not in sys.modules
+
+
+def _draw(content: Content, folder: Path, names: list[str]) -> None:
     look = style.Look(content.assessments)
     with style.settings():
-        for name, make in FIGURES.items():
-            figure = make(content, look)
-            path = folder / f"{name}.png"
+        for name in names:
+            figure = FIGURES[name](content, look)
             if figure is None:
-                path.unlink(missing_ok=True)
-                continue
-            style.save(figure, path)
-            drawn[name] = path.name
-    return drawn
+                (folder / f"{name}.png").unlink(missing_ok=True)
+            else:
+                style.save(figure, folder / f"{name}.png")

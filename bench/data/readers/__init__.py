@@ -1,10 +1,11 @@
 """Reading medical images: one small file a format, one `Volume` for all of them."""
 
+import importlib
 import os
-from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
-from bench.data.readers import dicom, images, nifti, numpy_file
+from bench.data.readers import dicom_files
 from bench.data.readers.volume import Volume, from_display, to_display
 from bench.errors import UserError
 
@@ -12,21 +13,15 @@ __all__ = ["EXPECTED", "KINDS", "Volume", "from_display", "kind_of", "probe", "r
 
 EXPECTED = "NIfTI (.nii, .nii.gz), Analyze (.hdr/.img), DICOM (a file or a series folder), .png, .jpg or .npy"
 
-_READERS: dict[str, Callable[[Path], Volume]] = {
-    "nifti": nifti.read,
-    "analyze": nifti.read,
-    "dicom": dicom.read,
-    "image": images.read,
-    "array": numpy_file.read,
+# Kinds and the modules that read them, imported with the first file: some of their libraries take long.
+_MODULES = {
+    "nifti": "nifti",
+    "analyze": "nifti",
+    "dicom": "dicom",
+    "image": "images",
+    "array": "numpy_file",
 }
-_PROBES: dict[str, Callable[[Path], dict[str, str]]] = {
-    "nifti": nifti.probe,
-    "analyze": nifti.probe,
-    "dicom": dicom.probe,
-    "image": images.probe,
-    "array": numpy_file.probe,
-}
-KINDS = tuple(_READERS)
+KINDS = tuple(_MODULES)
 
 _SUFFIXES = {
     ".nii": "nifti",
@@ -50,12 +45,12 @@ def kind_of(path: Path) -> str | None:
     letters `DICM` behind its preamble (DICOM PS3.10, section 7.1).
     """
     if path.is_dir():
-        return "dicom" if dicom.files_of(path) else None
+        return "dicom" if dicom_files.files_of(path) else None
     name = path.name.lower()
     for suffix, kind in _SUFFIXES.items():
         if name.endswith(suffix):
             return kind
-    return "dicom" if dicom.has_magic(path) else None
+    return "dicom" if dicom_files.has_magic(path) else None
 
 
 def _known(path: Path, kind: str | None) -> str:
@@ -70,6 +65,10 @@ def _known(path: Path, kind: str | None) -> str:
         what = "a folder without DICOM files" if path.is_dir() else "an unknown format"
         raise UserError(f"{path}: found {what}, expected {EXPECTED}")
     return kind
+
+
+def _module(kind: str) -> ModuleType:
+    return importlib.import_module(f"bench.data.readers.{_MODULES[kind]}")
 
 
 def _one_line(error: Exception) -> str:
@@ -89,7 +88,7 @@ def probe(path: Path, kind: str | None = None) -> dict[str, str]:
     """
     kind = _known(path, kind)
     try:
-        return _PROBES[kind](path)
+        return _module(kind).probe(path)
     except UserError:
         raise
     except Exception as error:
@@ -106,7 +105,7 @@ def read(path: Path, kind: str | None = None) -> Volume:
     """
     kind = _known(path, kind)
     try:
-        return _READERS[kind](path)
+        return _module(kind).read(path)
     except (UserError, MemoryError):
         raise
     except Exception as error:

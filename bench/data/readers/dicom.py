@@ -10,33 +10,12 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import ImplicitVRLittleEndian
 
+from bench.data.readers.dicom_files import files_of
 from bench.data.readers.dicom_geometry import FrameGeometry, frames_of_file, orientation_of, stack
 from bench.data.readers.volume import Volume, as_volume, without_non_finite
 from bench.errors import UserError
 
-_SUFFIXES = (".dcm", ".ima", ".dicom")
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-
-
-def has_magic(path: Path) -> bool:
-    """Tell whether `DICM` stands behind the 128 bytes of preamble (PS3.10, section 7.1)."""
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
-def files_of(folder: Path) -> list[Path]:
-    """List the DICOM files directly in a folder by name; an index (`DICOMDIR`) is no image."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file()
-        and not path.name.startswith(".")
-        and path.name.upper() != "DICOMDIR"
-        and (path.suffix.lower() in _SUFFIXES or has_magic(path))
-    )
 
 
 def _read_file(path: Path, header_only: bool = False) -> pydicom.Dataset:

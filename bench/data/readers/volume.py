@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from nibabel.affines import voxel_sizes
-from nibabel.orientations import aff2axcodes, apply_orientation, inv_ornt_aff, io_orientation
 
 from bench.errors import UserError
 
@@ -85,6 +83,9 @@ def to_ras(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, tuple[flo
     the array `[x, y, z]`, its spacing in mm, and its affine; as `nibabel.as_closest_canonical`, which
     would read scaled integers as float64 and so take twice the memory.
     """
+    from nibabel.affines import voxel_sizes
+    from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+
     orientation = io_orientation(affine)
     ras_affine = affine @ inv_ornt_aff(orientation, array.shape)
     spacing = tuple(float(size) for size in voxel_sizes(ras_affine))
@@ -98,6 +99,8 @@ def as_volume(array: np.ndarray, affine: np.ndarray, facts: dict[str, float | st
     ------
     UserError : the affine is not invertible, or no value is finite.
     """
+    from nibabel.orientations import aff2axcodes
+
     affine = np.asarray(affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise UserError(f"{source}: found no usable orientation in the header, expected an invertible affine")
