@@ -25,9 +25,9 @@ class ResNet50Volume:
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         layers = hp.Choice("layers", [14, 26])
-        width = hp.Choice("width", [0.125, 0.25])
+        width = hp.Choice("width", [0.25, 0.125])
         stem = hp.Choice("stem", ["original", "small"])
-        pooling = hp.Choice("pooling", ["average", "max"])
+        pooling = hp.Choice("pooling", ["max", "average"])
         inputs = keras.Input(input_shape, name="volume")
         x = ResidualNetwork(3, width, layers, stem)(inputs)
         x = pool_features(x, pooling)
