@@ -14,6 +14,8 @@ import numpy as np
 from tuning.program import SCHEDULES, Program
 
 BALANCES = ("none", "oversample", "weighted")
+# Of an epoch: ten subjects are seen several times in it, or a training of forty epochs had forty steps.
+LEAST_STEPS = 4
 _CHUNK_BYTES = 64 * 2**20
 
 
@@ -101,8 +103,13 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
-def _epoch_order(labels: np.ndarray, balance: str, n_classes: int, rng: np.random.Generator) -> np.ndarray:
-    """Positions of the samples of one epoch, shuffled; with oversampling, some of them several times."""
+def _epoch_order(
+    labels: np.ndarray, balance: str, n_classes: int, rng: np.random.Generator, least: int = 0
+) -> np.ndarray:
+    """Positions of the samples of one epoch, shuffled; with oversampling, some of them several times.
+
+    Where that is fewer than `least`, all of them come again, shuffled anew, until there are as many.
+    """
     positions = np.arange(len(labels))
     if balance == "oversample":
         counts = np.bincount(labels, minlength=n_classes)
@@ -112,7 +119,8 @@ def _epoch_order(labels: np.ndarray, balance: str, n_classes: int, rng: np.rando
             if count
         ]
         positions = np.concatenate([positions, *extra])
-    return rng.permutation(positions)
+    passes = max(-(-least // len(positions)), 1)
+    return np.concatenate([rng.permutation(positions) for _ in range(passes)])
 
 
 def _class_weights(labels: np.ndarray, balance: str, n_classes: int) -> np.ndarray:
@@ -153,9 +161,10 @@ def train(
     Diverged : the loss is infinite or not a number.
     """
     labels = training.labels()
+    least = LEAST_STEPS * recipe.batch_size
     weights = _class_weights(labels, recipe.balance, n_classes)
-    per_epoch = len(_epoch_order(labels, recipe.balance, n_classes, np.random.default_rng(0)))
-    steps = max(per_epoch // recipe.batch_size, 1)
+    per_epoch = len(_epoch_order(labels, recipe.balance, n_classes, np.random.default_rng(0), least))
+    steps = per_epoch // recipe.batch_size
     program.reset(seed, recipe.settings, steps * recipe.epochs, start)
     history: list[dict] = []
     if checkpoint and (saved := checkpoint.load()):
@@ -163,7 +172,8 @@ def train(
         program.set_state(state)
     for epoch in range(len(history), recipe.epochs):
         started = time.perf_counter()
-        order = _epoch_order(labels, recipe.balance, n_classes, np.random.default_rng([seed, epoch]))
+        rng = np.random.default_rng([seed, epoch])
+        order = _epoch_order(labels, recipe.balance, n_classes, rng, least)
         order = order[: steps * recipe.batch_size]
         loss, accuracy = _run_epoch(program, training, labels, weights, order, recipe.batch_size)
         seconds = time.perf_counter() - started

@@ -31,7 +31,8 @@ def folds(dataset: Dataset, n_folds: int, seed: int) -> list[Fold]:
     The subjects are dealt into five parts; fold k tests part k and validates on part k + 1 (modulo 5).
     Folds beyond the fifth come from further shuffles, so that a larger `n_folds` keeps all earlier folds.
     With an official test set, every fold tests that; validation is the official one, else the k-th of six
-    parts of the training subjects. The result depends on subject ids and seed, not on the order of samples.
+    parts of the training subjects (of fewer, at least two, where a class has fewer subjects). The result
+    depends on subject ids and seed, not on the order of samples.
 
     Raises
     ------
@@ -43,8 +44,8 @@ def folds(dataset: Dataset, n_folds: int, seed: int) -> list[Fold]:
     test = _mask(dataset.official_test, n)
     validation = _mask(dataset.official_validation, n)
     pool = np.flatnonzero(~test & ~validation)
-    n_parts = N_PARTS_OFFICIAL if test.any() else N_PARTS
     subjects = dataset.subjects.astype(str)
+    n_parts = _official_parts(subjects[pool], dataset.y[pool]) if test.any() else N_PARTS
     result = []
     dealt: dict[int, np.ndarray] = {}
     for k in range(n_folds):
@@ -68,6 +69,12 @@ def folds(dataset: Dataset, n_folds: int, seed: int) -> list[Fold]:
         assert_disjoint(chosen, subjects)
         result.append(chosen)
     return result
+
+
+def _official_parts(subjects: np.ndarray, y: np.ndarray) -> int:
+    """Parts of which one validates, every class in each: a few subjects may be all there is to learn from."""
+    fewest = min((len(np.unique(subjects[y == label])) for label in np.unique(y)), default=0)
+    return max(2, min(N_PARTS_OFFICIAL, fewest))
 
 
 def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:

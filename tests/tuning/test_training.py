@@ -6,6 +6,7 @@ import pytest
 
 from tuning.program import Program
 from tuning.training import (
+    LEAST_STEPS,
     Checkpoint,
     Diverged,
     Recipe,
@@ -165,10 +166,12 @@ def test_more_data_than_a_call_holds_train_the_same(program, samples, monkeypatc
     assert whole.shape == (48, CLASSES)
 
 
-def test_fewer_samples_than_a_batch_are_one_step(program, samples):
+def test_a_few_samples_come_several_times_in_an_epoch(program, samples):
     few = Samples(samples.x, samples.y, samples.indices[:5])
     assert len(train(program, few, RECIPE, 1, CLASSES)) == 4
-    assert int(program._step.numpy()) == 4
+    assert int(program._step.numpy()) == 4 * LEAST_STEPS
+    order = _epoch_order(few.labels(), "none", CLASSES, np.random.default_rng(0), least=12)
+    assert [sorted(order[start : start + 5]) for start in (0, 5, 10)] == [list(range(5))] * 3
 
 
 def test_a_recipe_takes_values_apart():

@@ -117,6 +117,18 @@ def test_too_few_subjects_say_how_many_are_needed():
         folds(_dataset([0, 1] * 10), 0, seed=0)
 
 
+def test_ten_subjects_are_enough_beside_an_official_test_part():
+    y = [0] * 6 + [1] * 2 + [2] * 2 + [0, 1, 2] * 5
+    dataset = _dataset(y, official_test=np.arange(25) >= 10)
+    fold = folds(dataset, 1, seed=0)[0]
+    assert len(fold.test) == 15
+    for part in (fold.train, fold.validation):
+        assert set(dataset.y[part]) == {0, 1, 2}
+    alone = _dataset([0, 0, 1] + [0, 1] * 5, official_test=np.arange(13) >= 3)
+    with pytest.raises(UserError, match="class 'c1': found 1 subjects to divide, expected at least 2"):
+        folds(alone, 1, seed=0)
+
+
 def test_subjects_with_several_labels_stay_together():
     rng = np.random.default_rng(4)
     subjects = np.repeat(np.arange(60), 3)
