@@ -41,5 +41,18 @@ def seconds_left(plan: Plan, slots: int) -> float | None:
             left += mean * max(plan.planned_trials(candidate.name, fold) - len(trials), 0)
             winner = plan.winner(candidate.name, fold)
             refits = len(plan.state.refits(candidate.name, fold, winner)) if winner is not None else 0
-            left += mean * max(plan.settings.seeds - refits, 0)
+            left += _refit_seconds(plan, candidate.name, fold, mean) * max(plan.settings.seeds - refits, 0)
+    for piece in plan.ablations():
+        if not plan.state.settled(piece.key):
+            left += _refit_seconds(plan, piece.owner, piece.description["fold"], 0.0)
     return left / slots
+
+
+def _refit_seconds(plan: Plan, candidate: str, fold: int, otherwise: float) -> float:
+    """What a refit of the winner takes: as its refits so far, else as its trial."""
+    winner = plan.winner(candidate, fold)
+    if winner is None:
+        return otherwise
+    refits = [result["seconds"] for result in plan.state.refits(candidate, fold, winner).values() if result]
+    trial = plan.state.trials(candidate, fold).get(winner)
+    return sum(refits) / len(refits) if refits else trial["seconds"] if trial else otherwise

@@ -273,6 +273,8 @@ class Sweep:
             text = f"{owner}: {kind}"
             if kind == "trial":
                 text += f" {parts['trial'] + 1} of {self.plan.planned_trials(owner, parts['fold'])}"
+            elif kind == "ablation":
+                text += f" {running.piece.key.split('/')[1]}, seed {parts['seed']}"
             elif "seed" in parts:
                 text += f" {parts['seed']} of {self.settings.seeds}"
             if self.settings.folds > 1 and "fold" in parts:
