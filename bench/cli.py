@@ -189,7 +189,7 @@ def _pretrain(arguments: argparse.Namespace) -> int:
     from bench import networks, settings
 
     task = settings.find_task(arguments.task)
-    preset = task.presets[settings.choice("PRESET", arguments.preset, settings.PRESETS, "quick")]
+    preset = task.presets[settings.choice("PRESET", arguments.preset, settings.PRESETS, "full")]
     architecture = settings.choice(
         "ARCH", arguments.arch, tuple(architectures.names()), task.candidates[0].architecture
     )
@@ -199,8 +199,8 @@ def _pretrain(arguments: argparse.Namespace) -> int:
         folder,
         Path(arguments.runs) / "cache",
         architecture=architecture,
-        classes=tuple(filter(None, (arguments.classes or "normal,patient").split(","))),
-        samples=settings.whole_number("--samples", arguments.samples, 6000, 40),
+        classes=tuple(filter(None, (arguments.classes or "").split(","))) or task.alone_classes,
+        samples=settings.whole_number("--samples", arguments.samples, task.alone_samples, 40),
         epochs=settings.whole_number("--epochs", arguments.epochs, preset.pretraining_epochs, 1),
         preprocessing={"normalisation": arguments.normalisation} if arguments.normalisation else {},
     )
@@ -264,10 +264,10 @@ def _parser() -> argparse.ArgumentParser:
     verb("check", _check, "verify your data, and look for what would make results untrue")
     pretrain = verb("pretrain", _pretrain, "train a network on generated images alone and save it")
     for name, text in (
-        ("preset", "decides the number of epochs"),
+        ("preset", "decides the number of epochs (default: full)"),
         ("arch", "the architecture (default: the task's first)"),
-        ("classes", "classes to tell apart, parted by commas (default: normal,patient)"),
-        ("samples", "number of generated images (6000)"),
+        ("classes", "classes to tell apart, parted by commas (default: normal and not)"),
+        ("samples", "number of generated images (default: the task's)"),
         ("epochs", "epochs (default: the preset's)"),
         ("normalisation", "normalisation of the images, if not the task's"),
         ("output", "folder for the network"),

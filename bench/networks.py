@@ -129,7 +129,13 @@ def predict(task: Task, model: Path, source: Path, output: Path) -> int:
         architectures.load(name)
     import keras
 
-    network = keras.saving.load_model(model / MODEL, compile=False)
+    try:
+        network = keras.saving.load_model(model / MODEL, compile=False)
+    except Exception as error:  # a damaged file makes Keras raise many kinds
+        what = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{model / MODEL}: found a damaged network ({what}); expected Keras' format"
+        ) from error
     stored = task.read(files)
     rows = []
     for start in range(0, len(files), _BLOCK):

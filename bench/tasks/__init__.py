@@ -112,6 +112,8 @@ class Task:
     presets : "smoke", "quick" and "full".
     preprocessing : choices that change what a network sees, JSON-ready.
     ablations : what is switched, one at a time, in the best network.
+    alone_classes, alone_samples : what `bench pretrain` tells apart, and from how many generated samples it
+        learns, unless it is told otherwise; the network is then used as it is.
     reads_folders : whether DATA is a folder as `bench.data.folder` reads it.
     pretraining_values : training hyperparameters of `phantom` pretraining that differ from the defaults.
     """
@@ -128,6 +130,8 @@ class Task:
     preprocessing: dict[str, Any]
     ablations: Sequence[Ablation] = ()
     pretraining_values: dict[str, Any] = {}  # noqa: RUF012
+    alone_classes: tuple[str, ...] = ()
+    alone_samples = 0
     reads_folders = True
 
     def load(self, data: str | None, folder: Path, cache: Path) -> Path:

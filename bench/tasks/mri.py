@@ -91,6 +91,8 @@ class Mri(Task):
         "normalisation": "zscore",
     }
     pretraining_values = {"gain": 0.1}  # noqa: RUF012
+    alone_classes = ("normal", "tumour")
+    alone_samples = _PRETRAINING_SUBJECTS
     ablations = (
         Ablation(
             "no_contrast", "without contrast adjustment", "contrast adjustment helps", {"contrast": "none"}

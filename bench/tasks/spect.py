@@ -85,6 +85,8 @@ class Spect(Task):
     }
     preprocessing = {"crop": True, "normalisation": "zscore"}  # noqa: RUF012
     pretraining_values = {"blur": 0.0, "noise": 0.0, "balance": "none", "batch_size": 32}  # noqa: RUF012
+    alone_classes = ("normal", "patient")
+    alone_samples = 6000
     ablations = (
         Ablation("no_crop", "without the central crop", "a central 50x50 crop helps", {"crop": False}),
         Ablation(
