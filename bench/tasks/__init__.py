@@ -97,6 +97,20 @@ class Ablation:
         )
 
 
+NO_NORMALISATION = Ablation(
+    "no_normalisation", "without normalisation", "normalisation helps", {"normalisation": "none"}
+)
+NO_TRANSFER = Ablation(
+    "no_transfer", "from random weights", "transfer learning helps", values={"transfer": "scratch"}
+)
+
+
+def no_augmentation(strengths: Sequence[str]) -> Ablation:
+    """An ablation that leaves training images as they are."""
+    values = dict.fromkeys(strengths, 0.0)
+    return Ablation("no_augmentation", "without augmentation", "augmentation helps", values=values)
+
+
 class Task:
     """A question with its data, its protocol, its primary metric and its candidates.
 

@@ -23,6 +23,8 @@ from bench.digests import code_digest
 from bench.errors import UserError
 from bench.settings import cores
 from bench.tasks import (
+    NO_NORMALISATION,
+    NO_TRANSFER,
     Ablation,
     Candidate,
     Preset,
@@ -30,6 +32,7 @@ from bench.tasks import (
     builtin_options,
     generated,
     is_builtin,
+    no_augmentation,
     permuted,
 )
 from tuning.space import Choice, Float
@@ -97,9 +100,7 @@ class Mri(Task):
         Ablation(
             "no_contrast", "without contrast adjustment", "contrast adjustment helps", {"contrast": "none"}
         ),
-        Ablation(
-            "no_normalisation", "without normalisation", "normalisation helps", {"normalisation": "none"}
-        ),
+        NO_NORMALISATION,
         Ablation(
             "nearest",
             "slices picked, not interpolated",
@@ -108,15 +109,8 @@ class Mri(Task):
         ),
         Ablation("mean", "features fused by their mean", values={"fusion": "mean"}, effect="with"),
         Ablation("attention", "features fused by attention", values={"fusion": "attention"}, effect="with"),
-        Ablation(
-            "no_augmentation",
-            "without augmentation",
-            "augmentation helps",
-            values=dict.fromkeys(augmentation, 0.0),
-        ),
-        Ablation(
-            "no_transfer", "from random weights", "transfer learning helps", values={"transfer": "scratch"}
-        ),
+        no_augmentation(augmentation),
+        NO_TRANSFER,
     )
 
     def load(self, data: str | None, folder: Path, cache: Path) -> Path:

@@ -17,6 +17,8 @@ from bench.data.preprocess.spect import preprocess
 from bench.digests import code_digest
 from bench.errors import UserError
 from bench.tasks import (
+    NO_NORMALISATION,
+    NO_TRANSFER,
     Ablation,
     Candidate,
     Preset,
@@ -24,6 +26,7 @@ from bench.tasks import (
     builtin_options,
     generated,
     is_builtin,
+    no_augmentation,
     permuted,
     store,
 )
@@ -89,23 +92,14 @@ class Spect(Task):
     alone_samples = 6000
     ablations = (
         Ablation("no_crop", "without the central crop", "a central 50x50 crop helps", {"crop": False}),
-        Ablation(
-            "no_normalisation", "without normalisation", "normalisation helps", {"normalisation": "none"}
-        ),
+        NO_NORMALISATION,
         Ablation(
             "no_balance", "classes not balanced", "weights or oversampling help", values={"balance": "none"}
         ),
         Ablation("oversample", "random oversampling", values={"balance": "oversample"}, effect="with"),
         Ablation("weighted", "weighted loss", values={"balance": "weighted"}, effect="with"),
-        Ablation(
-            "no_augmentation",
-            "without augmentation",
-            "augmentation helps",
-            values=dict.fromkeys(augmentation, 0.0),
-        ),
-        Ablation(
-            "no_transfer", "from random weights", "transfer learning helps", values={"transfer": "scratch"}
-        ),
+        no_augmentation(augmentation),
+        NO_TRANSFER,
     )
 
     def load(self, data: str | None, folder: Path, cache: Path) -> Path:
