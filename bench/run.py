@@ -98,6 +98,7 @@ def _plan_record(settings: Settings) -> dict:
         "preset": settings.preset_name,
         "epochs": settings.preset.epochs,
         "metric": settings.task.metric,
+        "ablations": settings.ablations,
     }
 
 

@@ -25,6 +25,7 @@ def recorded_settings(state: State) -> Settings:
         trials=plan["trials"],
         seeds=plan["seeds"],
         folds=plan["folds"],
+        ablations=plan.get("ablations", True),
         by_site=state.sweep["identity"].get("splits", {}).get("by") == "site",
         workers=state.sweep["workers"],
     )
