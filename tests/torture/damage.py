@@ -45,13 +45,15 @@ def _zeros(path: Path) -> None:
     _zero(path, 0, path.stat().st_size)
 
 
+_WORK = "runs/digits-*/work"
+
 # What is damaged, how, in which state, and the word that the sweep must say about it.
 CASES: tuple[tuple[str, Callable[[Path], None], str, str], ...] = (
     (f"runs/digits-*/{journal.FILE}", _cut_last_line, IN_A_TRIAL, "torn"),
     (f"runs/digits-*/{journal.FILE}", _zero_last_line, IN_A_TRIAL, "torn"),
-    ("runs/digits-*/work/*.npz", _cut, IN_A_TRIAL, "damaged"),
-    ("runs/digits-*/work/*.npz", _zeros, IN_A_TRIAL, "damaged"),
-    ("runs/digits-*/work/*.progress", _zeros, IN_A_TRIAL, ""),
+    (f"{_WORK}/*.npz", _cut, IN_A_TRIAL, "damaged"),
+    (f"{_WORK}/*.npz", _zeros, IN_A_TRIAL, "damaged"),
+    (f"{_WORK}/*.progress", _zeros, IN_A_TRIAL, ""),
     ("runs/digits-*/predictions/reference*.npz", _zeros, IN_A_TRIAL, "damaged"),
     ("runs/digits-*/predictions/refit*.npz", _cut, AFTER_A_REFIT, "damaged"),
     ("runs/digits-*/models/*", _zeros, AFTER_A_REFIT, "damaged"),

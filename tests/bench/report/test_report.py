@@ -198,7 +198,7 @@ def test_an_architecture_that_failed_is_a_row_with_its_reason(tmp_path):
     events = []
     for event in sweep.events(tmp_path / "run"):
         if _is(event, "trial/small"):
-            reason = "ValueError: bad | shape in /home/someone/work/file.py"
+            reason = "ValueError: bad | shape in /home/someone/code/file.py"
             events.append({"event": "failed", "piece": event["piece"], "reason": reason})
         elif not _is(event, "refit/small", "timing/small"):
             events.append(event)
