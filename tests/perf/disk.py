@@ -1,11 +1,11 @@
 """Disk that a sweep of a network of 15 million parameters uses, and what of it grows with the trials."""
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.runfolder import disk_bytes
+from tests.perf.watch import peak
 from tests.torture import fork
 from tests.torture.sweep import Sweep
 
@@ -48,24 +48,10 @@ def measure(folder: Path, trials: int = 200) -> Iterator[str]:
         architectures.FOLDER = added
         architectures.__path__.append(str(added))
 
-    peak, ended = [0, 0], threading.Event()
     started = time.monotonic()
     child = fork.start(sweep, prepare)
-
-    def watch() -> None:
-        while not ended.wait(0.2):
-            try:
-                peak[0] = max(peak[0], disk_bytes(sweep.folder / "runs"))
-            except OSError:  # a file that was renamed while we looked
-                peak[1] += 1
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with peak(lambda: disk_bytes(sweep.folder / "runs"), 0.2) as largest:
         status = fork.wait(sweep, child)
-    finally:
-        ended.set()
-        thread.join()
     run_folder = sweep.run_folder()
     if status or run_folder is None:
         raise RuntimeError(f"status {status}; last words:\n{sweep.last_words()}")
@@ -75,7 +61,7 @@ def measure(folder: Path, trials: int = 200) -> Iterator[str]:
     count = sum(event["piece"].startswith("trial/") for event in results)
     kept = disk_bytes(run_folder)
     yield f"{parameters} parameters, {count} trials, {time.monotonic() - started:.0f} s, in this process"
-    yield f"kept at the end: {kept / _MIB:.1f} MiB; at most at any moment: {peak[0] / _MIB:.1f} MiB"
+    yield f"kept at the end: {kept / _MIB:.1f} MiB; at most at any moment: {largest[0] / _MIB:.1f} MiB"
     yield (
         f"the journal, {record / 1024:.0f} KiB, is all that grows: {record / count / 1024:.1f} KiB a trial; "
         "kept besides is one model an architecture; at the peak, two checkpoints (weights and Adam's) a worker"

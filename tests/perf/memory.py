@@ -3,9 +3,9 @@
 import csv
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import nibabel
@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 
 from bench.data.generators.mri import Recipe, scan_subject
+from tests.perf.watch import peak
 
 SHAPE = (240, 240, 155)
 _MIB = 2**20
@@ -32,35 +33,22 @@ def measure(folder: Path, trials: int = 1000) -> Iterator[str]:
     words = [sys.executable, "-m", "bench", "bench", "mri", "--preset", "smoke", "--data", str(data)]
     words += [word for name in ("runs", "reports") for word in (f"--{name}", str(folder / name))]
     child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    peak, ended = [0], threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.25):
-            peak[0] = max(peak[0], _bytes_of(child.pid))
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    said = child.communicate()[0]
-    ended.set()
-    thread.join()
+    with peak(lambda: _bytes_of(child.pid)) as largest:
+        said = child.communicate()[0]
     if child.returncode:
         raise RuntimeError(f"status {child.returncode}; last words:\n{said[-2000:]}")
     yield f"command: {' '.join(words[1:7])} --data FOLDER"
-    yield f"swept in {_since(started)}; at most {peak[0] / _MIB:.0f} MiB at any moment, all processes together"
+    yield f"swept in {_since(started)}; at most {largest[0] / _MIB:.0f} MiB at any moment, all processes together"
 
 
 def _bytes_of(pid: int) -> int:
     """Memory of a process and its children; what several map is counted once between them (Pss)."""
     total = 0
-    try:
-        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
-    for process in processes:
-        try:
-            total += process.memory_full_info().pss
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
+    with suppress(psutil.NoSuchProcess):  # the sweep has ended
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # one of its workers has
+                total += each.memory_full_info().pss
     return total
 
 
