@@ -1,8 +1,11 @@
 """Replaying events: what is done, failed, lost, best."""
 
 import pytest
+from fake_workers import settings_for
 
+from bench.run import _plan_record
 from bench.state import State, piece_parts
+from bench.status import recorded_settings
 
 
 def done(piece: str, time: float = 1.0, **result) -> dict:
@@ -152,3 +155,11 @@ def test_events_of_other_kinds_are_left_alone():
 )
 def test_keys_are_taken_apart(key, parts):
     assert piece_parts(key) == parts
+
+
+def test_status_plans_what_the_sweep_planned(tmp_path):
+    settings = settings_for(tmp_path, ablations=False, folds=6, by_site=True, trials=7)
+    sweep = {"plan": _plan_record(settings), "identity": {"task": "digits", "splits": settings.splits}}
+    found = recorded_settings(State.replay([{"event": "sweep", "time": 1.0, "workers": 2, **sweep}]))
+    for name in ("ablations", "by_site", "folds", "trials", "seeds", "candidates", "tuner", "preset_name"):
+        assert getattr(found, name) == getattr(settings, name)
