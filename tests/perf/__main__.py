@@ -15,7 +15,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from tests.perf import disk, memory, program, resume, workers  # noqa: E402
+from tests.perf import disk, generators, memory, program, resume, workers  # noqa: E402
 
 PARTS = {
     "program": program.measure,
@@ -23,6 +23,7 @@ PARTS = {
     "workers": workers.measure,
     "disk": disk.measure,
     "memory": memory.measure,
+    "generators": generators.measure,
 }
 
 
@@ -30,7 +31,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.perf", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)} (default: all)")
     parser.add_argument(
-        "--trials", type=int, help="recorded trials (resume), trials run (disk, workers), volumes (memory)"
+        "--trials",
+        type=int,
+        help="recorded trials (resume), trials run (disk, workers), volumes (memory), images (generators)",
     )
     options = parser.parse_args()
     unknown = set(options.parts) - set(PARTS)

