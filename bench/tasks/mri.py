@@ -81,10 +81,10 @@ class Mri(Task):
         "smoke": Preset(1, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
         # The quick one has no ablations: each is a training of minutes.
         "quick": Preset(
-            24, trials=2, seeds=3, folds=1, measure_seconds=2.0, pretraining_epochs=10, ablation_seeds=0
+            20, trials=2, seeds=2, folds=1, measure_seconds=2.0, pretraining_epochs=10, ablation_seeds=0
         ),
         "full": Preset(
-            40, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=30, ablation_seeds=1
+            50, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=30, ablation_seeds=1
         ),
     }
     preprocessing = {  # noqa: RUF012
