@@ -15,7 +15,7 @@ places   = $(call option,runs,RUNS) $(call option,reports,REPORTS)
 settings = $(call option,data,DATA) $(call option,preset,PRESET) $(call option,arch,ARCH) \
            $(call option,tuner,TUNER) $(call option,trials,TRIALS) $(call option,seeds,SEEDS) \
            $(call option,folds,FOLDS) $(call option,workers,WORKERS) $(call option,cluster,CLUSTER) \
-           $(call option,budget,BUDGET) $(call option,weights,WEIGHTS)
+           $(call option,budget,BUDGET) $(call option,weights,WEIGHTS) $(call option,preprocess,PREPROCESS)
 
 .DEFAULT_GOAL := help
 .PHONY: help bench data check pretrain predict report status compare tensorboard list perf torture test test-fast lint format lock clean
@@ -38,6 +38,7 @@ help: ## list targets and variables
 #: WORKERS worker processes (default: one a core; 0: all in one process)
 #: CLUSTER address of a Dask scheduler, such as tcp://host:8786, instead of WORKERS
 #: BUDGET time after which a sweep ends in order: 90s, 30m, 2h
+#: PREPROCESS choices of preprocessing that differ from the task's: normalisation=none,crop=off
 #: WEIGHTS folder with pretrained weights, for transfer from ImageNet
 #: RUNS where the state of sweeps lives (default: runs)
 #: REPORTS where tables and figures go (default: reports)
@@ -52,7 +53,7 @@ check: $(VENV)/.bench ## verify your data and look for what would make results u
 	@$(python) -m bench check $(task) $(call option,data,DATA) $(call option,runs,RUNS)
 
 pretrain: $(VENV)/.bench ## train a network on generated images alone and save it
-	@$(python) -m bench pretrain $(task) $(call option,preset,PRESET) $(call option,arch,ARCH) $(call option,runs,RUNS)
+	@$(python) -m bench pretrain $(task) $(call option,preset,PRESET) $(call option,arch,ARCH) $(call option,preprocess,PREPROCESS) $(call option,runs,RUNS)
 
 predict: $(VENV)/.bench ## apply a saved network to images, MODEL=... INPUT=...; writes a CSV
 	@$(python) -m bench predict $(task) $(call option,model,MODEL) $(call option,input,INPUT) $(call option,output,OUTPUT)

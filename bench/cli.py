@@ -42,6 +42,7 @@ def _settings_options(parser: argparse.ArgumentParser) -> None:
     add("--workers", metavar="WORKERS", help="worker processes (default: one a core; 0: in this process)")
     add("--cluster", metavar="CLUSTER", help="address of a Dask scheduler, such as tcp://host:8786")
     add("--budget", metavar="BUDGET", help="end in order after this time: 90s, 30m, 2h")
+    add("--preprocess", metavar="PREPROCESS", help="choices of preprocessing: normalisation=none,crop=off")
     add("--weights", metavar="WEIGHTS", help="folder with files of keras.applications, for transfer")
     add("--stall-seconds", metavar="S", help="take a piece back that shows no progress for so long (1800)")
 
@@ -98,6 +99,7 @@ def read_settings(arguments: argparse.Namespace):
         measure=not arguments.no_measure,
         ablations=not arguments.no_ablations,
         weights=weights,
+        preprocess=s.find_preprocessing(arguments.preprocess, task),
     )
 
 
@@ -202,7 +204,7 @@ def _pretrain(arguments: argparse.Namespace) -> int:
         classes=tuple(filter(None, (arguments.classes or "").split(","))) or task.alone_classes,
         samples=settings.whole_number("--samples", arguments.samples, task.alone_samples, 40),
         epochs=settings.whole_number("--epochs", arguments.epochs, preset.pretraining_epochs, 1),
-        preprocessing={"normalisation": arguments.normalisation} if arguments.normalisation else {},
+        preprocessing=settings.find_preprocessing(arguments.preprocess, task),
     )
     print(f"{folder}: apply it with `python -m bench predict {task.name} --model {folder} --input FOLDER`")
     return 0
@@ -269,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
         ("classes", "classes to tell apart, parted by commas (default: normal and not)"),
         ("samples", "number of generated images (default: the task's)"),
         ("epochs", "epochs (default: the preset's)"),
-        ("normalisation", "normalisation of the images, if not the task's"),
+        ("preprocess", "choices of preprocessing: normalisation=none,crop=off"),
         ("output", "folder for the network"),
     ):
         pretrain.add_argument(f"--{name}", metavar=name.upper(), help=text)

@@ -136,7 +136,7 @@ def predict(task: Task, model: Path, source: Path, output: Path) -> int:
         raise UserError(
             f"{model / MODEL}: found a damaged network ({what}); expected Keras' format"
         ) from error
-    stored = task.read(files)
+    stored = task.read(files, facts["preprocessing"])
     rows = []
     for start in range(0, len(files), _BLOCK):
         x = task.prepare(stored[start : start + _BLOCK], facts["preprocessing"])

@@ -73,7 +73,7 @@ class Maker:
             "fold": fold,
             "splits": self.settings.splits,
             "metric": task.metric,
-            "preprocessing": task.preprocessing,
+            "preprocessing": self.settings.preprocessing,
             "augmentation": list(task.augmentation),
             "epochs": self.settings.preset.epochs,
             "seed": seed_of(task.name, owner, fold, kind),

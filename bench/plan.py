@@ -138,7 +138,7 @@ class Plan:
                 **self.state.trial_values(candidate.name, fold, trial),
             }
             for ablation in task.ablations:
-                if not ablation.applies(task.preprocessing, values):
+                if not ablation.applies(self.settings.preprocessing, values):
                     continue
                 changed = {k: v for k, v in ablation.values.items() if k in values}
                 for seed in range(1, seeds + 1):
@@ -148,7 +148,7 @@ class Plan:
                         fold,
                         seed,
                         {**values, **changed},
-                        preprocessing={**task.preprocessing, **ablation.preprocessing},
+                        preprocessing={**self.settings.preprocessing, **ablation.preprocessing},
                         ablation={
                             "title": ablation.title,
                             "learning": ablation.learning,

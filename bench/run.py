@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,9 @@ def bench(settings: Settings, display: Display) -> Outcome:
     UserError : data, folders or disk that cannot be used.
     """
     task = settings.task
-    dataset_folder = load_dataset(task, settings.data, settings.data_folder, settings.runs)
+    dataset_folder = load_dataset(
+        task, settings.data, settings.data_folder, settings.runs, settings.preprocessing
+    )
     dataset = cache.open_cached(dataset_folder)
     if settings.by_site:
         settings = replace(settings, folds=len(divide(dataset, 1, settings.splits)))
@@ -198,10 +201,12 @@ def drop_damaged_checkpoints(folder: Path, display: Display) -> None:
             path.unlink()
 
 
-def load_dataset(task: Task, data: str | None, data_folder: Path, runs: Path) -> Path:
+def load_dataset(
+    task: Task, data: str | None, data_folder: Path, runs: Path, preprocessing: dict[str, Any] | None = None
+) -> Path:
     """Bring a task's dataset into the cache; returns its folder."""
     try:
-        return task.load(data, data_folder / task.name, runs / "cache")
+        return task.load(data, data_folder / task.name, runs / "cache", preprocessing)
     except OSError as error:
         raise UserError(_cannot_write(runs, error)) from error
 
@@ -253,7 +258,7 @@ def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, disp
     (folder / "work").mkdir(exist_ok=True)
     chosen = np.random.default_rng(0).choice(len(dataset.x), min(_SAMPLES, len(dataset.x)), replace=False)
     stored = np.asarray(dataset.x[np.sort(chosen)])
-    images = settings.task.prepare(stored, settings.task.preprocessing)
+    images = settings.task.prepare(stored, settings.preprocessing)
     preprocessing_ms = _time_preprocessing(settings, stored)
     entries = []
     for name, (_, result) in winners.items():
@@ -286,7 +291,7 @@ def _time_preprocessing(settings: Settings, stored: np.ndarray) -> float:
     for place in range(4 * len(stored)):
         one = stored[place % len(stored)][None]
         started = time.perf_counter()
-        settings.task.prepare(one, settings.task.preprocessing)
+        settings.task.prepare(one, settings.preprocessing)
         samples.append(1000 * (time.perf_counter() - started))
     return float(np.median(samples))
 

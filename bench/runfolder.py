@@ -37,7 +37,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "task": task.name,
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "splits": settings.splits,
-        "preprocessing": task.preprocessing,
+        "preprocessing": settings.preprocessing,
         "augmentation": list(task.augmentation),
         "training_space": {entry["name"]: entry for entry in space.describe(task.training_space)},
         "transfer_space": {entry["name"]: entry for entry in space.describe(task.transfer_space)},

@@ -2,13 +2,14 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import architectures
 from bench import tasks
 from bench.errors import UserError
+from bench.options import parse_changes
 from bench.tasks import TRANSFERS, Candidate, Preset, Task
 
 PRESETS = ("smoke", "quick", "full")
@@ -31,6 +32,7 @@ class Settings:
     weights : folder with the files of `keras.applications`.
     by_site : whether each fold tests one site and trains on the others; `folds` is then the number of sites,
         known once the dataset is open.
+    preprocess : choices of preprocessing that differ from the task's own.
     measure : whether training and inference are timed once the searches are done.
     """
 
@@ -53,6 +55,12 @@ class Settings:
     ablations: bool = True
     weights: Path | None = None
     by_site: bool = False
+    preprocess: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """The choices of preprocessing that this sweep makes."""
+        return {**self.task.preprocessing, **self.preprocess}
 
     @property
     def splits(self) -> dict[str, Any]:
@@ -71,6 +79,8 @@ class Settings:
             words.append(f"DATA={self.data if tasks.is_builtin(self.data) else Path(self.data).name}")
         if self.candidates != tuple(self.task.candidates):
             words.append("ARCH=" + ",".join(candidate.name for candidate in self.candidates))
+        if self.preprocess:
+            words.append("PREPROCESS=" + ",".join(_spelt(*choice) for choice in self.preprocess.items()))
         if self.tuner != "random":
             words.append(f"TUNER={self.tuner}")
         words += [
@@ -124,6 +134,25 @@ def find_candidates(text: str | None, task: Task) -> tuple[Candidate, ...]:
     if not chosen:
         raise UserError(f"ARCH={text}: found no name; expected some of {', '.join(architectures.names())}")
     return tuple(chosen)
+
+
+def find_preprocessing(text: str | None, task: Task) -> dict[str, Any]:
+    """Parse PREPROCESS: what differs from the task's own choices.
+
+    Raises
+    ------
+    UserError : a choice that the task does not have, or a value that it does not accept.
+    """
+    return parse_changes("PREPROCESS", text, task.preprocessing_options)
+
+
+def _spelt(name: str, value: Any) -> str:
+    """A choice of preprocessing as PREPROCESS spells it."""
+    if isinstance(value, bool):
+        return f"{name}={'on' if value else 'off'}"
+    if isinstance(value, list):
+        return f"{name}={('-' if len(value) == 2 else 'x').join(map(str, value))}"
+    return f"{name}={value}"
 
 
 def choice(variable: str, value: str | None, accepted: tuple[str, ...], default: str) -> str:

@@ -1,5 +1,6 @@
 """A user's folder of SPECT images as a `Dataset` of striatal slices."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +12,33 @@ from bench.data.readers import read
 from bench.data.readers.volume import Volume
 from bench.errors import UserError
 
+_BY_UPTAKE = "the slices through the striatum, found by its uptake"
 _STAGES = ("normal", "early", "middle", "late")
 
 
-def load(folder: Path) -> Dataset:
+def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
     """Read DICOM, NIfTI, Analyze, PNG, JPEG or `.npy`, volumes or slices, to `[n, 109, 91, 1]`.
 
     Classes that are all stages keep the order of severity; others are sorted by name.
 
+    Parameters
+    ----------
+    slices : first and last slice of a volume to average, counted from 0; None finds them by the uptake.
+
     Raises
     ------
-    UserError : see `bench.data.folder.list_folder`; or a volume without voxel sizes.
+    UserError : see `bench.data.folder.list_folder`; or a volume without voxel sizes or with too few slices.
     """
     if folder.is_file():
         raise UserError(f"DATA={folder}: found a file; expected a folder with labels.csv or a folder a class")
     items = list_folder(folder)
     found = {item.label for item in items}
     classes = tuple(s for s in _STAGES if s in found) if found <= set(_STAGES) else tuple(sorted(found))
-    if len(classes) < 2:
-        raise UserError(f"DATA={folder}: found the class {', '.join(classes)} alone; expected two or more")
-    slices = read_slices([(item.path, item.kind) for item in items])
-    x = slices[..., None]
+    x = read_slices([(item.path, item.kind) for item in items], slices)[..., None]
     y = np.array([classes.index(item.label) for item in items], np.int64)
     sites = np.array([item.site or "" for item in items])
     subjects = np.array([item.subject for item in items])
+    how = f"slices {slices[0]} to {slices[1]}" if slices else _BY_UPTAKE
     counts = ", ".join(f"{name} {int((y == label).sum())}" for label, name in enumerate(classes))
     return Dataset(
         name=f"spect-{folder.resolve().name}",
@@ -43,13 +47,13 @@ def load(folder: Path) -> Dataset:
         subjects=subjects,
         classes=classes,
         fingerprint=fingerprint(x, y, *subjects),
-        provenance="Own images; of a volume the mean of the slices through the striatum, found by its uptake.",
+        provenance=f"Own images; of a volume the mean of {how}.",
         sites=sites if any(sites) else None,
         details={"grid": "109 x 91 pixels of 2 mm, anterior at the top", "samples": counts},
     )
 
 
-def read_slices(files: list[tuple[Path, str | None]]) -> np.ndarray:
+def read_slices(files: list[tuple[Path, str | None]], slices: Sequence[int] | None = None) -> np.ndarray:
     """Read files to striatal slices, float32 `[n, 109, 91]`.
 
     Pictures without a header say nothing of how the head lies: those of one shape are turned alike.
@@ -57,7 +61,9 @@ def read_slices(files: list[tuple[Path, str | None]]) -> np.ndarray:
     Parameters
     ----------
     files : path and kind of each; the kind may be None, to be told from the file.
+    slices : as in `load`.
     """
+    span = (slices[0], slices[1] + 1) if slices else None
     volumes = [read(path, kind) for path, kind in files]
     result = np.empty((len(files), 109, 91), np.float32)
     by_shape: dict[tuple[int, ...], list[int]] = {}
@@ -65,7 +71,7 @@ def read_slices(files: list[tuple[Path, str | None]]) -> np.ndarray:
         if _is_bare_picture(volume):
             by_shape.setdefault(volume.array.shape, []).append(place)
         else:
-            result[place] = to_slice(volume, name=str(path)).array
+            result[place] = to_slice(volume, slices=span, name=str(path)).array
     for places in by_shape.values():
         pictures = np.stack([volumes[place].array for place in places])
         result[places] = orient(pictures, name=str(files[places[0]][0]))

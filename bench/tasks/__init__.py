@@ -16,6 +16,7 @@ from bench.data.cache import DamagedCacheError, cached, open_cached
 from bench.data.dataset import Dataset, fingerprint
 from bench.digests import generators_digest
 from bench.errors import UserError
+from bench.options import Option
 from tuning.space import TrainingSpace
 
 FOLDER = Path(__file__).parent
@@ -125,6 +126,7 @@ class Task:
         strengths are training hyperparameters of the same names.
     presets : "smoke", "quick" and "full".
     preprocessing : choices that change what a network sees, JSON-ready.
+    preprocessing_options : what PREPROCESS may change of these, and beyond them.
     ablations : what is switched, one at a time, in the best network.
     alone_classes, alone_samples : what `bench pretrain` tells apart, and from how many generated samples it
         learns, unless it is told otherwise; the network is then used as it is.
@@ -142,13 +144,16 @@ class Task:
     augmentation: tuple[str, ...]
     presets: dict[str, Preset]
     preprocessing: dict[str, Any]
+    preprocessing_options: dict[str, Option] = {}  # noqa: RUF012
     ablations: Sequence[Ablation] = ()
     pretraining_values: dict[str, Any] = {}  # noqa: RUF012
     alone_classes: tuple[str, ...] = ()
     alone_samples = 0
     reads_folders = True
 
-    def load(self, data: str | None, folder: Path, cache: Path) -> Path:
+    def load(
+        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
+    ) -> Path:
         """Bring the dataset into the cache, if it is not there.
 
         Parameters
@@ -156,6 +161,7 @@ class Task:
         data : the user's DATA, or None: a path, or `builtin` with options (`builtin:subjects=400,test=280`).
         folder : where `fetch` puts the task's real data; used if they are there and `data` is None.
         cache : folder of all cached datasets.
+        preprocessing : the choices made, for what is done while files are read; None: the task's own.
 
         Returns
         -------
@@ -210,8 +216,8 @@ class Task:
         """Say whether there are generated images to pretrain on, and so `phantom` transfer."""
         return type(self).pretraining is not Task.pretraining
 
-    def read(self, paths: Sequence[Path]) -> np.ndarray:
-        """Read files or DICOM series folders as they would be stored in a dataset, float32 `[n, ...]`."""
+    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+        """Read files or DICOM series folders as `load` would store them, float32 `[n, ...]`."""
         raise UserError(f"TASK={self.name}: found a task that reads no image files; expected spect or mri")
 
 

@@ -1,6 +1,7 @@
 """USPS digits: how small can a fully connected network be?"""
 
 from pathlib import Path
+from typing import Any
 
 from bench.data import digits_standin, usps
 from bench.tasks import Candidate, Preset, Task, builtin_options, is_builtin, store
@@ -42,7 +43,9 @@ class Digits(Task):
     reads_folders = False
     preprocessing = {"scaling": "grey values in [-1, 1]"}  # noqa: RUF012
 
-    def load(self, data: str | None, folder: Path, cache: Path) -> Path:
+    def load(
+        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
+    ) -> Path:
         if is_builtin(data):
             builtin_options(data or "", {})
         elif data is not None:

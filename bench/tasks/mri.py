@@ -16,11 +16,12 @@ from bench.data.features.mri import features
 from bench.data.features.mri_scanner import scanner_features
 from bench.data.generators.mri import Recipe
 from bench.data.generators.mri_dataset import generate_dataset
-from bench.data.preprocess.mri import MriPreprocessing, prepare
+from bench.data.preprocess.mri import CONTRASTS, METHODS, NORMALISATIONS, MriPreprocessing, prepare
 from bench.data.readers import read
 from bench.data.volumes import Grid, to_grid
 from bench.digests import code_digest
 from bench.errors import UserError
+from bench.options import lengths, one_of, positive, switch
 from bench.settings import cores
 from bench.tasks import (
     NO_NORMALISATION,
@@ -93,6 +94,16 @@ class Mri(Task):
         "contrast": "window",
         "normalisation": "zscore",
     }
+    preprocessing_options = {  # noqa: RUF012
+        "shape": lengths(preprocessing["shape"], 2, 256),
+        "crop": switch(True),
+        "resampling": one_of("trilinear", METHODS),
+        "bias_correction": switch(False),
+        "contrast": one_of("window", CONTRASTS),
+        "gamma": positive(1.0),
+        "normalisation": one_of("zscore", NORMALISATIONS),
+        "mask_background": switch(True),
+    }
     pretraining_values = {"gain": 0.1}  # noqa: RUF012
     alone_classes = ("normal", "tumour")
     alone_samples = _PRETRAINING_SUBJECTS
@@ -113,7 +124,9 @@ class Mri(Task):
         NO_TRANSFER,
     )
 
-    def load(self, data: str | None, folder: Path, cache: Path) -> Path:
+    def load(
+        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
+    ) -> Path:
         if data is not None and not is_builtin(data):
             return build_cache(Path(data), _GRID, cache, name=f"mri-{Path(data).resolve().name}")
         options = builtin_options(data or "builtin", _OPTIONS)
@@ -144,7 +157,7 @@ class Mri(Task):
         recipe = Recipe(seed=_PRETRAINING_SEED, classes=names)
         return generate_dataset(samples or _PRETRAINING_SUBJECTS, recipe, untouched, workers=cores())[0]
 
-    def read(self, paths: Sequence[Path]) -> np.ndarray:
+    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
         return np.stack([to_grid(read(path), _GRID, path) for path in paths])[..., None]
 
 

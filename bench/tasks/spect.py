@@ -13,9 +13,10 @@ from bench.data.cache import save_dataset
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.features.spect import binding_ratios
 from bench.data.generators import spect as generator
-from bench.data.preprocess.spect import preprocess
+from bench.data.preprocess.spect import NORMALISATIONS, preprocess
 from bench.digests import code_digest
 from bench.errors import UserError
+from bench.options import one_of, span, switch
 from bench.tasks import (
     NO_NORMALISATION,
     NO_TRANSFER,
@@ -87,6 +88,11 @@ class Spect(Task):
         ),
     }
     preprocessing = {"crop": True, "normalisation": "zscore"}  # noqa: RUF012
+    preprocessing_options = {  # noqa: RUF012
+        "crop": switch(True),
+        "normalisation": one_of("zscore", NORMALISATIONS),
+        "slices": span(),
+    }
     pretraining_values = {"blur": 0.0, "noise": 0.0, "balance": "none", "batch_size": 32}  # noqa: RUF012
     alone_classes = ("normal", "patient")
     alone_samples = 6000
@@ -102,9 +108,14 @@ class Spect(Task):
         NO_TRANSFER,
     )
 
-    def load(self, data: str | None, folder: Path, cache: Path) -> Path:
+    def load(
+        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
+    ) -> Path:
+        slices = (preprocessing or {}).get("slices")
         if data is not None and not is_builtin(data):
-            return store(spect_folder.load(Path(data)), cache)
+            return store(spect_folder.load(Path(data), slices), cache)
+        if slices is not None:
+            raise UserError("PREPROCESS=slices: found generated data, slices already; expected DATA=folder")
         options = builtin_options(data or "builtin", _OPTIONS)
         return generated(
             cache, "spect-builtin", options, lambda target: save_dataset(_builtin(options), target)
@@ -130,8 +141,9 @@ class Spect(Task):
             raise UserError(f"CLASSES={','.join(names)}: found {error}") from None
         return generator.generate(settings, samples or _PRETRAINING_IMAGES, seed=1_000_003)
 
-    def read(self, paths: Sequence[Path]) -> np.ndarray:
-        return spect_folder.read_slices([(path, None) for path in paths])[..., None]
+    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+        slices = (preprocessing or {}).get("slices")
+        return spect_folder.read_slices([(path, None) for path in paths], slices)[..., None]
 
 
 def _builtin(options: dict[str, int]) -> Dataset:

@@ -58,6 +58,7 @@ def test_what_changes_the_meaning_of_results_is(tmp_path, dataset):
         runfolder.identity(replace(settings, task=OtherTask()), dataset),
         runfolder.identity(replace(settings, task=OtherSpace()), dataset),
         runfolder.identity(settings, replace(dataset, fingerprint="0" * 16)),
+        runfolder.identity(replace(settings, preprocess={"crop": False}), dataset),
     ]
     assert all(other != identity for other in others)
     assert all(differences(identity, other) for other in others)

@@ -72,6 +72,52 @@ def test_any_architecture_can_be_given_weights_to_start_from():
         settings.find_candidates("cnn-phantom", tasks.load("digits"))
 
 
+def test_preprocessing_is_chosen_by_name_and_what_is_usual_is_left_out():
+    mri, spect = tasks.load("mri"), tasks.load("spect")
+    assert settings.find_preprocessing(None, mri) == {}
+    text = "shape=20x64x48, mask_background=off,gamma=0.8,contrast=window,bias_correction=on"
+    assert settings.find_preprocessing(text, mri) == {
+        "shape": [20, 64, 48],
+        "mask_background": False,
+        "gamma": 0.8,
+        "bias_correction": True,
+    }
+    assert settings.find_preprocessing("crop=off,slices=30-41", spect) == {"crop": False, "slices": [30, 41]}
+    # The last of two is the one that counts, back to the usual too.
+    assert settings.find_preprocessing("crop=off,crop=on", spect) == {}
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "message"),
+    [
+        ("mri", "depth=20", r"found 'depth'; expected shape, crop, resampling, "),
+        ("mri", "shape=20x64", r"found shape '20x64'; expected numbers from 2 to 256, as in 14x64x64$"),
+        ("mri", "shape=1x64x64", r"found shape '1x64x64'; expected numbers from 2 to 256"),
+        ("mri", "contrast", r"found contrast ''; expected one of none, window, equalise$"),
+        ("mri", "gamma=nan", r"found gamma 'nan'; expected a number above 0$"),
+        ("mri", "crop=yes", r"found crop 'yes'; expected on or off$"),
+        ("spect", "slices=41-30", r"found slices '41-30'; expected the first and the last slice"),
+        ("digits", "crop=on", r"found 'crop'; expected nothing: this task has no choices$"),
+    ],
+)
+def test_preprocessing_that_cannot_be_is_named(task, text, message):
+    with pytest.raises(UserError, match=rf"^PREPROCESS={text}: {message}"):
+        settings.find_preprocessing(text, tasks.load(task))
+
+
+@pytest.mark.parametrize("task", ["spect", "mri"])
+def test_every_choice_of_preprocessing_can_be_made_again_by_name(task, tmp_path):
+    task = tasks.load(task)
+    assert set(task.preprocessing) <= set(task.preprocessing_options)
+    for name, value in task.preprocessing.items():
+        assert task.preprocessing_options[name].default == value
+    for text in ("crop=off", "normalisation=none,crop=off"):
+        chosen = settings_for(tmp_path, task=task, preprocess=settings.find_preprocessing(text, task))
+        (word,) = [word for word in chosen.command().split() if word.startswith("PREPROCESS=")]
+        assert settings.find_preprocessing(word.partition("=")[2], task) == chosen.preprocess
+        assert chosen.preprocessing == {**task.preprocessing, **chosen.preprocess}
+
+
 def test_the_tuners_are_those_of_the_search():
     from tuning.search import TUNERS
 

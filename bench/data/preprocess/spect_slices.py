@@ -98,7 +98,9 @@ def striatal_slice(
         raise UserError(f"{name}: no voxel above 0, expected a SPECT volume")
     first, last = slices or slab(volume, spacing_mm, slab_mm)
     if not 0 <= first < last <= volume.shape[2]:
-        raise UserError(f"{name}: slices {first} to {last}, expected a range within 0 to {volume.shape[2]}")
+        raise UserError(
+            f"{name}: slices {first} to {last - 1}, expected a range within 0 to {volume.shape[2] - 1}"
+        )
     plane = volume[:, :, first:last].mean(axis=2)
     in_mni = plane.shape == (COLUMNS, ROWS) and np.allclose(spacing_mm[:2], SPACING_MM, atol=0.01)
     return np.ascontiguousarray(plane.T[::-1, ::-1]) if in_mni else to_grid(plane, spacing_mm[:2])
