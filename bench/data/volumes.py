@@ -1,15 +1,11 @@
 """From a volume of any voxel size to one grid: separable linear interpolation."""
 
-import hashlib
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
+from bench.data.preprocess.mri_mask import otsu_threshold
 from bench.data.readers.volume import Volume
 from bench.errors import UserError
 
@@ -25,15 +21,12 @@ class Grid:
         outside is cut off, what is missing is 0. None spreads the whole field of view over the grid.
     antialias : weigh all voxels that a coarser one covers, instead of the nearest two along each axis.
     brain_mask : set what lies outside of an automatic brain mask to 0 (volumes alone).
-    project : makes an image from a volume for tasks in two dimensions; images skip it. It must be a
-        function of a module, or a `functools.partial` of one, so that worker processes find it.
     """
 
     shape: tuple[int, ...]
     voxel_mm: tuple[float, ...] | None = None
     antialias: bool = False
     brain_mask: bool = False
-    project: Callable[[Volume], Volume] | None = None
 
     def __post_init__(self) -> None:
         if len(self.shape) not in (2, 3) or min(self.shape) < 1:
@@ -45,16 +38,7 @@ class Grid:
 
     def key(self) -> str:
         """Text that is equal for equal grids, in this and in every later process."""
-        project = "none" if self.project is None else _callable_key(self.project)
-        return f"{self.shape}|{self.voxel_mm}|{self.antialias}|{self.brain_mask}|{project}"
-
-
-def _callable_key(function: Callable[..., object]) -> str:
-    """Name a function, its bound arguments, and the source of its module."""
-    if isinstance(function, partial):
-        return f"{_callable_key(function.func)}{function.args}{sorted(function.keywords.items())}"
-    source = Path(inspect.getsourcefile(function) or "").read_bytes()
-    return f"{function.__module__}.{function.__qualname__}:{hashlib.sha256(source).hexdigest()[:16]}"
+        return f"{self.shape}|{self.voxel_mm}|{self.antialias}|{self.brain_mask}"
 
 
 def interpolation_weights(
@@ -130,8 +114,6 @@ def to_grid(volume: Volume, grid: Grid, source: object) -> np.ndarray:
     ------
     UserError : an image where the grid needs a volume, or a volume where it needs an image.
     """
-    if len(grid.shape) == 2 and volume.array.ndim == 3 and grid.project is not None:
-        volume = grid.project(volume)
     if volume.array.ndim != len(grid.shape):
         kinds = {2: "an image", 3: "a volume"}
         shape = "x".join(map(str, volume.array.shape))
@@ -149,19 +131,6 @@ def to_grid(volume: Volume, grid: Grid, source: object) -> np.ndarray:
             size = tuple(mm * n / m for mm, n, m in zip(before, stored, grid.shape, strict=True))
         array *= brain_mask(array, size)
     return array[..., None]
-
-
-def _otsu_threshold(values: np.ndarray, n_bins: int = 128) -> float:
-    """Threshold between two modes of a histogram (Otsu 1979, IEEE Trans. SMC 9(1), equation 18)."""
-    counts, edges = np.histogram(values, bins=n_bins)
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)[:-1].astype(np.float64)
-    above = counts.sum() - below
-    sums = np.cumsum(counts * centres)
-    mean_below = sums[:-1] / np.maximum(below, 1)
-    mean_above = (sums[-1] - sums[:-1]) / np.maximum(above, 1)
-    between = below * above * (mean_below - mean_above) ** 2
-    return float(edges[1:-1][np.argmax(between)])
 
 
 def _ball(radius_mm: float, voxel_mm: tuple[float, ...]) -> np.ndarray:
@@ -192,7 +161,7 @@ def brain_mask(array: np.ndarray, voxel_mm: tuple[float, ...]) -> np.ndarray:
     if high <= low:
         return np.ones(array.shape, dtype=bool)
     smooth = ndimage.gaussian_filter(np.clip(array, low, high), [1.5 / size for size in voxel_mm])
-    foreground = smooth > _otsu_threshold(smooth)
+    foreground = smooth > otsu_threshold(smooth)
     opened = ndimage.binary_erosion(foreground, _ball(4.0, voxel_mm))
     pieces, n_pieces = ndimage.label(opened)
     if n_pieces == 0:

@@ -103,6 +103,7 @@ class Mri(Task):
         "gamma": positive(1.0),
         "normalisation": one_of("zscore", NORMALISATIONS),
         "mask_background": switch(True),
+        "brain_mask": switch(False),  # skull and scalp cut off as the user's own volumes are read
     }
     pretraining_values = {"gain": 0.1}  # noqa: RUF012
     alone_classes = ("normal", "tumour")
@@ -128,7 +129,13 @@ class Mri(Task):
         self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
     ) -> Path:
         if data is not None and not is_builtin(data):
-            return build_cache(Path(data), _GRID, cache, name=f"mri-{Path(data).resolve().name}")
+            return build_cache(
+                Path(data), _grid(preprocessing), cache, name=f"mri-{Path(data).resolve().name}"
+            )
+        if _grid(preprocessing).brain_mask:
+            raise UserError(
+                "PREPROCESS=brain_mask: found generated brains without a skull; expected DATA=folder"
+            )
         options = builtin_options(data or "builtin", _OPTIONS)
         return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
 
@@ -136,7 +143,8 @@ class Mri(Task):
         return imagenet.fetch(source)
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
-        settings = MriPreprocessing(**{**preprocessing, "shape": tuple(preprocessing["shape"])})
+        choices = {name: value for name, value in preprocessing.items() if name != "brain_mask"}
+        settings = MriPreprocessing(**{**choices, "shape": tuple(choices["shape"])})
         return np.stack([prepare(np.asarray(volume[..., 0]), settings) for volume in x])[..., None]
 
     def code(self) -> str:
@@ -158,7 +166,12 @@ class Mri(Task):
         return generate_dataset(samples or _PRETRAINING_SUBJECTS, recipe, untouched, workers=cores())[0]
 
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
-        return np.stack([to_grid(read(path), _GRID, path) for path in paths])[..., None]
+        return np.stack([to_grid(read(path), _grid(preprocessing), path) for path in paths])
+
+
+def _grid(preprocessing: dict[str, Any] | None) -> Grid:
+    """What the user's own volumes are brought to while they are read."""
+    return replace(_GRID, brain_mask=bool((preprocessing or {}).get("brain_mask")))
 
 
 def _save_builtin(options: dict[str, int], folder: Path) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from bench.cli import EXIT_USER, main
 from bench.data.generators import spect
+from bench.data.generators.mri import Recipe, scan_subject
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +96,25 @@ def test_what_cannot_be_made_or_read_is_one_line(model, tmp_path, capsys):
         said = capsys.readouterr().err
         assert names in said
         assert said.count("\n") == 1
+
+
+def test_volumes_are_predicted_too(tmp_path):
+    words = ["pretrain", "mri", "--arch", "early_fusion", "--samples", "40", "--epochs", "1"]
+    model = tmp_path / "model"
+    words += ["--preprocess", "shape=6x32x32,normalisation=white", "--runs", str(tmp_path / "runs")]
+    assert main([*words, "--output", str(model)]) == 0
+    assert json.loads((model / "model.json").read_text())["preprocessing"]["shape"] == [6, 32, 32]
+    scan = scan_subject(Recipe(seed=3), 0).volume  # as displayed; a file runs towards right, front and top
+    (tmp_path / "volumes").mkdir()
+    volume = np.ascontiguousarray(scan[:, ::-1, ::-1].transpose(2, 1, 0))
+    spacing = [216.0 / volume.shape[0], 216.0 / volume.shape[1], 160.0 / volume.shape[2], 1.0]
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag(spacing)), tmp_path / "volumes" / "a.nii.gz")
+    np.save(tmp_path / "volumes" / "b.npy", scan)
+    output = tmp_path / "out.csv"
+    words = ["predict", "mri", "--model", str(model), "--input", str(tmp_path / "volumes")]
+    assert main([*words, "--output", str(output)]) == 0
+    with open(output, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"].rsplit("/", 1)[1] for row in rows] == ["a.nii.gz", "b.npy"]
+    for row in rows:
+        assert float(row["normal"]) + float(row["tumour"]) == pytest.approx(1, abs=2e-6)
