@@ -98,10 +98,6 @@ class Checkpoint:
         except Exception:
             return None
 
-    def remove(self) -> None:
-        """Delete the file, if there is one."""
-        self.path.unlink(missing_ok=True)
-
 
 def _epoch_order(
     labels: np.ndarray, balance: str, n_classes: int, rng: np.random.Generator, least: int = 0

@@ -1,7 +1,6 @@
 """Folds: divisions of the subjects into train, validation and test, on which every number rests."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -206,12 +205,6 @@ def partition(
             f"class {name!r}: found no subject for part {part} of {n_parts}, expected more subjects"
         )
     return part_of[inverse]
-
-
-def class_counts(dataset: Dataset, indices: np.ndarray) -> dict[str, int]:
-    """Count the samples of each class among these indices, for reports."""
-    counts = Counter(dataset.y[indices].tolist())
-    return {name: counts.get(index, 0) for index, name in enumerate(dataset.classes)}
 
 
 def _mask(mask: np.ndarray | None, n: int) -> np.ndarray:

@@ -9,13 +9,14 @@ import numpy as np
 
 import bench.data.preprocess
 from bench.data import imagenet
-from bench.data.cache import save_dataset
+from bench.data.cache import open_cached, save_dataset
 from bench.data.cache_build import build_cache
 from bench.data.dataset import Dataset
 from bench.data.features.mri import features
 from bench.data.features.mri_scanner import scanner_features
 from bench.data.generators.mri import Recipe
 from bench.data.generators.mri_dataset import generate_dataset
+from bench.data.medmnist import cache_medmnist
 from bench.data.preprocess.mri import CONTRASTS, METHODS, NORMALISATIONS, MriPreprocessing, prepare
 from bench.data.readers import read
 from bench.data.volumes import Grid, to_grid
@@ -128,6 +129,8 @@ class Mri(Task):
     def load(
         self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
     ) -> Path:
+        if data is not None and data.endswith(".npz"):
+            return _load_medmnist(Path(data), cache)
         if data is not None and not is_builtin(data):
             return build_cache(
                 Path(data), _grid(preprocessing), cache, name=f"mri-{Path(data).resolve().name}"
@@ -167,6 +170,17 @@ class Mri(Task):
 
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
         return np.stack([to_grid(read(path), _grid(preprocessing), path) for path in paths])
+
+
+def _load_medmnist(file: Path, cache: Path) -> Path:
+    folder = cache_medmnist(file, cache)
+    shape = open_cached(folder).x.shape[1:]
+    if len(shape) != 4 or shape[-1] != 1:
+        raise UserError(
+            f"DATA={file}: found images of {'x'.join(map(str, shape))}, expected grey volumes, as in the 3D "
+            "sets of MedMNIST"
+        )
+    return folder
 
 
 def _grid(preprocessing: dict[str, Any] | None) -> Grid:

@@ -94,9 +94,6 @@ def test_a_checkpoint_comes_back_as_it_was(checkpoint):
     assert state[1].dtype == np.int64
     assert history == [{"epoch": 1, "loss": 0.5}]
     assert [path.name for path in checkpoint.path.parent.iterdir()] == ["trial.npz"]
-    checkpoint.remove()
-    assert checkpoint.load() is None
-    checkpoint.remove()
 
 
 def test_a_checkpoint_cut_at_any_byte_is_none(checkpoint):

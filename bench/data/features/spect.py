@@ -25,7 +25,6 @@ from bench.data.preprocess.spect_grid import (
 
 REGIONS = ("left caudate", "right caudate", "left putamen", "right putamen")
 REFERENCES = ("occipital", "brain")
-DERIVED = ("caudate asymmetry", "putamen asymmetry", "left putamen/caudate", "right putamen/caudate")
 
 # Centre right and anterior, semi-axes along and across in mm, tilt of the long axis to the side going
 # forward in degrees, for the right side (MNI152). A little within the nuclei, as such regions are drawn.
@@ -71,26 +70,6 @@ def binding_ratios(x: np.ndarray, reference: str = "occipital") -> np.ndarray:
     """
     images = _images(x)
     return _ratios(place(images).uptake, reference_uptake(images, reference))
-
-
-def derived_ratios(ratios: np.ndarray) -> np.ndarray:
-    """Asymmetries and putamen-to-caudate ratios of binding ratios.
-
-    The asymmetry is |left - right| / mean of both sides (the usual index, unsigned); both
-    quantities are taken of 1 + binding ratio, which noise does not bring near 0.
-
-    Parameters
-    ----------
-    ratios : `[n, 4]` from `binding_ratios`.
-
-    Returns
-    -------
-    `[n, 4]` float32, in the order of `DERIVED`.
-    """
-    uptake = 1 + np.asarray(ratios, np.float64)
-    left, right = uptake[:, [0, 2]], uptake[:, [1, 3]]
-    asymmetry = 2 * np.abs(left - right) / (left + right)
-    return np.concatenate([asymmetry, uptake[:, 2:] / uptake[:, :2]], axis=1).astype(np.float32)
 
 
 def reference_uptake(x: np.ndarray, reference: str = "occipital") -> np.ndarray:

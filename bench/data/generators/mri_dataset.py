@@ -34,8 +34,7 @@ def generate_dataset(
     n : number of subjects over all classes.
     recipe : what they are drawn from; default `Recipe()`.
     preprocessing : what is done to each raw volume; default `MriPreprocessing()`.
-        `MriPreprocessing.untouched(shape)` only resamples, for `scanner_features` and for preprocessing later
-        (`preprocess_dataset`).
+        `MriPreprocessing.untouched(shape)` only resamples, for `scanner_features` and for preprocessing later.
     workers : processes.
     progress : show a progress bar on standard error.
 
@@ -86,34 +85,6 @@ def generate_dataset(
     return dataset, headers
 
 
-def preprocess_dataset(
-    dataset: Dataset, preprocessing: MriPreprocessing, *, workers: int = 1, progress: bool = False
-) -> Dataset:
-    """Apply `preprocessing` to every sample of a dataset of volumes, `x` `[n, depth, height, width, 1]`.
-
-    Returns
-    -------
-    a dataset with a new `x`, fingerprint and details, and everything else as it was. `x` is read one volume
-    at a time; the result is in memory.
-    """
-    x = np.empty((len(dataset.x), *preprocessing.shape, 1), dtype=np.float32)
-    images = map_processes(
-        _prepared,
-        ((np.array(sample[..., 0]), preprocessing) for sample in dataset.x),
-        total=len(dataset.x),
-        workers=workers,
-        description="Preprocessing" if progress else None,
-    )
-    for index, image in enumerate(images):
-        x[index, ..., 0] = image
-    return replace(
-        dataset,
-        x=x,
-        fingerprint=fingerprint(dataset.fingerprint, preprocessing.describe(), x),
-        details={**dataset.details, "preprocessing": preprocessing.describe()},
-    )
-
-
 def header_of(scan: Scan) -> Header:
     """Facts of the scan's file, named as the readers name them (i, j, k: width, height, depth)."""
     shape, spacing = scan.volume.shape[::-1], scan.voxel_mm[::-1]
@@ -130,10 +101,6 @@ def _sample(
     image = prepare(scan.volume, preprocessing, voxel_mm=scan.voxel_mm)
     # The raw volume stays behind; its shape is all that the header needs of it.
     return image, replace(scan, volume=np.broadcast_to(np.float32(0), scan.volume.shape))
-
-
-def _prepared(volume: np.ndarray, preprocessing: MriPreprocessing, _: None) -> np.ndarray:
-    return prepare(volume, preprocessing)
 
 
 def _provenance(n: int, recipe: Recipe) -> str:

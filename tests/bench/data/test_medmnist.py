@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench import tasks
 from bench.data.cache import open_cached
 from bench.data.medmnist import cache_medmnist, load_medmnist
 from bench.data.splits import folds
@@ -85,3 +86,28 @@ def test_adrenalmnist3d_has_its_published_split():
     assert [len(part) for part in (fold.train, fold.validation, fold.test)] == [1188, 98, 298]
     assert np.bincount(dataset.y[fold.train]).tolist() == [929, 259]
     assert dataset.classes == ("normal", "hyperplasia")
+
+
+def test_volumes_are_a_dataset_of_the_mri_task(tmp_path):
+    task = tasks.load("mri")
+    file = _write(tmp_path / "toymnist3d.npz", _arrays((4, 5, 5)))
+    dataset = open_cached(task.load(str(file), tmp_path, tmp_path / "cache"))
+    assert dataset.x.shape == (11, 4, 5, 5, 1)
+    assert task.prepare(dataset.x[:2], task.preprocessing).shape == (2, 14, 64, 64, 1)
+    flat = _write(tmp_path / "toymnist.npz", _arrays((5, 5)))
+    with pytest.raises(UserError, match=r"toymnist.npz: found images of 5x5x1, expected grey volumes"):
+        task.load(str(flat), tmp_path, tmp_path / "cache")
+
+
+@pytest.mark.skipif(not (REAL / "adrenalmnist3d.npz").is_file(), reason="no adrenalmnist3d.npz")
+def test_real_masks_keep_their_shape_when_prepared(tmp_path):
+    task = tasks.load("mri")
+    dataset = open_cached(task.load(str(REAL / "adrenalmnist3d.npz"), tmp_path, tmp_path / "cache"))
+    x = np.asarray(dataset.x[:20])
+    for choices in ({}, {"crop": False}):
+        prepared = task.prepare(x, {**task.preprocessing, **choices})
+        assert np.isfinite(prepared).all()
+        # Two values and the edges between them: where the gland is, and where it is not.
+        share = [(volume > volume.mean()).mean() for volume in prepared]
+        assert np.corrcoef(share, x.mean(axis=(1, 2, 3, 4)))[0, 1] > (0.9 if choices else 0)
+        assert all(volume.std() > 0.05 for volume in prepared)

@@ -11,8 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from bench.data.dataset import Dataset
 from bench.data.features.mri_scanner import scanner_features
 from bench.data.generators.mri import Recipe, generate
-from bench.data.generators.mri_dataset import Header, generate_dataset, preprocess_dataset
-from bench.data.generators.mri_montage import montage
+from bench.data.generators.mri_dataset import Header, generate_dataset
 from bench.data.preprocess.mri import MriPreprocessing
 
 SMALL = (10, 32, 32)
@@ -49,28 +48,6 @@ def test_fingerprint_follows_the_content(built: tuple[Dataset, list[Header]]) ->
 
     assert made() == made()
     assert len({made(), made(seed=1), made(tumours=False)}) == 3
-
-
-def test_preprocessing_afterwards(built: tuple[Dataset, list[Header]]) -> None:
-    dataset, _ = built
-    prepared = preprocess_dataset(dataset, MriPreprocessing(SMALL))
-    assert prepared.x.shape == dataset.x.shape
-    assert prepared.fingerprint != dataset.fingerprint
-    assert prepared.subjects is dataset.subjects
-    assert "zscore" in prepared.details["preprocessing"]
-    assert np.ptp(dataset.x.mean(axis=(1, 2, 3, 4))) > 20  # scanners differ in brightness
-    assert np.ptp(prepared.x.mean(axis=(1, 2, 3, 4))) < 0.5
-
-
-def test_montage(built: tuple[Dataset, list[Header]]) -> None:
-    dataset, _ = built
-    picture = montage(dataset, per_class=4, n_slices=5, border=1)
-    assert picture.shape == (2 * 4 * 33 - 1, 7 * 33 - 1)
-    assert picture.min() == 0
-    assert picture.max() == 1
-    assert (picture[32] == 1).all()  # a border
-    assert (picture[3 * 33 : 3 * 33 + 32, :32] == 0).all()  # there is no fourth normal subject
-    assert picture[:32, 2 * 33 : 2 * 33 + 32].std() > 0.1
 
 
 def _scanner_auc(recipe: Recipe, n: int) -> float:

@@ -10,7 +10,6 @@ import pytest
 from bench.data.features.spect import binding_ratios
 from bench.data.generators import spect, spect_imaging
 from bench.data.generators.spect_anatomy import CAUDATE, Pose, _inside, striatum, tissue
-from bench.data.generators.spect_montage import montage
 from bench.data.generators.spect_physiology import Uptake, draw_uptake
 from bench.data.preprocess.spect_grid import X_MM, Y_MM, column_of, row_of
 
@@ -180,21 +179,8 @@ def test_total_counts_do_not_give_the_stage_away():
     assert eta_squared / total.var() < 0.03
 
 
-def test_montage_is_a_row_a_class():
-    data = spect.generate(spect.study(), 20, seed=0)
-    picture = montage(data, per_class=4, border=2)
-    assert picture.shape == (3 * 111 - 2, 4 * 93 - 2)
-    assert picture.min() >= 0
-    assert picture.max() == 1
-    tile = data.x[np.flatnonzero(data.y == 1)[0], ..., 0]
-    np.testing.assert_allclose(
-        picture[111:220, :91], np.clip(tile / np.percentile(tile, 99.8), 0, 1), rtol=1e-5
-    )
-    assert not picture[222:, 3 * 93 :].any()  # three late subjects among twenty: the fourth tile is black
-
-
 def test_tensorflow_is_not_needed():
-    modules = "generators.spect", "generators.spect_montage", "preprocess.spect_slices", "preprocess.spect"
+    modules = "generators.spect", "preprocess.spect_slices", "preprocess.spect"
     code = "; ".join(f"import bench.data.{module}" for module in modules)
     code += "; import sys; assert not {'tensorflow', 'keras', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.data.features.spect import binding_ratios, derived_ratios, place, reference_uptake
+from bench.data.features.spect import binding_ratios, place, reference_uptake
 from bench.data.generators import spect
 from bench.data.preprocess.spect import NORMALISATIONS, central_crop, preprocess
 from bench.data.preprocess.spect_grid import X_MM, Y_MM
@@ -100,8 +100,3 @@ def test_blocks_do_not_matter(images):
     np.testing.assert_allclose(binding_ratios(many)[-30:], binding_ratios(images), rtol=1e-5)
     assert binding_ratios(images[:0]).shape == (0, 4)
     assert reference_uptake(images, "brain").shape == (30,)
-
-
-def test_derived_ratios_by_hand():
-    derived = derived_ratios(np.array([[3.0, 2.0, 1.0, 0.0]]))
-    np.testing.assert_allclose(derived[0], [1 / 3.5, 1 / 1.5, 2 / 4, 1 / 3], rtol=1e-6)
