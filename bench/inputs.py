@@ -4,6 +4,8 @@ import errno
 import functools
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +53,51 @@ def _prepare(stored: Dataset, folder: Path, task: Task, preprocessing: dict[str,
     first = np.asarray(stored.x[:1])
     if task.prepare(first, preprocessing) is first:
         return stored.x
-    name = hashlib.sha256(json.dumps([preprocessing, task.code()], sort_keys=True).encode()).hexdigest()[:12]
-    path = folder.with_name(f"{folder.name}-prepared-{name}")
+
+    def save(path: Path) -> None:
+        save_dataset(stored, path, transform=lambda block: task.prepare(block, preprocessing))
+
+    return _kept(folder, "prepared", [preprocessing, task.code()], save)
+
+
+@functools.lru_cache(maxsize=4)
+def features(folder: str, task: str, name: str) -> np.ndarray:
+    """What a task's feature extractor finds in all samples, float32 `[n, f]`; kept beside the dataset."""
+    found, stored = tasks.load(task), dataset(folder)
+
+    def save(path: Path) -> None:
+        save_dataset(replace(stored, x=found.features(name, stored.x, headers(folder))), path)
+
+    return _kept(Path(folder), "features", [name, found.code()], save)
+
+
+def _kept(folder: Path, what: str, key: list[Any], save: Callable[[Path], None]) -> np.ndarray:
+    """Samples that were made from a dataset's, in a cache folder beside it; `save` makes them once."""
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    path = folder.with_name(f"{folder.name}-{what}-{name}")
     try:
         return open_cached(path).x
     except DamagedCacheError:
         pass
     try:
-        save_dataset(stored, path, transform=lambda block: task.prepare(block, preprocessing))
+        save(path)
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):  # another worker was faster
             raise
     return open_cached(path).x
+
+
+def reference_inputs(description: dict[str, Any], extractor: str | None, x: np.ndarray) -> np.ndarray:
+    """What a reference is fed, float32 `[n, features]`: what `extractor` finds, or flattened samples.
+
+    Parameters
+    ----------
+    extractor : name of a feature extractor of the task, or None.
+    x : samples as networks see them.
+    """
+    if extractor is None:
+        return np.asarray(x, np.float32).reshape(len(x), -1)
+    return features(description["dataset"], description["task"], extractor)
 
 
 def open_inputs(description: dict[str, Any]) -> tuple[Dataset, Fold, np.ndarray]:

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from bench.tasks import Task
-
 
 @dataclass(frozen=True)
 class Reference:
@@ -125,21 +123,6 @@ REFERENCES = {
         "Background and header alone", tuple({"C": c} for c in (0.1, 1.0)), _scaled_logistic, "scanner"
     ),
 }
-
-
-def reference_features(
-    reference: Reference, task: Task, stored: np.ndarray, headers: list[dict[str, Any]], x: np.ndarray
-) -> np.ndarray:
-    """What a reference is fed, float `[n, features]`: the task's features, or the networks' input flattened.
-
-    Parameters
-    ----------
-    stored, headers : samples as the dataset has them, and the facts of their files.
-    x : the same samples as networks see them.
-    """
-    if reference.features:
-        return task.features(reference.features, stored, headers)
-    return np.asarray(x, np.float32).reshape(len(x), -1)
 
 
 def probabilities(estimator: Any, x: np.ndarray, n_classes: int) -> np.ndarray:

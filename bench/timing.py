@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from bench import inputs
 from bench.measure.energy import EnergyMeter
 from bench.measure.memory import PeakMemory
-from bench.references import REFERENCES, probabilities, reference_features
+from bench.references import REFERENCES, probabilities
+from tuning.training import steps_per_epoch
 
 _STEPS_A_CALL = 4
 
@@ -26,7 +28,7 @@ def network(description: dict[str, Any], program, recipe, x, y, seen: np.ndarray
     take = rng.choice(seen, recipe.batch_size * _STEPS_A_CALL, replace=len(seen) < recipe.batch_size * 4)
     images, labels = np.asarray(x[np.sort(take)], np.float32), y[np.sort(take)]
     weights = np.ones(len(take), np.float32)
-    steps = max(len(seen) // recipe.batch_size, 1)
+    steps = steps_per_epoch(y[seen], recipe, int(y.max()) + 1)
     program.reset(description["seed"], recipe.settings, steps * recipe.epochs)
     started = time.perf_counter()
     program.run(images, labels, weights, recipe.batch_size)
@@ -64,7 +66,7 @@ def reference(
     training_seconds : of the fit; inference_ms, inference_p95_ms : of one image, NumPy to NumPy.
     """
     method, y = REFERENCES[description["candidate"]], dataset.y
-    features = reference_features(method, task, dataset.x, headers, x)
+    features = inputs.reference_inputs(description, method.features, x)
     estimator = method.make(description["seed"], **description["values"])
     started = time.perf_counter()
     estimator.fit(features[seen], y[seen])
@@ -76,7 +78,10 @@ def reference(
         place = len(samples) % len(x)
         one = slice(place, place + 1)
         started = time.perf_counter()
-        found = reference_features(method, task, dataset.x[one], headers[one], x[one])
+        if method.features is None:
+            found = np.asarray(x[one], np.float32).reshape(1, -1)
+        else:
+            found = task.features(method.features, dataset.x[one], headers[one])
         probabilities(estimator, found, n_classes)
         samples.append(1000 * (time.perf_counter() - started))
     return {

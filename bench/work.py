@@ -19,7 +19,7 @@ import architectures
 from bench import inputs, tasks, timing
 from bench.data.download import sha256_of
 from bench.evaluate import metrics
-from bench.references import REFERENCES, probabilities, reference_features
+from bench.references import REFERENCES, probabilities
 from tuning import space, training
 
 _FULL = {errno.ENOSPC: "no space left", errno.EDQUOT: "quota used up", errno.EROFS: "read-only"}
@@ -222,8 +222,7 @@ def _reference(description: dict[str, Any]) -> dict[str, Any]:
     Progress(description)
     opened, fold, x = inputs.open_inputs(description)
     reference = REFERENCES[description["candidate"]]
-    headers = inputs.headers(description["dataset"])
-    features = reference_features(reference, tasks.load(description["task"]), opened.x, headers, x)
+    features = inputs.reference_inputs(description, reference.features, x)
     n_classes, y, metric = len(opened.classes), opened.y, description["metric"]
     started = time.perf_counter()
     scores = []

@@ -99,15 +99,19 @@ class Checkpoint:
             return None
 
 
-def _epoch_order(
-    labels: np.ndarray, balance: str, n_classes: int, rng: np.random.Generator, least: int = 0
-) -> np.ndarray:
+def steps_per_epoch(labels: np.ndarray, recipe: Recipe, n_classes: int) -> int:
+    """Steps that `train` takes in an epoch; what is left of the last batch is not trained on."""
+    return len(_epoch_order(labels, recipe, n_classes, np.random.default_rng(0))) // recipe.batch_size
+
+
+def _epoch_order(labels: np.ndarray, recipe: Recipe, n_classes: int, rng: np.random.Generator) -> np.ndarray:
     """Positions of the samples of one epoch, shuffled; with oversampling, some of them several times.
 
-    Where that is fewer than `least`, all of them come again, shuffled anew, until there are as many.
+    Where that is fewer than `LEAST_STEPS` batches, all of them come again, shuffled anew, until there are
+    as many.
     """
     positions = np.arange(len(labels))
-    if balance == "oversample":
+    if recipe.balance == "oversample":
         counts = np.bincount(labels, minlength=n_classes)
         extra = [
             rng.choice(np.flatnonzero(labels == label), counts.max() - count)
@@ -115,7 +119,7 @@ def _epoch_order(
             if count
         ]
         positions = np.concatenate([positions, *extra])
-    passes = max(-(-least // len(positions)), 1)
+    passes = max(-(-LEAST_STEPS * recipe.batch_size // len(positions)), 1)
     return np.concatenate([rng.permutation(positions) for _ in range(passes)])
 
 
@@ -157,10 +161,8 @@ def train(
     Diverged : the loss is infinite or not a number.
     """
     labels = training.labels()
-    least = LEAST_STEPS * recipe.batch_size
     weights = _class_weights(labels, recipe.balance, n_classes)
-    per_epoch = len(_epoch_order(labels, recipe.balance, n_classes, np.random.default_rng(0), least))
-    steps = per_epoch // recipe.batch_size
+    steps = steps_per_epoch(labels, recipe, n_classes)
     program.reset(seed, recipe.settings, steps * recipe.epochs, start)
     history: list[dict] = []
     if checkpoint and (saved := checkpoint.load()):
@@ -169,8 +171,7 @@ def train(
     for epoch in range(len(history), recipe.epochs):
         started = time.perf_counter()
         rng = np.random.default_rng([seed, epoch])
-        order = _epoch_order(labels, recipe.balance, n_classes, rng, least)
-        order = order[: steps * recipe.batch_size]
+        order = _epoch_order(labels, recipe, n_classes, rng)[: steps * recipe.batch_size]
         loss, accuracy = _run_epoch(program, training, labels, weights, order, recipe.batch_size)
         seconds = time.perf_counter() - started
         record = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "seconds": round(seconds, 4)}

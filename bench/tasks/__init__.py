@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.data.cache import DamagedCacheError, cached, open_cached
 from bench.data.dataset import Dataset, fingerprint
-from bench.digests import generators_digest
+from bench.digests import code_digest, generators_digest
 from bench.errors import UserError
 from bench.options import Option
 from tuning.space import TrainingSpace
@@ -187,7 +187,7 @@ class Task:
         return x
 
     def code(self) -> str:
-        """A digest of the code that `prepare` runs; samples prepared by other code are made anew."""
+        """A digest of the code that `prepare` and `features` run; what other code has made is made anew."""
         return ""
 
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
@@ -265,6 +265,12 @@ def store(dataset: Dataset, cache: Path) -> Path:
     folder = cache / f"{dataset.name}-{dataset.fingerprint}"
     cached(folder, lambda: dataset)
     return folder
+
+
+def code_of(stem: str) -> str:
+    """A digest of the preprocessing and the feature extractors in the files whose names begin so."""
+    folders = (FOLDER.parent / "data" / name for name in ("preprocess", "features"))
+    return code_digest(path for folder in folders for path in sorted(folder.glob(f"{stem}*.py")))
 
 
 def permuted(dataset: Dataset, seed: int) -> Dataset:

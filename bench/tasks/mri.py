@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-import bench.data.preprocess
 from bench.data import imagenet
 from bench.data.cache import open_cached, save_dataset
 from bench.data.cache_build import build_cache
@@ -20,7 +19,6 @@ from bench.data.medmnist import cache_medmnist
 from bench.data.preprocess.mri import CONTRASTS, METHODS, NORMALISATIONS, MriPreprocessing, prepare
 from bench.data.readers import read
 from bench.data.volumes import Grid, to_grid
-from bench.digests import code_digest
 from bench.errors import UserError
 from bench.options import lengths, one_of, positive, switch
 from bench.settings import cores
@@ -32,6 +30,7 @@ from bench.tasks import (
     Preset,
     Task,
     builtin_options,
+    code_of,
     generated,
     is_builtin,
     no_augmentation,
@@ -81,9 +80,9 @@ class Mri(Task):
     augmentation = ("flip", "rotation_degrees", "shift", "zoom", "gain")
     presets = {  # noqa: RUF012
         "smoke": Preset(1, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
-        # The quick one has no ablations: each is a training of minutes.
+        # The quick one trains the defaults alone, without ablations: each training is one of minutes.
         "quick": Preset(
-            20, trials=2, seeds=2, folds=1, measure_seconds=2.0, pretraining_epochs=10, ablation_seeds=0
+            20, trials=1, seeds=2, folds=1, measure_seconds=2.0, pretraining_epochs=10, ablation_seeds=0
         ),
         "full": Preset(
             50, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=30, ablation_seeds=1
@@ -151,7 +150,7 @@ class Mri(Task):
         return np.stack([prepare(np.asarray(volume[..., 0]), settings) for volume in x])[..., None]
 
     def code(self) -> str:
-        return code_digest(sorted(Path(bench.data.preprocess.__file__).parent.glob("mri*.py")))
+        return code_of("mri")
 
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         if name == "scanner":

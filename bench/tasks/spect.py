@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 
-import bench.data.preprocess
 from bench.data import imagenet, spect_folder
 from bench.data.cache import save_dataset
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.features.spect import binding_ratios
 from bench.data.generators import spect as generator
 from bench.data.preprocess.spect import NORMALISATIONS, preprocess
-from bench.digests import code_digest
 from bench.errors import UserError
 from bench.options import one_of, span, switch
 from bench.tasks import (
@@ -25,6 +23,7 @@ from bench.tasks import (
     Preset,
     Task,
     builtin_options,
+    code_of,
     generated,
     is_builtin,
     no_augmentation,
@@ -128,7 +127,7 @@ class Spect(Task):
         return preprocess(x, crop=preprocessing["crop"], normalisation=preprocessing["normalisation"])
 
     def code(self) -> str:
-        return code_digest(sorted(Path(bench.data.preprocess.__file__).parent.glob("spect*.py")))
+        return code_of("spect")
 
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         return binding_ratios(np.asarray(x))

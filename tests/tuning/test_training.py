@@ -14,6 +14,7 @@ from tuning.training import (
     _class_weights,
     _epoch_order,
     predict,
+    steps_per_epoch,
     train,
 )
 
@@ -132,10 +133,10 @@ def test_predictions_that_are_no_numbers_are_said(program, samples):
 
 def test_oversampling_makes_all_classes_as_frequent():
     labels = np.repeat([0, 1, 3], [10, 4, 1])
-    order = _epoch_order(labels, "oversample", 4, np.random.default_rng(0))
+    order = _epoch_order(labels, Recipe(1, 2, "oversample"), 4, np.random.default_rng(0))
     assert np.bincount(labels[order]).tolist() == [10, 10, 0, 10]
     assert set(order) == set(range(15))  # nothing is left out
-    plain = _epoch_order(labels, "none", 4, np.random.default_rng(0))
+    plain = _epoch_order(labels, Recipe(1, 2), 4, np.random.default_rng(0))
     assert sorted(plain) == list(range(15))
     assert not np.array_equal(plain, np.arange(15))
 
@@ -167,8 +168,10 @@ def test_a_few_samples_come_several_times_in_an_epoch(program, samples):
     few = Samples(samples.x, samples.y, samples.indices[:5])
     assert len(train(program, few, RECIPE, 1, CLASSES)) == 4
     assert int(program._step.numpy()) == 4 * LEAST_STEPS
-    order = _epoch_order(few.labels(), "none", CLASSES, np.random.default_rng(0), least=12)
+    order = _epoch_order(few.labels(), Recipe(1, 3), CLASSES, np.random.default_rng(0))
     assert [sorted(order[start : start + 5]) for start in (0, 5, 10)] == [list(range(5))] * 3
+    assert steps_per_epoch(few.labels(), RECIPE, CLASSES) == LEAST_STEPS
+    assert steps_per_epoch(samples.labels(), Recipe(1, 5), CLASSES) == 48 // 5
 
 
 def test_a_recipe_takes_values_apart():

@@ -1,0 +1,37 @@
+"""What workers open: samples and features made of a dataset are made once."""
+
+import numpy as np
+import pytest
+
+from bench import inputs, tasks
+from bench.data.cache import open_cached
+
+
+@pytest.fixture(autouse=True)
+def forgetful():
+    """Nothing is remembered from other tests, or for them."""
+    for remembered in (inputs.dataset, inputs.headers, inputs.prepared, inputs.features):
+        remembered.cache_clear()
+    yield
+    for remembered in (inputs.dataset, inputs.headers, inputs.prepared, inputs.features):
+        remembered.cache_clear()
+
+
+def test_features_are_made_once_and_are_the_tasks(tmp_path, monkeypatch):
+    task = tasks.load("spect")
+    folder = task.load("builtin:subjects=12", tmp_path, tmp_path / "cache")
+    stored = open_cached(folder)
+    description = {"dataset": str(folder), "task": "spect"}
+    x = inputs.prepared(str(folder), "spect", '{"crop": true, "normalisation": "zscore"}')
+    found = inputs.reference_inputs(description, "binding_ratios", x)
+    np.testing.assert_array_equal(found, task.features("binding_ratios", stored.x, []))
+    assert inputs.reference_inputs(description, None, x).shape == (12, 50 * 50)
+
+    inputs.features.cache_clear()
+    monkeypatch.setattr(type(task), "features", lambda *_: pytest.fail("made a second time"))
+    np.testing.assert_array_equal(inputs.reference_inputs(description, "binding_ratios", x), found)
+    # Other code makes its own.
+    monkeypatch.setattr(type(task), "features", lambda *_: np.zeros((12, 1), np.float32))
+    monkeypatch.setattr(type(task), "code", lambda _: "another")
+    inputs.features.cache_clear()
+    assert not inputs.reference_inputs(description, "binding_ratios", x).any()
