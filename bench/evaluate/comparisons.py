@@ -102,17 +102,24 @@ def compare_with_best(runs_by_name: Mapping[str, Sequence[Run]], metric: str) ->
     ]
 
 
-def paired_difference(runs_a: Sequence[Run], runs_b: Sequence[Run], metric: str) -> Difference:
+def paired_difference(
+    runs_a: Sequence[Run], runs_b: Sequence[Run], metric: str, *, alike: bool = False
+) -> Difference:
     """Compare two sets of runs, a less b: an ablation, or a report with an earlier one.
 
     Paired over the subjects that both have, if these are at least half of either side's and have the same
     classes; otherwise all subjects of each side are taken for independent samples, and `paired` is false.
 
+    Parameters
+    ----------
+    alike : take the seeds of both to scatter by as much, as those of one network with one thing switched do.
+        A side with a single seed, which shows nothing of its own scatter, is then judged by the other's.
+
     Raises
     ------
     ValueError : no runs on a side, or an unknown metric.
     """
-    return _difference(runs_a, runs_b, resample(runs_a, metric), resample(runs_b, metric))
+    return _difference(runs_a, runs_b, resample(runs_a, metric), resample(runs_b, metric), alike)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -125,28 +132,31 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def _difference(runs_a: Sequence[Run], runs_b: Sequence[Run], a: Replicates, b: Replicates) -> Difference:
+def _difference(
+    runs_a: Sequence[Run], runs_b: Sequence[Run], a: Replicates, b: Replicates, alike: bool = False
+) -> Difference:
     if np.array_equal(a.subjects, b.subjects):
-        return _assess(a, b, paired=np.array_equal(a.labels, b.labels))
+        return _assess(a, b, np.array_equal(a.labels, b.labels), alike)
     common, in_a, in_b = np.intersect1d(a.subjects, b.subjects, return_indices=True)
     enough = 2 * len(common) >= max(min(a.n_subjects, b.n_subjects), 4)
     if not (enough and np.array_equal(a.labels[in_a], b.labels[in_b])):
-        return _assess(a, b, paired=False)
+        return _assess(a, b, False, alike)
     return _assess(
         resample(restrict(runs_a, common), a.metric),
         resample(restrict(runs_b, common), b.metric),
-        paired=True,
+        True,
+        alike,
     )
 
 
-def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
+def _assess(a: Replicates, b: Replicates, paired: bool, alike: bool) -> Difference:
     from scipy.special import stdtr
 
     n_subjects = min(a.n_subjects, b.n_subjects)
     estimate = a.estimate - b.estimate
     if not math.isfinite(estimate):
         return Difference(math.nan, math.nan, math.nan, 1.0, math.nan, paired, n_subjects)
-    spread = variance.of_difference(a, b, paired)
+    spread = variance.of_difference(a, b, paired, alike)
     least = _least_variance(a, b)
     error = math.sqrt(spread.total + least)
     half = t_quantile(1 - SIGNIFICANCE, spread.degrees_of_freedom) * error

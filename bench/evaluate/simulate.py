@@ -1,8 +1,9 @@
 """Do the intervals and comparisons keep their promises? `python -m bench.evaluate.simulate [--short]`.
 
-Prints three tables in markdown: how often a difference is claimed between names of one architecture (A/A),
-how often the 95% intervals hold the truth (coverage), and how often two architectures ten points apart
-are found to differ (power). Classifiers are simulated with known accuracy; see `synthetic`.
+Prints four tables in markdown: how often a difference is claimed between names of one architecture (A/A),
+how often the 95% intervals hold the truth (coverage), how often two architectures ten points apart are found
+to differ (power), and how often a switch that does nothing is said to help or to harm (ablations, a single
+training against five). Classifiers are simulated with known accuracy; see `synthetic`.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.evaluate.comparisons import compare_with_best, paired_difference
+from bench.evaluate.comparisons import SIGNIFICANCE, compare_with_best, paired_difference
 from bench.evaluate.intervals import interval
 from bench.evaluate.synthetic import Study
 
@@ -108,6 +109,18 @@ def power(setting: Setting, count: int, seed: int, apart: float = 0.1) -> dict[s
     return dict(zip(names, found.mean(axis=0), strict=True))
 
 
+def false_switches(setting: Setting, count: int, seed: int) -> dict[str, float]:
+    """The part of ablations in which one training of the very same network is claimed to differ."""
+    claims = np.zeros((count, len(METRICS)))
+    for row, study in zip(claims, setting.studies("ablation", count, seed), strict=True):
+        architecture = study.architecture(setting.accuracy)
+        winner, switched = architecture.runs(SEEDS), architecture.runs(1)
+        row[:] = [
+            paired_difference(winner, switched, metric, alike=True).p < SIGNIFICANCE for metric in METRICS
+        ]
+    return dict(zip(METRICS, claims.mean(axis=0), strict=True))
+
+
 def table(title: str, rows: Sequence[tuple[Setting, dict[str, float]]]) -> str:
     """A markdown table: a row for each setting, a column for each measured part in percent."""
     columns = [*SETTING_COLUMNS, *(name.replace("_", " ") for name in rows[0][1])]
@@ -133,6 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             POWER_SETTINGS,
             sweeps,
         ),
+        (f"Ablations: a difference claimed, {sweeps} of each", false_switches, POWER_SETTINGS, sweeps),
     )
     for title, figure, settings, count in figures:
         rows = [(setting, figure(setting, count, options.seed)) for setting in settings[pick]]

@@ -45,10 +45,11 @@ def of_estimate(sample: Replicates) -> Variance:
     return _combine(_variance(_means(sample)), _subject_freedom(sample), [(seed, scatter, freedom)])
 
 
-def of_difference(a: Replicates, b: Replicates, paired: bool) -> Variance:
+def of_difference(a: Replicates, b: Replicates, paired: bool, alike: bool = False) -> Variance:
     """The variance of a difference between two means over seeds.
 
-    Paired means the same subjects with the same draws; seeds are never paired.
+    Paired means the same subjects with the same draws; seeds are never paired. Alike means that the seeds
+    of both scatter by as much, so that a side with a single one is judged by the other's.
     """
     if paired:
         subject = _variance(_means(a) - _means(b))
@@ -58,7 +59,8 @@ def of_difference(a: Replicates, b: Replicates, paired: bool) -> Variance:
         subject = sum(parts)
         freedoms = [_subject_freedom(sample) for sample in (a, b)]
         freedom = _satterthwaite(subject, list(zip(parts, freedoms, strict=True)), min(freedoms))
-    return _combine(subject, freedom, [_seed_part(a), _seed_part(b)])
+    seeds = [_pooled_seed_part(a, b)] if alike else [_seed_part(a), _seed_part(b)]
+    return _combine(subject, freedom, seeds)
 
 
 def _means(sample: Replicates) -> np.ndarray:
@@ -84,6 +86,17 @@ def _seed_part(sample: Replicates) -> tuple[float, float, float]:
     strays = sample.values - _means(sample)[:, None]
     by_chance = sum(_variance(column) for column in strays.T) / (count - 1)
     return max(scatter - by_chance, 0.0) / count, scatter / count, count - 1.0
+
+
+def _pooled_seed_part(a: Replicates, b: Replicates) -> tuple[float, float, float]:
+    """`_seed_part` of a difference whose sides scatter alike: their variances pooled by degrees of freedom."""
+    sides = [(len(sample.estimates), _seed_part(sample)) for sample in (a, b) if len(sample.estimates) > 1]
+    freedom = sum(count - 1 for count, _ in sides)
+    if not freedom:
+        return 0.0, 0.0, 1.0
+    pooled = [sum((count - 1) * count * part[i] for count, part in sides) / freedom for i in (0, 1)]
+    shares = 1 / len(a.estimates) + 1 / len(b.estimates)
+    return pooled[0] * shares, pooled[1] * shares, float(freedom)
 
 
 def _combine(subject: float, subject_freedom: float, seeds: list[tuple[float, float, float]]) -> Variance:

@@ -1,7 +1,8 @@
-"""What helped: the winner with one thing switched at a time, in the same folds and with the same seeds.
+"""What helped: the winner with one thing switched at a time, in the same folds, against all its seeds.
 
 A piece `ablation/SWITCH/CANDIDATE/FOLD/TRIAL/SEED` is the refit `refit/CANDIDATE/FOLD/TRIAL/SEED` with one
-thing switched. Its result is a refit's, and may say besides:
+thing switched. There may be fewer of them than of refits, down to a single seed, which may be a lucky one:
+how far the winner's own seeds scatter is part of the interval. A result is a refit's, and may say besides:
 
 - `title`: what was switched, in a few words (`no central crop`); the switch's name by default;
 - `learning`: the statement that is put to the test (`a central 50x50 crop helps`);
@@ -26,7 +27,8 @@ class Ablation:
 
     Attributes
     ----------
-    switched, base : runs with and without the switch, of the same folds and seeds.
+    switched : runs with the switch.
+    base : all runs of the winner in the same folds.
     contribution : of having the thing: the metric with it less without it; None before any pair is done.
     p_holm : corrected for the number of switches.
     """
@@ -42,11 +44,16 @@ class Ablation:
     p_holm: float = 1.0
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def has_scatter(self) -> bool:
+        """Whether any two trainings differ in their seed alone, so that the scatter of seeds is known."""
+        return max(len(self.base), len(self.switched)) > len({run.fold for run in self.base})
+
     def verdict(self, metric: str) -> str:
         """Whether the data support that it helps."""
         if self.contribution is None:
             return f"failed: {escape(self.failures[0])}" if self.failures else "not measured yet"
-        if self.p_holm >= SIGNIFICANCE:
+        if self.p_holm >= SIGNIFICANCE or not self.has_scatter:
             return "these data cannot tell"
         more = self.contribution.estimate > 0
         return "supported" if more == (metrics.direction(metric) == "max") else "refuted: it harms"
@@ -55,6 +62,7 @@ class Ablation:
 def find(source: Source) -> list[Ablation]:
     """Collect the ablations of a run folder, in the order in which they were first recorded."""
     found: dict[tuple[str, str], Ablation] = {}
+    winners: dict[str, list[Run]] = {}  # read once for all switches
     pieces: dict[str, Any] = {**source.state.done, **source.state.failed}
     for key, result in pieces.items():
         kind, *rest = key.split("/")
@@ -69,15 +77,26 @@ def find(source: Source) -> list[Ablation]:
         ablation.title = described.get("title", switch)
         ablation.learning = described.get("learning", "")
         ablation.effect = described.get("effect", "without")
-        base = source.state.done.get(f"refit/{candidate}/{fold}/{trial}/{seed}")
-        if base is None:
+        run, _ = load_predictions(source.folder, described, int(fold), int(seed), source.dropped)
+        stem = f"refit/{candidate}/{fold}/{trial}/"
+        if stem not in winners:
+            winners[stem] = _refits(source, stem, int(fold))
+        if run is None or not winners[stem]:
             continue
-        number = (int(fold), int(seed), source.dropped)
-        runs = [load_predictions(source.folder, each, *number)[0] for each in (base, described)]
-        if runs[0] is not None and runs[1] is not None:
-            ablation.base.append(runs[0])
-            ablation.switched.append(runs[1])
+        if run.fold not in {each.fold for each in ablation.base}:
+            ablation.base += winners[stem]
+        ablation.switched.append(run)
     return _compare(list(found.values()), source.metric)
+
+
+def _refits(source: Source, stem: str, fold: int) -> list[Run]:
+    """Every seed's refit in a fold."""
+    found = [
+        load_predictions(source.folder, result, fold, int(key.removeprefix(stem)), source.dropped)[0]
+        for key, result in source.state.done.items()
+        if key.startswith(stem)
+    ]
+    return [run for run in found if run is not None]
 
 
 def _compare(ablations: list[Ablation], metric: str) -> list[Ablation]:
@@ -85,7 +104,7 @@ def _compare(ablations: list[Ablation], metric: str) -> list[Ablation]:
     for ablation in measured:
         sides = (ablation.base, ablation.switched)
         having, lacking = sides if ablation.effect == "without" else sides[::-1]
-        ablation.contribution = paired_difference(having, lacking, metric)
+        ablation.contribution = paired_difference(having, lacking, metric, alike=True)
     corrected = holm([a.contribution.p for a in measured if a.contribution])
     for ablation, p in zip(measured, corrected, strict=True):
         ablation.p_holm = p
@@ -118,7 +137,8 @@ def lines(ablations: list[Ablation], titles: dict[str, str], metric: str) -> lis
             ["Statement", "What was switched", "Contribution", "p (Holm)", "Trainings", "These data"], rows, 2
         ),
         f"*Contribution*: {wording.metric_title(metric)} with the thing less without it, all else as in the "
-        "winner, in the same folds and with the same seeds; paired over subjects, 95% interval. p is corrected "
-        "for the number of switches; *supported* needs p < 0.05.",
+        "winner, in the same folds, against the mean of the winner's seeds; paired over subjects, with a 95% "
+        "interval that counts how far seeds scatter, taken to be alike with and without. p is corrected for the "
+        "number of switches; *supported* needs p < 0.05. *Trainings*: of the switched network.",
         "",
     ]

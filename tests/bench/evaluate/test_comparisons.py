@@ -124,10 +124,36 @@ def test_simulation_prints_its_tables(capsys, monkeypatch):
     monkeypatch.setattr(simulate, "false_claims", lambda *_: {"accuracy": 0.02})
     monkeypatch.setattr(simulate, "coverage", lambda *_: {"accuracy": 0.95})
     monkeypatch.setattr(simulate, "power", lambda *_: {"accuracy": 0.9})
+    monkeypatch.setattr(simulate, "false_switches", lambda *_: {"accuracy": 0.03})
     main(["--short"])
     printed = capsys.readouterr().out
-    assert printed.count("###") == 3
+    assert printed.count("###") == 4
     assert "| 40 | 2 | 1 | 1 | 80% | 95.0% |" in printed
+
+
+def test_a_single_seed_is_judged_by_how_far_the_others_scatter():
+    """Five trainings of a network whose seeds scatter by six points, and one more of the very same."""
+    claims, naive = [], []
+    for number in range(100):
+        study = Study(np.random.default_rng([5, number]), 280, 2, world=World(seed_spread=0.25))
+        network = study.architecture(0.85)
+        five, one = network.runs(5), network.runs(1)
+        claims.append(paired_difference(five, one, "balanced_accuracy", alike=True).p < 0.05)
+        naive.append(paired_difference(five[:1], one, "balanced_accuracy").p < 0.05)
+    assert np.mean(claims) <= 0.08
+    assert np.mean(naive) > 0.2  # what one seed against one, taken at its word, would claim
+
+
+def test_seeds_alike_are_pooled():
+    study = Study(np.random.default_rng(3), 200, 2)
+    a, b = study.architecture(0.85), study.architecture(0.75)
+    runs = a.runs(4), b.runs(4)
+    alike, apart = (paired_difference(*runs, "accuracy", alike=alike) for alike in (True, False))
+    assert alike.estimate == apart.estimate
+    assert alike.high - alike.low == pytest.approx(apart.high - apart.low, rel=0.2)
+    # Where no side has a second seed there is nothing to pool.
+    single = [paired_difference(runs[0][:1], runs[1][:1], "accuracy", alike=alike) for alike in (True, False)]
+    assert single[0] == single[1]
 
 
 @pytest.mark.slow

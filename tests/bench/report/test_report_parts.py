@@ -70,12 +70,14 @@ def test_the_direction_of_the_metric_is_respected(tmp_path):
     assert found.assessments[0].name == "b"
 
 
-def _ablated(tmp_path: Path, effect: str, share: float) -> list[ablation.Ablation]:
-    sweep = Sweep(networks={"best": 0.85}, references={}, n_test=300, seeds=3)
+def _ablated(
+    tmp_path: Path, effect: str, share: float, seeds: int = 3, trainings: int = 3
+) -> list[ablation.Ablation]:
+    sweep = Sweep(networks={"best": 0.85}, references={}, n_test=300, seeds=seeds)
     folder = tmp_path / "run"
     events = sweep.events(folder)
     trial = sweep.best("best", 0)
-    for seed in (1, 2, 3):
+    for seed in range(1, trainings + 1):
         key = f"ablation/no_crop/best/0/{trial}/{seed}"
         result = sweep.refit(folder, key, share, 0, seed)
         events.append(
@@ -103,6 +105,16 @@ def test_an_ablation_is_the_contribution_of_having_the_thing(tmp_path, effect, s
     assert failed.verdict("accuracy") == "failed: out of memory"
     text = "\n".join(ablation.lines([found, failed], {"best": "Best"}, "accuracy"))
     assert "| cropping helps | Best, no crop |" in text
+
+
+def test_one_training_is_judged_by_all_seeds_of_the_winner(tmp_path):
+    found, _ = _ablated(tmp_path / "five", "without", 0.6, seeds=5, trainings=1)
+    assert (len(found.base), len(found.switched)) == (5, 1)
+    assert found.verdict("accuracy") == "supported"
+    # With one training of each there is no telling how far seeds scatter, and so nothing is claimed.
+    found, _ = _ablated(tmp_path / "one", "without", 0.6, seeds=1, trainings=1)
+    assert found.p_holm < 0.05
+    assert found.verdict("accuracy") == "these data cannot tell"
 
 
 def _run(n_classes: int, n: int = 50, seed: int = 1) -> Run:
