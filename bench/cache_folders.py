@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.data.cache import DamagedCacheError, open_cached, save_dataset
+from bench.data.cache import ensure, save_dataset
 from bench.digests import generators_digest
 from bench.tasks import Task
 
@@ -24,9 +24,9 @@ def pretraining(
     """
     text = f"{classes}{samples}{generators_digest()}"
     folder = cache / f"{task.name}-pretraining-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    try:
-        open_cached(folder)
-    except DamagedCacheError:
+
+    def save(target: Path) -> None:
         say("generating images for pretraining (once)")
-        save_dataset(task.pretraining(classes, samples), folder)
-    return folder.resolve()
+        save_dataset(task.pretraining(classes, samples), target)
+
+    return ensure(folder, save).resolve()

@@ -13,7 +13,7 @@ import numpy as np
 
 import architectures
 from bench import tasks
-from bench.data.cache import DamagedCacheError, open_cached, open_headers, save_dataset
+from bench.data.cache import ensure, open_cached, open_headers, save_dataset
 from bench.data.dataset import Dataset
 from bench.data.splits import Fold, assert_disjoint, divide
 from bench.tasks import Task
@@ -76,11 +76,7 @@ def _kept(folder: Path, what: str, key: list[Any], save: Callable[[Path], None])
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     path = folder.with_name(f"{folder.name}-{what}-{name}")
     try:
-        return open_cached(path).x
-    except DamagedCacheError:
-        pass
-    try:
-        save(path)
+        ensure(path, save)
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):  # another worker was faster
             raise

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -159,13 +160,18 @@ def open_headers(folder: Path) -> list[dict[str, Any]]:
     return list(json.loads(facts))
 
 
-def cached(folder: Path, make: Callable[[], Dataset]) -> Dataset:
-    """Open a cache folder, or make its dataset and save it where it is missing or damaged."""
+def ensure(folder: Path, save: Callable[[Path], None]) -> Path:
+    """Make a cache folder with `save` unless it is there and whole; return it.
+
+    One that is there and damaged is made again, and standard error says so.
+    """
     try:
-        return open_cached(folder)
-    except DamagedCacheError:
-        save_dataset(make(), folder)
-        return open_cached(folder)
+        open_cached(folder)
+    except DamagedCacheError as error:
+        if folder.exists():
+            print(f"damaged, and made again: {error}", file=sys.stderr)
+        save(folder)
+    return folder
 
 
 def replace_folder(new: Path, folder: Path) -> None:

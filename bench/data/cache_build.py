@@ -21,7 +21,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
 
-from bench.data.cache import DamagedCacheError, open_cached, replace_folder, sample_digest, seal
+from bench.data.cache import ensure, replace_folder, sample_digest, seal
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.folder import Item, list_folder
 from bench.data.hash_index import HashIndex
@@ -88,11 +88,10 @@ def build_cache(
     _check_contents(items, hashes)
     folder = cache / f"{name}-{_key(data, items, hashes, names, grid)}"
     with _lock(cache / f".{folder.name}.lock"):
-        try:
-            open_cached(folder)
-        except DamagedCacheError:
-            _build(folder, items, names, grid, data.resolve().name, name, jobs, progress)
-    return folder
+        return ensure(
+            folder,
+            lambda target: _build(target, items, names, grid, data.resolve().name, name, jobs, progress),
+        )
 
 
 def _check_classes(data: Path, items: list[Item], classes: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.cache import DamagedCacheError, open_cached, save_dataset
+from bench.data.cache import ensure, save_dataset
 from bench.data.dataset import Dataset, fingerprint
 from bench.errors import UserError
 
@@ -57,11 +57,7 @@ def cache_medmnist(file: str | Path, cache: str | Path, classes: tuple[str, ...]
     stat = file.stat()
     key = hashlib.sha256(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{classes}".encode()).hexdigest()
     folder = Path(cache) / f"{_name(file)}-{key[:16]}"
-    try:
-        open_cached(folder)
-    except DamagedCacheError:
-        save_dataset(_load_raw(file, classes), folder, transform=_scale)
-    return folder
+    return ensure(folder, lambda target: save_dataset(_load_raw(file, classes), target, transform=_scale))
 
 
 def _name(file: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.cache import DamagedCacheError, cached, open_cached
+from bench.data.cache import ensure, save_dataset
 from bench.data.dataset import Dataset, fingerprint
 from bench.digests import code_digest, generators_digest
 from bench.errors import UserError
@@ -252,19 +252,13 @@ def generated(cache: Path, name: str, options: dict[str, int], save: Callable[[P
     save : makes the dataset and saves it in the folder that it is given.
     """
     key = hashlib.sha256(f"{sorted(options.items())}{generators_digest()}".encode()).hexdigest()[:12]
-    folder = cache / f"{name}-{key}"
-    try:
-        open_cached(folder)
-    except DamagedCacheError:
-        save(folder)
-    return folder
+    return ensure(cache / f"{name}-{key}", save)
 
 
 def store(dataset: Dataset, cache: Path) -> Path:
     """Put a dataset that was read into the cache; one that is there already and whole is left alone."""
     folder = cache / f"{dataset.name}-{dataset.fingerprint}"
-    cached(folder, lambda: dataset)
-    return folder
+    return ensure(folder, lambda target: save_dataset(dataset, target))
 
 
 def code_of(stem: str) -> str:

@@ -168,10 +168,14 @@ def _small_dataset() -> Dataset:
     )
 
 
+def _save_small(folder: Path) -> None:
+    cache.save_dataset(_small_dataset(), folder)
+
+
 @pytest.mark.parametrize("name", ["x.npy", "arrays.npz", "meta.json", "headers.json", "checked.json"])
 def test_a_damaged_cache_folder_is_noticed_and_made_again(tmp_path, name):
     folder, path = tmp_path / "cache", tmp_path / "cache" / name
-    expected = cache.cached(folder, _small_dataset)
+    expected = cache.open_cached(cache.ensure(folder, _save_small))
     whole, noticed = path.read_bytes(), []
     for content in damages(whole, 0):
         path.write_bytes(content)
@@ -188,5 +192,5 @@ def test_a_damaged_cache_folder_is_noticed_and_made_again(tmp_path, name):
         assert len(noticed) > 2 * len(whole)
         assert all(name in text for text in noticed)
         path.write_bytes(whole[:-2])
-        np.testing.assert_array_equal(cache.cached(folder, _small_dataset).y, expected.y)
+        np.testing.assert_array_equal(cache.open_cached(cache.ensure(folder, _save_small)).y, expected.y)
         assert path.read_bytes() == whole

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.data import cache_build
-from bench.data.cache import DamagedCacheError, cached, open_cached, open_headers, save_dataset
+from bench.data.cache import DamagedCacheError, ensure, open_cached, open_headers, save_dataset
 from bench.data.cache_build import build_cache
 from bench.data.dataset import Dataset
 from bench.data.hash_index import HashIndex
@@ -73,7 +73,7 @@ def test_saving_again_replaces_and_an_open_map_stays_valid(tmp_path):
 
 @pytest.mark.parametrize("name", ["x.npy", "arrays.npz", "meta.json"])
 @pytest.mark.parametrize("how", ["cut", "flip", "gone"])
-def test_damage_is_noticed_and_mended(tmp_path, name, how):
+def test_damage_is_noticed_and_mended(tmp_path, name, how, capsys):
     save_dataset(_dataset(), tmp_path / "toy")
     file = tmp_path / "toy" / name
     content = bytearray(file.read_bytes())
@@ -87,8 +87,18 @@ def test_damage_is_noticed_and_mended(tmp_path, name, how):
         os.utime(file, ns=(1, 1))  # clocks of file systems may be coarse
     with pytest.raises(DamagedCacheError, match=name):
         open_cached(tmp_path / "toy")
-    np.testing.assert_array_equal(cached(tmp_path / "toy", _dataset).x, _dataset().x)
-    open_cached(tmp_path / "toy")
+    for _ in range(2):  # the second time there is nothing to do
+        folder = ensure(tmp_path / "toy", lambda target: save_dataset(_dataset(), target))
+        np.testing.assert_array_equal(open_cached(folder).x, _dataset().x)
+    said = capsys.readouterr().err
+    assert said.startswith("damaged, and made again: ")
+    assert said.count("\n") == 1
+    assert name in said
+
+
+def test_what_is_not_there_is_made_without_a_word(tmp_path, capsys):
+    ensure(tmp_path / "toy", lambda target: save_dataset(_dataset(), target))
+    assert capsys.readouterr().err == ""
 
 
 def test_thorough_finds_damage_that_left_no_trace(tmp_path):
