@@ -82,7 +82,7 @@ class Mri(Task):
         "smoke": Preset(1, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
         # The quick one trains the defaults alone, without ablations: each training is one of minutes.
         "quick": Preset(
-            20, trials=1, seeds=2, folds=1, measure_seconds=2.0, pretraining_epochs=10, ablation_seeds=0
+            20, trials=1, seeds=3, folds=1, measure_seconds=1.0, pretraining_epochs=10, ablation_seeds=0
         ),
         "full": Preset(
             50, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=30, ablation_seeds=1
