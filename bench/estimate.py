@@ -27,25 +27,39 @@ def counts(plan: Plan) -> tuple[int, int]:
 
 
 def seconds_left(plan: Plan, slots: int) -> float | None:
-    """Estimate from the mean time of each search's trials; None before every search has one."""
+    """Estimate from the mean time of each candidate's trials; None before every candidate has one."""
+    parts = [
+        candidate_seconds(plan, candidate.name)
+        for candidate in plan.settings.candidates
+        if f"space/{candidate.name}" not in plan.state.failed
+    ]
+    parts += [
+        _refit_seconds(plan, piece.owner, piece.description["fold"], 0.0)
+        for piece in plan.ablations()
+        if not plan.state.settled(piece.key)
+    ]
+    known = [part for part in parts if part is not None]
+    return sum(known) / slots if len(known) == len(parts) else None
+
+
+def candidate_seconds(plan: Plan, candidate: str) -> float | None:
+    """A worker's time for the trials and refits that a candidate has left; None before its first trial."""
+    searches = [plan.state.trials(candidate, fold) for fold in range(plan.settings.folds)]
+    overall = _mean([result for trials in searches for result in trials.values() if result])
+    if overall is None:
+        return None
     left = 0.0
-    for candidate in plan.settings.candidates:
-        if f"space/{candidate.name}" in plan.state.failed:
-            continue
-        for fold in range(plan.settings.folds):
-            trials = plan.state.trials(candidate.name, fold)
-            results = [result for result in trials.values() if result]
-            if not results:
-                return None
-            mean = sum(result["seconds"] for result in results) / len(results)
-            left += mean * max(plan.planned_trials(candidate.name, fold) - len(trials), 0)
-            winner = plan.winner(candidate.name, fold)
-            refits = len(plan.state.refits(candidate.name, fold, winner)) if winner is not None else 0
-            left += _refit_seconds(plan, candidate.name, fold, mean) * max(plan.settings.seeds - refits, 0)
-    for piece in plan.ablations():
-        if not plan.state.settled(piece.key):
-            left += _refit_seconds(plan, piece.owner, piece.description["fold"], 0.0)
-    return left / slots
+    for fold, trials in enumerate(searches):
+        mean = _mean([result for result in trials.values() if result]) or overall
+        left += mean * max(plan.planned_trials(candidate, fold) - len(trials), 0)
+        winner = plan.winner(candidate, fold)
+        refits = len(plan.state.refits(candidate, fold, winner)) if winner is not None else 0
+        left += _refit_seconds(plan, candidate, fold, mean) * max(plan.settings.seeds - refits, 0)
+    return left
+
+
+def _mean(results: list[dict]) -> float | None:
+    return sum(result["seconds"] for result in results) / len(results) if results else None
 
 
 def _refit_seconds(plan: Plan, candidate: str, fold: int, otherwise: float) -> float:

@@ -4,6 +4,7 @@ Only this loop writes the journal and asks the oracles. What runs elsewhere may 
 """
 
 import json
+import math
 import signal
 import time
 from collections import defaultdict
@@ -116,16 +117,27 @@ class Sweep:
         self._loop(lambda slot: None if self._running else next(iter(self.plan.measurements()), None))
 
     def _next_piece(self, slot: int) -> Piece | None:
-        """Choose for whom the least time was spent so far; of its pieces, one whose program the worker has."""
+        """Choose for whom most is left to do, so that workers end together; of its pieces, one that is traced.
+
+        What nobody can tell yet comes first. With a budget it is the one for whom the least time was spent
+        so far: then not all will be done, and time is divided fairly.
+        """
         self._share_budget()
         busy: dict[str, float] = defaultdict(float)
         for running in self._running.values():
             busy[running.piece.owner] += time.monotonic() - running.started
         pieces = self.plan.ready({running.piece.key for running in self._running.values()})
 
+        left: dict[str, float] = {}
+        if self.settings.budget_seconds is None:
+            for candidate in self.settings.candidates:
+                seconds = estimate.candidate_seconds(self.plan, candidate.name)
+                left[candidate.name] = math.inf if seconds is None else seconds
+
         def rank(piece: Piece) -> tuple:
             return (
                 _KIND_ORDER.get(piece.kind, 2),
+                -left.get(piece.owner, 0.0),
                 self._seconds[piece.owner] + busy[piece.owner],
                 self._tracing_needed(slot, piece.structure),
             )
