@@ -13,17 +13,17 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.data.dataset import Dataset
+from bench.data.maps import blocks, release
 
 _FORMAT = 1
 _SAMPLE_ARRAYS = ("y", "subjects", "sites", "official_test", "official_validation")
-_BLOCK_BYTES = 32 * 2**20
 
 
 class DamagedCacheError(Exception):
@@ -65,12 +65,13 @@ def save_dataset(
         # written as a file: pages of a memory map would count as this process' memory
         with (building / "x.npy").open("r+b") as file:
             file.seek(x.offset)
-            for block in _blocks(x):
+            for block in blocks(x):
                 values = np.asarray(dataset.x[block])
                 values = transform(values) if transform is not None else values
                 values = np.ascontiguousarray(values, dtype=np.float32)
                 file.write(values.data)
                 digests[block] = [sample_digest(sample) for sample in values]
+                release(dataset.x)
         del x
         seal(building, dataset, digests, headers)
         replace_folder(building, folder)
@@ -185,14 +186,6 @@ def replace_folder(new: Path, folder: Path) -> None:
         os.replace(new, folder)
 
 
-def _blocks(x: np.ndarray) -> Iterator[slice]:
-    """Divide the samples into blocks of some 32 MiB."""
-    size = max(1, int(np.prod(x.shape[1:])) * 4)
-    step = max(1, _BLOCK_BYTES // size)
-    for start in range(0, len(x), step):
-        yield slice(start, start + step)
-
-
 def _write_synced(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)
@@ -234,7 +227,7 @@ def _check_samples(folder: Path, x: np.memmap, digests: np.ndarray) -> None:
     size = int(np.prod(x.shape[1:]))
     with (folder / "x.npy").open("rb") as file:
         file.seek(x.offset)
-        for block in _blocks(x):
+        for block in blocks(x):
             samples = np.fromfile(file, np.float32, size * len(digests[block])).reshape(-1, size)
             found = np.array([sample_digest(sample) for sample in samples], dtype=np.uint64)
             if not np.array_equal(found, digests[block]):

@@ -7,6 +7,7 @@ import numpy as np
 
 from bench.data.dataset import Dataset
 from bench.data.duplicates import THRESHOLD, Pair, near_identical
+from bench.data.maps import passing
 from bench.data.sites import SiteAuc, site_predicts_label
 
 _SHOWN = 5
@@ -99,8 +100,8 @@ def check_dataset(dataset: Dataset, seed: int = 0) -> DatasetReport:
             counts = Counter(dataset.y[dataset.sites == site].tolist())
             sites[str(site)] = {name: counts.get(index, 0) for index, name in enumerate(classes)}
     constant, non_finite = [], []
-    for index in range(len(dataset.x)):
-        low, high = float(np.min(dataset.x[index])), float(np.max(dataset.x[index]))  # NaN comes through
+    for index, sample in enumerate(passing(dataset.x)):
+        low, high = float(np.min(sample)), float(np.max(sample))  # NaN comes through
         if not np.isfinite((low, high)).all():
             non_finite.append(index)
         elif low == high:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.data.dataset import Dataset
+from bench.data.maps import passing
 from bench.data.volumes import resample
 
 # Chosen by measurement, see `near_identical`.
@@ -77,8 +78,8 @@ def _coarse(x: np.ndarray) -> np.ndarray:
         return np.asarray(x, dtype=np.float32).reshape(len(x), -1)
     target = tuple(min(size, n) for size, n in zip(shape, x.shape[1:-1], strict=True))
     result = np.empty((len(x), int(np.prod(target))), dtype=np.float32)
-    for index in range(len(x)):
-        result[index] = resample(np.asarray(x[index]).mean(axis=-1), target, antialias=True).ravel()
+    for index, sample in enumerate(passing(x)):
+        result[index] = resample(np.asarray(sample).mean(axis=-1), target, antialias=True).ravel()
     return result
 
 

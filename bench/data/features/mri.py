@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
+from bench.data.maps import passing
 from bench.data.preprocess.mri_intensity import white_relative
 from bench.data.preprocess.mri_mask import brain_mask
 from bench.data.preprocess.mri_resample import resample
@@ -50,7 +51,11 @@ def features(x: np.ndarray) -> np.ndarray:
     -------
     float32 `[n, len(FEATURE_NAMES)]`
     """
-    return np.stack([_volume_features(_squeeze(volume)) for volume in x]) if len(x) else _empty(FEATURE_NAMES)
+    return (
+        np.stack([_volume_features(_squeeze(volume)) for volume in passing(x)])
+        if len(x)
+        else _empty(FEATURE_NAMES)
+    )
 
 
 def _volume_features(volume: np.ndarray) -> np.ndarray:

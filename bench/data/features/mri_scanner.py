@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import ndimage
 
+from bench.data.maps import passing
 from bench.data.preprocess.mri_mask import brain_mask
 
 BACKGROUND_FEATURE_NAMES: tuple[str, ...] = (
@@ -42,7 +43,7 @@ def scanner_features(
     ValueError : another number of headers than of samples.
     """
     values = np.empty((len(x), len(BACKGROUND_FEATURE_NAMES)), dtype=np.float32)
-    for index, volume in enumerate(x):
+    for index, volume in enumerate(passing(x)):
         values[index] = background_features(volume[..., 0] if volume.ndim == 4 else volume)
     if not headers:
         return values, BACKGROUND_FEATURE_NAMES
