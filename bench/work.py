@@ -19,6 +19,7 @@ import architectures
 from bench import inputs, tasks, timing
 from bench.data.download import sha256_of
 from bench.evaluate import metrics
+from bench.measure.memory import release_memory
 from bench.references import REFERENCES, probabilities
 from tuning import space, training
 
@@ -236,6 +237,8 @@ def _reference(description: dict[str, Any]) -> dict[str, Any]:
     seen = np.sort(np.concatenate([fold.train, fold.validation]))
     estimator.fit(features[seen], y[seen])
     predicted = probabilities(estimator, features[fold.test], n_classes)
+    del features, estimator
+    release_memory()  # of a decomposition of many volumes hundreds of megabytes
     return {
         "title": reference.title,
         "score": scores[best],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.data.dataset import Dataset
-from bench.data.maps import passing
+from bench.data.maps import passing, release
 from bench.data.volumes import resample
 
 # Chosen by measurement, see `near_identical`.
@@ -61,6 +61,7 @@ def near_identical(dataset: Dataset, threshold: float = THRESHOLD) -> list[Pair]
             correlation = float((one * other).sum())
             if correlation > threshold:
                 pairs.append(Pair(first, second, min(correlation, 1.0)))
+        release(dataset.x)
     return sorted(pairs, key=lambda pair: (-pair.correlation, pair.first, pair.second))
 
 
