@@ -224,7 +224,7 @@ class Plan:
             fold,
             values=values,
             transfer=transfer,
-            # An ablation has the seed of the refit that it is compared with.
+            # The same for ablations: where what is switched off changes nothing, neither do the results.
             seed=seed_of(name, candidate.name, fold, "refit", seed),
             **content,
         )

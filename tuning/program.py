@@ -18,6 +18,9 @@ from tuning.augment import Augmentation
 
 SCHEDULES = {"constant": 0.0, "cosine": 1.0}
 HEAD = "head"  # name of every architecture's last layer
+# A batch predicted at once: a network's activations are tens of times as large as what it is given.
+_PREDICTED_BYTES = 4 * 2**20
+_PREDICTED_SAMPLES = 256
 _WARMUP = 0.05  # share of the steps over which the learning rate rises from zero
 
 
@@ -139,8 +142,10 @@ class Program:
         )
         return float(loss), float(accuracy)
 
-    def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    def predict(self, x: np.ndarray) -> np.ndarray:
         """Class probabilities, float64 `[n, n_classes]`, summing to one."""
+        sample_bytes = 4 * int(np.prod(self.sample_shape))
+        batch_size = min(max(_PREDICTED_BYTES // sample_bytes, 1), _PREDICTED_SAMPLES)
         parts = [
             self._logits(tf.convert_to_tensor(x[start : start + batch_size], tf.float32)).numpy()
             for start in range(0, len(x), batch_size)

@@ -53,8 +53,8 @@ class Preset:
     trials, seeds, folds : defaults of TRIALS, SEEDS and FOLDS.
     measure_seconds : for timing the inference of one model.
     pretraining_epochs : of `phantom` transfer.
-    ablation_seeds : refits of each ablation, compared with the winner's of the same seeds; never more than
-        SEEDS, which is also what None means.
+    ablation_seeds : refits of each ablation, compared with all of the winner's; never more than SEEDS,
+        which is also what None means.
     runtimes : in which inference is timed.
     careful : whether inference is timed on all threads too, and memory and energy measured.
     """

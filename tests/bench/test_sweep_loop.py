@@ -308,28 +308,28 @@ def test_a_bug_of_ours_is_not_hidden(tmp_path):
         sweep_with(FakeWorkers(answer), settings_for(tmp_path))
 
 
-def test_time_is_shared_among_architectures_not_trials(tmp_path):
-    """With a budget, and one network's trials ten times as long: the other gets ten for each of its."""
-    candidates = tuple(Candidate(name) for name in ("wide", "compact"))
-
-    def answer(description: dict):
-        return good(description, seconds=10.0 if description["candidate"] == "wide" else 1.0)
-
-    workers = FakeWorkers(answer)
-    sweep_with(workers, settings_for(tmp_path, candidates=candidates, trials=30, budget_seconds=1e5))
-    first = [key.split("/")[1] for key in workers.keys if key.startswith("trial")][:24]
-    assert 1 <= first.count("wide") <= 4
-
-
-def test_the_longest_goes_first_so_that_workers_end_together(tmp_path):
+def _wide_takes_ten_times_as_long(tmp_path, **changes) -> list[str]:
+    """Keys of the pieces of a sweep of two networks, in the order that they were given out."""
     candidates = tuple(Candidate(name) for name in ("compact", "wide"))
 
     def answer(description: dict):
         return good(description, seconds=10.0 if description["candidate"] == "wide" else 1.0)
 
     workers = FakeWorkers(answer)
-    sweep_with(workers, settings_for(tmp_path, candidates=candidates, trials=3, seeds=2))
-    kept = [key.split("/")[:2] for key in workers.keys if key.startswith(("trial", "refit"))]
+    sweep_with(workers, settings_for(tmp_path, candidates=candidates, **changes))
+    return workers.keys
+
+
+def test_time_is_shared_among_architectures_not_trials(tmp_path):
+    """With a budget, and one network's trials ten times as long: the other gets ten for each of its."""
+    keys = _wide_takes_ten_times_as_long(tmp_path, trials=30, budget_seconds=1e5)
+    first = [key.split("/")[1] for key in keys if key.startswith("trial")][:24]
+    assert 1 <= first.count("wide") <= 4
+
+
+def test_the_longest_goes_first_so_that_workers_end_together(tmp_path):
+    keys = _wide_takes_ten_times_as_long(tmp_path, trials=3, seeds=2)
+    kept = [key.split("/")[:2] for key in keys if key.startswith(("trial", "refit"))]
     # Nobody knows how long a trial of either takes until each has had one.
     assert sorted(name for _, name in kept[:2]) == ["compact", "wide"]
     assert kept[2:6] == [["trial", "wide"]] * 2 + [["refit", "wide"]] * 2

@@ -19,7 +19,7 @@ def measure(_: Path, trials: int = 1000) -> Iterator[str]:
 
     volumes = max(1, trials // 50)
     recipe, grid = Recipe(seed=0), MriPreprocessing.untouched((32, 96, 96))
-    generate_dataset(1, recipe, grid, workers=1)
+    generate_dataset(1, recipe, grid, workers=1, progress=False)
     began = time.process_time()
-    generate_dataset(volumes, recipe, grid, workers=1)
+    generate_dataset(volumes, recipe, grid, workers=1, progress=False)
     yield f"mri: {(time.process_time() - began) / volumes * 1e3:.0f} ms of CPU a volume, over {volumes}"

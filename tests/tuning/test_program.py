@@ -177,12 +177,28 @@ def test_a_model_of_vectors_gets_its_images_flattened_row_by_row(samples):
     np.testing.assert_allclose(program.predict(x), expected, rtol=1e-5)
 
 
-def test_probabilities_sum_to_one_whatever_the_batches(samples):
+def test_probabilities_sum_to_one_whatever_the_batches(samples, monkeypatch):
     program = Program(convolutional, SHAPE)
     program.reset(1, {}, total_steps=1)
-    whole, parts = program.predict(samples[0]), program.predict(samples[0], batch_size=5)
+    whole = program.predict(samples[0])
+    monkeypatch.setattr("tuning.program._PREDICTED_BYTES", 5 * samples[0][0].nbytes)
+    parts = program.predict(samples[0])
     np.testing.assert_allclose(whole.sum(axis=1), 1.0, rtol=1e-12)
     np.testing.assert_allclose(whole, parts, rtol=1e-5)
+
+
+def test_large_samples_are_predicted_a_few_at_a_time(monkeypatch):
+    sizes = []
+
+    def logits(batch):
+        sizes.append(len(batch))
+        return tf.zeros((len(batch), 2))
+
+    program = Program(convolutional, SHAPE)
+    monkeypatch.setattr(program, "sample_shape", (48, 96, 96, 1))
+    monkeypatch.setattr(program, "_logits", logits)
+    assert program.predict(np.zeros((5, 48, 96, 96, 1), np.float32)).shape == (5, 2)
+    assert sizes == [2, 2, 1]
 
 
 def test_a_frozen_network_learns_in_its_head_alone_until_it_thaws(samples):

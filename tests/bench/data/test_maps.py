@@ -3,6 +3,9 @@
 import numpy as np
 
 from bench.data.maps import blocks, passing, release
+from bench.measure.memory import resident_bytes
+
+_MIB = 2**20
 
 
 def test_blocks_cover_everything_once():
@@ -25,6 +28,19 @@ def test_what_is_given_back_can_be_read_again(tmp_path):
     release(mapped[10:20])
     np.testing.assert_array_equal(mapped[10:20], x[10:20])
     release(x)  # no map: nothing happens
+
+
+def test_a_large_map_does_not_stay_resident(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((160, 64, 64, 64), np.float32))  # 160 MiB
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    before = resident_bytes()
+    largest = max(resident_bytes() for sample in passing(mapped) if sample.sum())
+    assert largest - before < 80 * _MIB
+    assert mapped.sum() == mapped.size
+    read = resident_bytes()
+    assert read - before > 120 * _MIB
+    release(mapped)
+    assert read - resident_bytes() > 120 * _MIB
 
 
 def test_a_map_that_is_written_to_keeps_what_was_written(tmp_path):
