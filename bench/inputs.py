@@ -4,6 +4,7 @@ import errno
 import functools
 import hashlib
 import json
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +14,35 @@ import numpy as np
 
 import architectures
 from bench import tasks
+from bench.data import maps
 from bench.data.cache import ensure, open_cached, open_headers, save_dataset
 from bench.data.dataset import Dataset
 from bench.data.splits import Fold, assert_disjoint, divide
 from bench.tasks import Task
 
+_maps: list[weakref.ref] = []  # what this process has mapped and not yet closed
+
+
+def release() -> None:
+    """Give back the pages of all maps that are open here; what the next piece needs is read again."""
+    for reference in list(_maps):
+        x = reference()
+        if x is None:
+            _maps.remove(reference)
+        else:
+            maps.release(x)
+
+
+def _open(folder: Path) -> Dataset:
+    opened = open_cached(folder)
+    _maps.append(weakref.ref(opened.x))
+    return opened
+
 
 @functools.lru_cache(maxsize=4)
 def dataset(folder: str) -> Dataset:
     """Open a dataset from the cache."""
-    return open_cached(Path(folder))
+    return _open(Path(folder))
 
 
 @functools.lru_cache(maxsize=4)
@@ -80,7 +100,7 @@ def _kept(folder: Path, what: str, key: list[Any], save: Callable[[Path], None])
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):  # another worker was faster
             raise
-    return open_cached(path).x
+    return _open(path).x
 
 
 def reference_inputs(description: dict[str, Any], extractor: str | None, x: np.ndarray) -> np.ndarray:

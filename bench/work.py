@@ -53,6 +53,8 @@ def run(description: dict[str, Any]) -> dict[str, Any]:
         return {"failed": "out of memory"}
     except Exception as error:
         return _failure(error)
+    finally:
+        inputs.release()  # or each worker would come to hold every version of the data that it has seen
 
 
 def _failure(error: Exception) -> dict[str, Any]:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from bench import inputs, tasks
-from bench.data.cache import open_cached
+from bench.data.cache import open_cached, save_dataset
+from bench.data.dataset import Dataset
+from bench.measure.memory import resident_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +37,19 @@ def test_features_are_made_once_and_are_the_tasks(tmp_path, monkeypatch):
     monkeypatch.setattr(type(task), "code", lambda _: "another")
     inputs.features.cache_clear()
     assert not inputs.reference_inputs(description, "binding_ratios", x).any()
+
+
+def test_maps_are_given_back_between_pieces_and_read_again(tmp_path):
+    x = np.random.default_rng(0).random((60, 128, 128, 8), dtype=np.float32)  # 30 MiB
+    subjects = np.arange(60)
+    large = Dataset("large", x, subjects % 2, subjects.astype(str), ("a", "b"), "0", "Made for a test.")
+    save_dataset(large, tmp_path / "large")
+    mapped = inputs.dataset(str(tmp_path / "large")).x
+    np.testing.assert_array_equal(mapped, x)
+    read = resident_bytes()
+    inputs.release()
+    assert read - resident_bytes() > 20 * 2**20
+    np.testing.assert_array_equal(mapped, x)
+    del mapped
+    inputs.dataset.cache_clear()
+    inputs.release()  # what is closed is forgotten
