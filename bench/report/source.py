@@ -177,8 +177,7 @@ def read(folder: Path) -> Source:
 def _network(
     folder: Path, state: State, name: str, plan: dict, in_plan: bool, direction: str, dropped: list[str]
 ) -> Entry:
-    space = state.done.get(f"space/{name}", {})
-    entry = Entry(name, _title(name, plan, space.get("title")), "network", plan, in_plan)
+    entry = Entry(name, _title(name, plan, state), "network", plan, in_plan)
     entry.blocked = state.failed.get(f"space/{name}") or state.failed.get(f"pretrain/{name}")
     for fold in range(plan["folds"]):
         best, tested = state.best_trial(name, fold, direction), state.tested_trial(name, fold, direction)
@@ -215,11 +214,15 @@ def _network(
     return entry
 
 
-def _title(name: str, plan: dict, title: str | None) -> str:
-    transfer = next((c["transfer"] for c in plan["candidates"] if c["name"] == name), "scratch")
+def _title(name: str, plan: dict, state: State) -> str:
+    """The architecture's title and where its weights come from; where it failed at once, a sibling knows it."""
+    mine = next(c for c in plan["candidates"] if c["name"] == name)
+    siblings = [c["name"] for c in plan["candidates"] if c["architecture"] == mine["architecture"]]
+    spaces = (state.done.get(f"space/{sibling}") for sibling in (name, *siblings))
+    title = next((space["title"] for space in spaces if space), None)
     if title is None:
         return name
-    return title if transfer == "scratch" else f"{title} ({transfer})"
+    return title if mine["transfer"] == "scratch" else f"{title} ({mine['transfer']})"
 
 
 def _reference(folder: Path, state: State, name: str, plan: dict, in_plan: bool, dropped: list[str]) -> Entry:

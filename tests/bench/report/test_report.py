@@ -220,6 +220,16 @@ def test_missing_weights_are_a_row_with_the_reason(tmp_path):
     assert "failed: no weights: WEIGHTS=folder" in page
 
 
+@pytest.mark.usefixtures("without_figures")
+def test_missing_weights_leave_the_row_its_title(tmp_path):
+    events = Sweep().events(tmp_path / "run")
+    candidate = {"name": "small-imagenet", "architecture": "small", "transfer": "imagenet"}
+    events[0]["plan"]["candidates"].append(candidate)
+    events.append({"event": "failed", "piece": "space/small-imagenet", "reason": "no weights"})
+    report.write(Sweep().write(tmp_path / "run", events), tmp_path)
+    assert _rows(tmp_path)["small-imagenet"]["title"] == "The small one (imagenet)"
+
+
 def test_text_from_users_data_is_shown_as_it_is(tmp_path):
     classes = ("a|b", "<img src=x>`code`", "two\nlines *and* $x$")
     sweep = Sweep(classes=classes, provenance="from /home/me/data/set, <b>x</b>", stand_in=True)
