@@ -120,6 +120,7 @@ class Mri(Task):
             {"resampling": "nearest"},
         ),
         Ablation("mean", "features fused by their mean", values={"fusion": "mean"}, effect="with"),
+        Ablation("max", "features fused by their maximum", values={"fusion": "max"}, effect="with"),
         Ablation("attention", "features fused by attention", values={"fusion": "attention"}, effect="with"),
         no_augmentation(augmentation),
         NO_TRANSFER,
