@@ -17,12 +17,14 @@ class Reference:
     grid : settings to try; the first of the best on validation wins.
     make : builds an unfitted scikit-learn estimator from settings and a seed. It is fed `[n, features]`.
     features : name of a feature extractor of the task, or None for the flattened image.
+    suspicion : what has to be feared where it beats an uninformed answer, or "": a part of a sentence.
     """
 
     title: str
     grid: tuple[dict[str, Any], ...]
     make: Callable[..., Any]
     features: str | None = None
+    suspicion: str = ""
 
 
 def _nearest_neighbours(seed: int, **settings: Any) -> Any:
@@ -120,7 +122,11 @@ REFERENCES = {
         "hand_made",
     ),
     "scanner_features": Reference(
-        "Background and header alone", tuple({"C": c} for c in (0.1, 1.0)), _scaled_logistic, "scanner"
+        "Background and header alone",
+        tuple({"C": c} for c in (0.1, 1.0)),
+        _scaled_logistic,
+        "scanner",
+        suspicion="the scanners differ between the classes, and a network may have learned the scanner",
     ),
 }
 

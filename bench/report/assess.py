@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -122,6 +122,17 @@ def seeds_ensemble(runs: Sequence[Run]) -> list[Run]:
     if max(len(members) for members in folds.values()) < 2:
         return []
     return [ensemble(members) for members in folds.values()]
+
+
+def uninformed(runs: Sequence[Run]) -> dict[str, float]:
+    """Every metric of an answer that is the same for each test sample: the shares of the classes among them.
+
+    Its accuracy is that of always saying the most frequent class.
+    """
+    members = repetitions(runs)[0]
+    counts = np.bincount(np.concatenate([run.y for run in members]), minlength=runs[0].n_classes)
+    shares = counts / counts.sum()
+    return estimates([replace(run, probabilities=np.tile(shares, (len(run.y), 1))) for run in members])
 
 
 def estimates(runs: Sequence[Run]) -> dict[str, float]:

@@ -47,6 +47,11 @@ class Content:
         both = (self.answer.best, self.answer.cheapest)
         return list({a.name: a for a in both if a is not None}.values())
 
+    @cached_property
+    def uninformed(self) -> dict[str, float]:
+        """Every metric of an answer that is the same for all test samples; see `assess.uninformed`."""
+        return assess.uninformed(self.tested[0].entry.runs) if self.tested else {}
+
     @property
     def titles(self) -> dict[str, str]:
         return {a.name: a.entry.title for a in self.assessments}

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from bench.evaluate import metrics
+from bench.references import REFERENCES
 from bench.report import ablation, answer, sections_cost, sections_evidence, sections_setup, wording
 from bench.report.assess import Assessment
 from bench.report.content import Content
@@ -89,7 +91,23 @@ def _answer(content: Content) -> list[str]:
 
 def _warnings(content: Content) -> list[str]:
     notes = [*content.source.sweep.get("notes", []), *content.source.dropped]
+    notes += [text for a in content.tested if (text := _suspicion(content, a))]
     return [line for note in notes for line in (f"> **Note.** {escape(without_paths(note))}", "")]
+
+
+def _suspicion(content: Content, a: Assessment) -> str:
+    """What is to be feared where a reference, which should find nothing, finds something; "" otherwise."""
+    reference, metric, test = REFERENCES.get(a.name), content.metric, a.test
+    if reference is None or not reference.suspicion or test is None or metric not in content.uninformed:
+        return ""
+    chance = content.uninformed[metric]
+    beats = test.low > chance if metrics.direction(metric) == "max" else test.high < chance
+    if not beats:
+        return ""
+    return (
+        f"{a.entry.title} reaches {wording.with_limits(metric, test.estimate, test.low, test.high)}, where always "
+        f"the same answer has {wording.value(metric, chance)}: {reference.suspicion}."
+    )
 
 
 def _figure(pictures: dict[str, str], name: str, description: str) -> list[str]:

@@ -33,7 +33,7 @@ def lines(content: Content, pictures: dict[str, str]) -> list[str]:
             pictures,
             "samples",
             "Samples of each class",
-            "As the networks see them; of volumes the middle slice.",
+            "As the networks see them; of volumes the slices at a quarter, half and three quarters of the depth.",
         ),
         *_show(
             pictures,
@@ -81,6 +81,9 @@ def _metrics(content: Content) -> list[str]:
         [escape(a.entry.title), *(wording.value(name, a.metrics.get(name)) for name in names)]
         for a in content.tested
     ]
+    rows.append(
+        ["*Always the same answer*", *(wording.value(name, content.uninformed.get(name)) for name in names)]
+    )
     return [
         "### Other metrics",
         "",
@@ -88,7 +91,8 @@ def _metrics(content: Content) -> list[str]:
         "Means over seeds, folds pooled; ↑ more is better, ↓ less is better. AUC: area under the ROC curve, one "
         "class against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is "
         "biased upwards on small test sets, the more so the fewer subjects. An SVM's probabilities are a softmax "
-        "of its decision values: its log loss, Brier score and calibration mean little.",
+        "of its decision values: its log loss, Brier score and calibration mean little. Always the same answer: "
+        "the most frequent class, with the shares of the classes as probabilities.",
         "",
     ]
 
@@ -108,7 +112,12 @@ def _sensitivities(content: Content) -> list[str]:
         "### Sensitivity by class",
         "",
         *table(["Test", *map(escape, classes)], rows),
-        "The share of a class's test samples that are predicted right.",
+        "The share of a class's test samples that are predicted right."
+        + (
+            " Of two classes, the sensitivity of one is the specificity of the other."
+            if len(classes) == 2
+            else ""
+        ),
         "",
     ]
 

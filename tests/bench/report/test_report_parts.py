@@ -10,7 +10,19 @@ from sklearn.metrics import confusion_matrix
 
 from bench.evaluate.metrics import score
 from bench.evaluate.predictions import Run
-from bench.report import ablation, answer, content, labels, markdown, packing, source, style, wording
+from bench.report import (
+    ablation,
+    answer,
+    assess,
+    content,
+    labels,
+    markdown,
+    packing,
+    page,
+    source,
+    style,
+    wording,
+)
 from bench.report.figure_predictions import confusion_shares, reliability
 from bench.report.images import hardest
 from bench.report.source import Entry, Refit
@@ -68,6 +80,25 @@ def test_the_direction_of_the_metric_is_respected(tmp_path):
     found = _built(tmp_path, metric="log_loss", networks={"a": 0.5, "b": 0.95}, references={})
     assert found.answer.best.name == "b"
     assert found.assessments[0].name == "b"
+
+
+def test_the_same_answer_for_all_by_hand(tmp_path):
+    y = np.array([0] * 6 + [1] * 2)
+    certain = np.eye(2)[y]
+    parts = (np.arange(0, 8, 2), np.arange(1, 8, 2))
+    halves = [Run(y[part], certain[part], part, fold, 1) for fold, part in enumerate(parts)]
+    found = assess.uninformed(halves)
+    assert found["accuracy"] == 0.75
+    assert (found["balanced_accuracy"], found["auc"]) == (0.5, 0.5)
+    assert found["brier"] == pytest.approx(0.75 * 0.25**2 + 0.25 * 0.75**2)
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.9, True), (0.5, False)])
+def test_a_reference_that_should_find_nothing_raises_a_warning(tmp_path, share, warned):
+    found = _built(tmp_path, references={"scanner_features": share})
+    text = page.markdown(found, {})
+    assert ("a network may have learned the scanner" in text) == warned
+    assert "*Always the same answer*" in text
 
 
 def _ablated(
