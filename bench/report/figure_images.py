@@ -45,7 +45,10 @@ def hardest(content: Content, look: style.Look) -> Figure | None:
     found = images_.hardest(entries, _HARDEST)
     pictures = [images.picture(image.index) for image in found]
     rows = [pictures[start : start + _HARDEST_COLUMNS] for start in range(0, len(found), _HARDEST_COLUMNS)]
-    above = 0.5
+    if not pictures or pictures[0] is None:
+        return None
+    tall, wide = pictures[0].shape[:2]
+    above = 0.5 * wide / tall  # room for three lines of text, however tall the pictures
     axes = _montage(rows, _HARDEST_COLUMNS, 0.05, above)
     if axes is None:
         return None
@@ -55,7 +58,7 @@ def hardest(content: Content, look: style.Look) -> Figure | None:
         truth, told = (style.shortened(classes[label], 9) for label in (image.truth, image.told))
         axes.text(
             column * (1 + _GAP) + 0.5,
-            row * (1 + _GAP + above) - 0.04,
+            row * (1 + _GAP + above) - 0.08 * above,
             f"true {truth}\npredicted {told}\n{100 * image.probability:.0f}%",
             ha="center",
             va="bottom",
