@@ -10,9 +10,7 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import numpy as np
 
 from bench.data.dataset import Dataset
 from bench.data.maps import blocks, release
+from bench.data.workplace import exclusive, remove_abandoned, workplace
 
 _FORMAT = 1
 _SAMPLE_ARRAYS = ("y", "subjects", "sites", "official_test", "official_validation")
@@ -53,8 +52,9 @@ def save_dataset(
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with workplace(folder) as place:
+        building = place / "new"
+        building.mkdir()
         x = np.lib.format.open_memmap(
             building / "x.npy", mode="w+", dtype=np.float32, shape=_shape_after(dataset.x, transform)
         )
@@ -75,8 +75,6 @@ def save_dataset(
         del x
         seal(building, dataset, digests, headers)
         replace_folder(building, folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _shape_after(x: np.ndarray, transform: Callable[[np.ndarray], np.ndarray] | None) -> tuple[int, ...]:
@@ -164,8 +162,10 @@ def open_headers(folder: Path) -> list[dict[str, Any]]:
 def ensure(folder: Path, save: Callable[[Path], None]) -> Path:
     """Make a cache folder with `save` unless it is there and whole; return it.
 
-    One that is there and damaged is made again, and standard error says so.
+    One that is there and damaged is made again, and standard error says so. What processes that were killed
+    have left beside it is removed.
     """
+    remove_abandoned(folder.parent)
     try:
         open_cached(folder)
     except DamagedCacheError as error:
@@ -177,12 +177,9 @@ def ensure(folder: Path, save: Callable[[Path], None]) -> Path:
 
 def replace_folder(new: Path, folder: Path) -> None:
     """Rename a finished folder into place; memory maps of an older one stay valid until closed."""
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-        os.replace(folder, old)
-        os.replace(new, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
+    with workplace(folder) as place, exclusive(folder.parent):
+        if folder.exists():
+            os.replace(folder, place / "old")
         os.replace(new, folder)
 
 

@@ -3,15 +3,11 @@
 import fcntl
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +15,12 @@ from typing import Any
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from threadpoolctl import threadpool_limits
 
 from bench.data.cache import ensure, replace_folder, sample_digest, seal
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.folder import Item, list_folder
 from bench.data.hash_index import HashIndex
+from bench.data.processes import worker_pool
 from bench.data.readers import read
 from bench.data.volumes import Grid, to_grid
 from bench.errors import UserError
@@ -210,39 +206,13 @@ def _finished(building: Path, shape: tuple[int, ...], offset: int) -> dict[int, 
     return done
 
 
-def _start_worker(parent: int) -> None:
-    """Keep a worker to one thread, since there is one for each processor, and end it with its parent.
-
-    A pool's workers otherwise wait for ever when the parent is killed.
-    """
-    threadpool_limits(1)
-
-    def follow_parent() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=follow_parent, daemon=True).start()
-
-
 def _run(todo: list[_Job], jobs: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
     if jobs == 1 or len(todo) < 2:
         yield from map(_resample_one, todo)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(jobs, len(todo)), mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
-    ) as pool:
-        futures = [pool.submit(_resample_one, job) for job in todo]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a process that read volumes was killed, expected enough memory; finished volumes are kept"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    with worker_pool(min(jobs, len(todo)), "Reading volumes (those finished are kept)") as pool:
+        for future in as_completed([pool.submit(_resample_one, job) for job in todo]):
+            yield future.result()
 
 
 def _resample_one(job: _Job) -> tuple[int, int, dict[str, Any]]:

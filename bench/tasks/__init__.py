@@ -5,6 +5,7 @@ A file `bench/tasks/NAME.py` holds a module-level object `task`, an instance of 
 
 import hashlib
 import importlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -226,14 +227,14 @@ def builtin_options(data: str, defaults: dict[str, int]) -> dict[str, int]:
 
     Raises
     ------
-    UserError : an option that is not among `defaults`, or a value that is no whole number from 0 on.
+    UserError : an option that is not among `defaults`, or a value that is not up to 18 digits from 0 to 9.
     """
     options = dict(defaults)
     _, _, text = data.partition(":")
     for part in filter(None, text.split(",")):
         name, _, value = part.partition("=")
-        if name not in defaults or not value.isdigit():
-            accepted = ", ".join(f"{key}=number" for key in defaults)
+        if name not in defaults or not re.fullmatch("[0-9]{1,18}", value):
+            accepted = ", ".join(f"{key}=number" for key in defaults) or "no options"
             raise UserError(f"DATA={data}: found {part!r}; expected {accepted}")
         options[name] = int(value)
     return options

@@ -2,14 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from itertools import islice
-from multiprocessing import get_context
 from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
+
+from bench.data.processes import worker_pool
 
 Result = TypeVar("Result")
 
@@ -36,6 +37,10 @@ def map_processes(
     workers : number of processes; 1 calls in this process.
     description : text of the progress bar on standard error; None shows none.
     shared : sent to each process once, not with each call.
+
+    Raises
+    ------
+    UserError : a process was killed, mostly by lack of memory.
     """
     bar = Progress(
         TextColumn("{task.description}"),
@@ -47,14 +52,14 @@ def map_processes(
     )
     with bar:
         yield from bar.track(
-            _results(function, arguments, workers, shared),
+            _results(function, arguments, workers, description or "Working on volumes", shared),
             total=total,
             description=description or "",
         )
 
 
 def _results(
-    function: Callable[..., Result], arguments: Iterable[tuple], workers: int, shared: Any
+    function: Callable[..., Result], arguments: Iterable[tuple], workers: int, work: str, shared: Any
 ) -> Iterator[Result]:
     if workers <= 1:
         for call in arguments:
@@ -62,28 +67,21 @@ def _results(
                 result = function(*call, shared)
             yield result
         return
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_remember, initargs=(shared,)
-    ) as pool:
+    with worker_pool(workers, work, _remember, shared) as pool:
         # A window of calls instead of all of them: finished volumes must not pile up in memory.
         calls = iter(arguments)
         window: deque[Future[Result]] = deque(
             pool.submit(_call, function, call) for call in islice(calls, 4 * workers)
         )
-        try:
-            while window:
-                result = window.popleft().result()
-                for call in islice(calls, 1):
-                    window.append(pool.submit(_call, function, call))
-                yield result
-        finally:
-            for future in window:
-                future.cancel()
+        while window:
+            result = window.popleft().result()
+            for call in islice(calls, 1):
+                window.append(pool.submit(_call, function, call))
+            yield result
 
 
 def _remember(shared: Any) -> None:
     global _shared
-    threadpool_limits(1)  # as many processes as processors are already at work
     _shared = shared
 
 

@@ -18,6 +18,7 @@ from bench.data.volumes import Grid, to_grid
 from bench.errors import UserError
 
 GRID = Grid((4, 6, 5))
+RESAMPLE_ONE = cache_build._resample_one
 
 
 def _dataset(n=7):
@@ -51,7 +52,7 @@ def test_every_field_makes_the_round_trip(tmp_path):
     assert isinstance(found.x, np.memmap)
     assert not found.x.flags.writeable
     assert open_headers(tmp_path / "toy") == [{"bits": 8.0}] * 7
-    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".writing.lock", "toy"]
 
 
 def test_fields_that_are_none_stay_none(tmp_path):
@@ -197,6 +198,24 @@ def test_a_killed_build_goes_on_from_what_it_finished(folder, tmp_path, monkeypa
     where = _build(folder, tmp_path, jobs=1)
     assert again == [0, 3, 4, 5]
     np.testing.assert_array_equal(open_cached(where, thorough=True).x, expected.x)
+
+
+def die_at_third(job):
+    if job.index == 2:
+        os._exit(9)
+    return RESAMPLE_ONE(job)
+
+
+def test_a_process_of_a_build_that_is_killed_is_one_clear_line(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_build, "_resample_one", die_at_third)
+    with pytest.raises(UserError) as caught:
+        _build(folder, tmp_path, jobs=2)
+    assert str(caught.value) == (
+        "Reading volumes (those finished are kept): found one of 2 processes killed, expected enough memory "
+        "for all of them"
+    )
+    monkeypatch.undo()
+    assert len(open_cached(_build(folder, tmp_path, jobs=2)).x) == 6
 
 
 def test_a_damaged_build_is_made_again(folder, tmp_path):
