@@ -1,6 +1,5 @@
 """Resample a user's folder into a cache folder: in parallel, with a progress bar, never all in memory."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -23,10 +22,11 @@ from bench.data.hash_index import HashIndex
 from bench.data.processes import worker_pool
 from bench.data.readers import read
 from bench.data.volumes import Grid, to_grid
+from bench.data.workplace import locked
 from bench.errors import UserError
 
 # raise when readers or resampling give other voxels: caches are then made again
-READING_VERSION = 1
+READING_VERSION = 2
 _MAX_JOBS = 8  # a process takes about 200 MiB for volumes of 240x240x155
 
 
@@ -83,7 +83,7 @@ def build_cache(
         hashes = HashIndex(cache / "hashes.json").hash_all([item.path for item in items], jobs, advance)
     _check_contents(items, hashes)
     folder = cache / f"{name}-{_key(data, items, hashes, names, grid)}"
-    with _lock(cache / f".{folder.name}.lock"):
+    with locked(cache / f".{folder.name}.lock"):
         return ensure(
             folder,
             lambda target: _build(target, items, names, grid, data.resolve().name, name, jobs, progress),
@@ -119,14 +119,6 @@ def _key(data: Path, items: list[Item], hashes: list[str], classes: tuple[str, .
     ]
     text = json.dumps([READING_VERSION, data.resolve().name, grid.key(), classes, rows])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _lock(file: Path) -> Iterator[None]:
-    """Let one process build a cache; others wait and then find it. Death of the holder frees it."""
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 _SUFFIX = ".writing"
@@ -51,9 +51,14 @@ def _is_abandoned(path: Path) -> bool:
         return False
 
 
-@contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path) -> AbstractContextManager[None]:
     """Let one process (or thread) at a time make, look for or swap something in `folder`: an instant."""
-    with (folder / f"{_SUFFIX}.lock").open("w") as handle:
+    return locked(folder / f"{_SUFFIX}.lock")
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Let one process (or thread) at a time in; others wait. Death of the holder frees it."""
+    with file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
