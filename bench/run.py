@@ -12,6 +12,8 @@ import numpy as np
 from bench import cache_folders, runfolder
 from bench.data import cache
 from bench.data.dataset import Dataset
+from bench.data.folder import collected_warnings
+from bench.data.readers.listing import unreadable_line
 from bench.data.splits import divide
 from bench.errors import UserError
 from bench.evaluate import metrics
@@ -43,9 +45,12 @@ def bench(settings: Settings, display: Display) -> Outcome:
     UserError : data, folders or disk that cannot be used.
     """
     task = settings.task
-    dataset_folder = load_dataset(
-        task, settings.data, settings.data_folder, settings.runs, settings.preprocessing
-    )
+    with collected_warnings() as warnings:
+        dataset_folder = load_dataset(
+            task, settings.data, settings.data_folder, settings.runs, settings.preprocessing
+        )
+    for line in warnings:
+        display.say(f"warning: {line}")
     dataset = cache.open_cached(dataset_folder)
     if settings.by_site:
         settings = replace(settings, folds=len(divide(dataset, 1, settings.splits)))
@@ -69,7 +74,7 @@ def bench(settings: Settings, display: Display) -> Outcome:
         runfolder.clean(folder, state)
         _say_start(display, settings, dataset, folder, differences, state, is_new)
         return _sweep(
-            settings, dataset, dataset_folder, identity, candidates, folder, journal, state, display
+            settings, dataset, dataset_folder, warnings, identity, candidates, folder, journal, state, display
         )
     except OSError as error:
         if error.errno not in _UNWRITABLE:
@@ -136,7 +141,7 @@ def _require_writable(reports: Path) -> None:
 
 
 def _sweep(
-    settings, dataset, dataset_folder, identity, candidates, folder, journal, state, display
+    settings, dataset, dataset_folder, warnings, identity, candidates, folder, journal, state, display
 ) -> Outcome:
     from tuning.runtime import import_tensorflow
 
@@ -148,6 +153,9 @@ def _sweep(
     divide(dataset, settings.folds, settings.splits)  # too few subjects are said here, once
     _require_writable(settings.reports)
     drop_damaged_checkpoints(folder, display)
+    checked = check_notes(state, dataset)
+    for line in checked:
+        display.say(f"warning: {line}")
     record = journal.append(
         "sweep",
         identity=identity,
@@ -158,7 +166,8 @@ def _sweep(
         command=settings.command(),
         workers=settings.workers,
         budget_seconds=settings.budget_seconds,
-        notes=notes(state, dataset),
+        checked=checked,
+        notes=[*warnings, *checked],
     )
     state.apply(record)
     workers = open_workers(settings.workers, settings.cluster)
@@ -208,11 +217,16 @@ def load_dataset(
     try:
         return task.load(data, data_folder / task.name, runs / "cache", preprocessing)
     except OSError as error:
-        raise UserError(_cannot_write(runs, error)) from error
+        source = data_folder / task.name if data is None else Path(data)
+        if _lies_in(error.filename, source) and not _lies_in(error.filename, runs):
+            raise UserError(unreadable_line(error, source)) from error
+        raise UserError(
+            f"{error.filename or runs}: {error.strerror}; expected a writable folder with free space"
+        ) from error
 
 
-def _cannot_write(path: Path, error: OSError) -> str:
-    return f"{error.filename or path}: {error.strerror}; expected a writable folder with free space"
+def _lies_in(name: str | None, folder: Path) -> bool:
+    return name is not None and Path(name).absolute().is_relative_to(folder.expanduser().absolute())
 
 
 def _pretraining_folder(settings: Settings, display: Display) -> Path | None:
@@ -221,10 +235,14 @@ def _pretraining_folder(settings: Settings, display: Display) -> Path | None:
     return cache_folders.pretraining(settings.task, settings.runs / "cache", say=display.say)
 
 
-def notes(state: State, dataset: Dataset) -> list[str]:
-    """What a check of the dataset warns of; looked for once in a run folder."""
-    if "notes" in state.sweep:
-        return state.sweep["notes"]
+def check_notes(state: State, dataset: Dataset) -> list[str]:
+    """What a check of the dataset warns of; looked for once in a run folder.
+
+    What reading the user's folder warns of is not among it: that is found anew at each start.
+    """
+    recorded = state.sweep.get("checked", state.sweep.get("notes"))  # once, these were all the notes
+    if recorded is not None:
+        return recorded
     from bench.data.check import check_dataset
 
     return check_dataset(dataset).warnings()

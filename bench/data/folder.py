@@ -1,46 +1,50 @@
 """A user's folder of images: what is in it, verified before any work starts."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
-from bench.data.labels_csv import LABELS, read_labels
-from bench.data.readers import EXPECTED, kind_of, probe
+from bench.data.folder_checks import (
+    FolderReport,
+    Found,
+    Item,
+    check_labels,
+    check_scans,
+    probe_all,
+    stem_of,
+)
+from bench.data.labels_csv import LABELS, LabelRow, read_labels
+from bench.data.readers import EXPECTED, kind_of
+from bench.data.readers.analyze_files import header_of
+from bench.data.readers.listing import (
+    broken_link_lines,
+    broken_links,
+    is_broken_link,
+    is_sidecar,
+    unreadable_line,
+    visible,
+)
 from bench.errors import UserError
 
-# what commonly lies beside images: not images, and no mistake
-_SIDECARS = (".json", ".txt", ".md", ".csv", ".tsv", ".pdf", ".xml", ".bval", ".bvec", ".xlsx")
-_SYSTEM_FILES = ("thumbs.db", "desktop.ini", "dicomdir", "__macosx")
+__all__ = ["FolderReport", "Item", "check_folder", "collected_warnings", "list_folder"]
 
 
-@dataclass(frozen=True)
-class Item:
-    """One scan of a user's folder: a file, or a DICOM series folder.
+_collected: ContextVar[list[str] | None] = ContextVar("warnings of folders", default=None)
 
-    Attributes
-    ----------
-    path : where it is.
-    label : name of its class.
-    subject : whose it is; all of a subject's items stay in one part of a fold.
-    site : scanner or hospital, or None.
-    kind : its format, one of `bench.data.readers.KINDS`.
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect what `list_folder` warns of (`FolderReport.notes`), however deep it is called.
+
+    A task's `load` calls it each time, also for a dataset that is in the cache, but returns a path alone.
     """
-
-    path: Path
-    label: str
-    subject: str
-    site: str | None
-    kind: str
-
-
-@dataclass(frozen=True)
-class FolderReport:
-    """All that verification found: `problems` must be mended, `warnings` should be read."""
-
-    items: list[Item]
-    problems: list[str]
-    warnings: list[str]
+    heard: list[str] = []
+    token = _collected.set(heard)
+    try:
+        yield heard
+    finally:
+        _collected.reset(token)
 
 
 def list_folder(folder: str | Path) -> list[Item]:
@@ -49,6 +53,7 @@ def list_folder(folder: str | Path) -> list[Item]:
     The folder holds either `labels.csv` (`path,label,subject`, optional `site`), or a folder a class. In
     the latter, what lies directly in the class folder is one subject (`normal/sub-01.nii.gz`,
     `normal/sub-02/`), and its id carries the class (`normal/sub-01`), since numbers may begin anew in each.
+    Warnings go to `collected_warnings`.
 
     Raises
     ------
@@ -59,6 +64,9 @@ def list_folder(folder: str | Path) -> list[Item]:
         more = len(report.problems) - 1
         also = f" (and {more} more problem{'s' if more > 1 else ''}; `make check` lists them)" if more else ""
         raise UserError(report.problems[0] + also)
+    heard = _collected.get()
+    if heard is not None:
+        heard.extend(report.notes)
     return report.items
 
 
@@ -68,22 +76,42 @@ def check_folder(folder: str | Path) -> FolderReport:
     Headers are read, voxels are not.
     """
     folder = Path(folder).expanduser()
-    problems: list[str] = []
-    warnings: list[str] = []
     if not folder.is_dir():
         what = "a file" if folder.is_file() else "nothing there"
         return FolderReport([], [f"DATA={folder}: found {what}, expected a folder of images"], [])
-    if (folder / LABELS).exists():
-        items = _from_labels(folder, problems)
-    else:
-        items = _from_class_folders(folder, problems)
-    _probe_all(items, problems, warnings)
-    _check_labels(folder, items, problems, warnings)
-    return FolderReport(items, problems, warnings)
+    found = Found()
+    items: list[Item] = []
+    with _reported(folder, found):
+        items = _list(folder, found)
+    probe_all(items, found)
+    found.problems[:0] = broken_link_lines(found.broken, f"DATA={folder}") if found.broken else []
+    check_labels(folder, items, found)
+    return found.report(items)
 
 
-def _kind(path: Path, where: str, problems: list[str]) -> str | None:
+@contextmanager
+def _reported(path: Path, found: Found) -> Iterator[None]:
+    """Make a problem of what the file system refuses; the rest of the folder is then still looked at."""
+    try:
+        yield
+    except OSError as error:
+        found.problems.append(unreadable_line(error, path))
+
+
+def _list(folder: Path, found: Found) -> list[Item]:
+    if (folder / LABELS).exists() or (folder / LABELS).is_symlink():
+        return _from_labels(folder, found)
+    items = _from_class_folders(folder, found)
+    check_scans(folder, items, found)
+    return items
+
+
+def _kind(path: Path, where: str, found: Found) -> str | None:
     """Name the format of an existing, non-empty, known file, or report a problem."""
+    problems = found.problems
+    if is_broken_link(path):
+        found.broken.append(path)
+        return None
     if not path.exists():
         problems.append(f"{where}: found no file {path}, expected one of {EXPECTED}")
         return None
@@ -91,140 +119,82 @@ def _kind(path: Path, where: str, problems: list[str]) -> str | None:
         problems.append(f"{where}: found an empty file {path}, expected an image")
         return None
     kind = kind_of(path)
-    if kind is None:
+    missing = broken_links(path) if kind is None and path.is_dir() else []
+    found.broken += missing
+    if kind is None and not missing:
         what = "a folder without DICOM files" if path.is_dir() else "an unknown format"
         problems.append(f"{where}: found {what} ({path}), expected {EXPECTED}")
     return kind
 
 
-def _from_labels(folder: Path, problems: list[str]) -> list[Item]:
+def _from_labels(folder: Path, found: Found) -> list[Item]:
     items = []
     seen: dict[Path, tuple[int, str]] = {}
-    for row in read_labels(folder / LABELS, problems):
+    for row in read_labels(folder / LABELS, found.problems):
         where = f"{folder / LABELS}, line {row.line}"
-        path = folder / row.path
-        if not path.exists() and "\\" in row.path:  # written on Windows
-            path = folder / row.path.replace("\\", "/")
-        identity = path.resolve()
-        if identity.suffix.lower() == ".img" and identity.with_suffix(".hdr").exists():
-            identity = identity.with_suffix(".hdr")
-        if identity in seen:
-            line, label = seen[identity]
-            what = f"label {row.label!r} and {label!r}" if label != row.label else "twice"
-            problems.append(f"{where}: found {row.path} {what} (also line {line}), expected each path once")
-            continue
-        seen[identity] = (row.line, row.label)
-        kind = _kind(path, where, problems)
-        if kind:
-            items.append(Item(path, row.label, row.subject, row.site, kind))
+        with _reported(folder / row.path, found):
+            path = _path_of(folder, row)
+            identity = path if is_broken_link(path) else header_of(path.resolve())
+            if identity in seen:
+                line, label = seen[identity]
+                what = f"label {row.label!r} and {label!r}" if label != row.label else "twice"
+                found.problems.append(
+                    f"{where}: found {row.path} {what} (also line {line}), expected each path once"
+                )
+                continue
+            seen[identity] = (row.line, row.label)
+            kind = _kind(path, where, found)
+            if kind:
+                items.append(Item(path, row.label, row.subject, row.site, kind))
     return items
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if not path.name.startswith(".") and path.name.lower() not in _SYSTEM_FILES
-    )
+def _path_of(folder: Path, row: LabelRow) -> Path:
+    path = folder / row.path
+    written_on_windows = "\\" in row.path and not path.exists() and not path.is_symlink()
+    return folder / row.path.replace("\\", "/") if written_on_windows else path
 
 
-def _from_class_folders(folder: Path, problems: list[str]) -> list[Item]:
-    classes = [path for path in _visible(folder) if path.is_dir()]
-    if not classes:
-        problems.append(
+def _from_class_folders(folder: Path, found: Found) -> list[Item]:
+    entries = [path for path in visible(folder) if path.is_dir() or not is_sidecar(path)]
+    classes = [path for path in entries if path.is_dir()]
+    found.broken += [path for path in entries if is_broken_link(path)]
+    if not classes and not found.broken:
+        found.problems.append(
             f"DATA={folder}: found neither {LABELS} nor folders, expected {LABELS} or a folder a class"
         )
         return []
-    items: list[Item] = []
-    for loose in (path for path in _visible(folder) if path.is_file() and not _is_sidecar(path)):
-        problems.append(
+    for loose in (path for path in entries if path.is_file()):
+        found.problems.append(
             f"{loose}: found a file outside of the class folders, expected {LABELS} to give its label"
         )
-    for class_folder in classes:
-        found = []
-        for entry in _visible(class_folder):
-            subject = f"{class_folder.name}/{_stem(entry)}"
-            for path in _scans(entry):
-                kind = _kind(path, str(class_folder), problems)
-                if kind:
-                    found.append(Item(path, class_folder.name, subject, None, kind))
-        if not found:
-            problems.append(f"{class_folder}: found no image, expected {EXPECTED}")
-        items += found
+    return [item for class_folder in classes for item in _items_of_class(class_folder, found)]
+
+
+def _items_of_class(folder: Path, found: Found) -> list[Item]:
+    items: list[Item] = []
+    n_faults = len(found.broken) + len(found.problems)
+    with _reported(folder, found):
+        for entry in visible(folder):
+            subject = f"{folder.name}/{stem_of(entry)}"
+            with _reported(entry, found):
+                for path in _scans(entry):
+                    kind = _kind(path, str(folder), found)
+                    if kind:
+                        items.append(Item(path, folder.name, subject, None, kind))
+    if not items and len(found.broken) + len(found.problems) == n_faults:
+        found.problems.append(f"{folder}: found no image, expected {EXPECTED}")
     return items
 
 
-def _is_sidecar(path: Path) -> bool:
-    return path.suffix.lower() in _SIDECARS
-
-
 def _scans(path: Path) -> list[Path]:
-    """List the scans of a file or folder: a DICOM series folder is one; the `.img` of a pair is none."""
-    if path.is_file():
-        second_of_pair = path.suffix.lower() == ".img" and path.with_suffix(".hdr").exists()
-        return [] if second_of_pair or _is_sidecar(path) else [path]
-    inside = _visible(path)
+    """List the scans of a file or folder: a DICOM series folder is one; the `.img` of a pair is none.
+
+    A broken link is listed as a scan, since that is what it stands for.
+    """
+    if path.is_file() or is_broken_link(path):
+        return [] if header_of(path) != path or is_sidecar(path) else [path]
+    inside = visible(path)
     if not any(entry.is_dir() for entry in inside) and kind_of(path) == "dicom":
         return [path]
     return [scan for entry in inside for scan in _scans(entry)]
-
-
-def _stem(path: Path) -> str:
-    if path.is_dir():
-        return path.name
-    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
-    return name.rsplit(".", 1)[0] if "." in name else name
-
-
-def _probe_all(items: list[Item], problems: list[str], warnings: list[str]) -> None:
-    """Read every header; find one DICOM series, or one patient, under two subject ids."""
-    found: dict[str, dict[str, Item]] = {"series": {}, "patient": {}}
-    for item in items:
-        try:
-            facts = probe(item.path, item.kind)
-        except UserError as error:
-            problems.append(str(error))
-            continue
-        for key, value in facts.items():
-            first = found[key].setdefault(value, item)
-            if first.subject == item.subject:
-                continue
-            if key == "series":
-                problems.append(
-                    f"{item.path}: found the DICOM series of {first.path.name} under another subject, "
-                    "expected each series in a folder of its own"
-                )
-            elif not any(value in warning for warning in warnings):
-                warnings.append(
-                    f"{item.path}: PatientID {value} also stands in {first.path} of subject {first.subject}"
-                )
-
-
-def _check_labels(folder: Path, items: list[Item], problems: list[str], warnings: list[str]) -> None:
-    counts = Counter(item.label for item in items)
-    spellings: dict[str, list[str]] = defaultdict(list)
-    for label in sorted(counts):
-        spellings[label.casefold()].append(label)
-    for labels in spellings.values():
-        if len(labels) > 1:
-            problems.append(
-                f"DATA={folder}: found labels {' and '.join(map(repr, labels))}, "
-                "expected one spelling a class"
-            )
-    if len(spellings) < 2 and not problems:
-        what = f"only the label {next(iter(counts))!r}" if counts else "no image"
-        problems.append(f"DATA={folder}: found {what}, expected at least two classes")
-    for name, value_of in _CONSISTENT.items():
-        values: dict[str, set[str]] = defaultdict(set)
-        for item in items:
-            values[item.subject].add(value_of(item))
-        several = sorted(subject for subject, found in values.items() if len(found) > 1)
-        if several:
-            example = f"{several[0]}: {', '.join(sorted(values[several[0]]))}"
-            warnings.append(f"DATA={folder}: {len(several)} subjects have several {name} ({example})")
-
-
-_CONSISTENT: dict[str, Callable[[Item], str]] = {
-    "labels": lambda item: item.label,
-    "sites": lambda item: item.site or "",
-}

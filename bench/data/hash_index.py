@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from bench.data.readers.analyze_files import partner_of
 from bench.data.readers.dicom_files import files_of
 
 _SETTLED_NS = 2 * 10**9  # a file changed this recently may change again within one tick of its clock
@@ -73,7 +74,5 @@ class HashIndex:
 
 
 def _pair(path: Path) -> list[Path]:
-    other = {".hdr": ".img", ".img": ".hdr"}.get(path.suffix.lower())
-    if other is None or not path.with_suffix(other).exists():
-        return [path]
-    return sorted((path, path.with_suffix(other)))
+    partner = partner_of(path)
+    return [path] if partner is None else sorted((path, partner))

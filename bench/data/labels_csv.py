@@ -4,6 +4,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.data.readers.listing import broken_link_lines, is_broken_link
+
 LABELS = "labels.csv"
 _REQUIRED = ("path", "label", "subject")
 
@@ -25,6 +27,9 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
     Columns `path`, `label`, `subject` and optionally `site`, in any order and case; others are ignored.
     What spreadsheets write is understood: a byte order mark, and semicolons for commas.
     """
+    if is_broken_link(file):
+        problems.extend(broken_link_lines([file], file))
+        return []
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

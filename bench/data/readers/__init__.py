@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from bench.data.readers import dicom_files
+from bench.data.readers.listing import broken_link_lines, cannot_be_read, is_broken_link, unreadable_line
 from bench.data.readers.volume import Volume, from_display, to_display
 from bench.errors import UserError
 
@@ -54,6 +55,8 @@ def kind_of(path: Path) -> str | None:
 
 
 def _known(path: Path, kind: str | None) -> str:
+    if is_broken_link(path):
+        raise UserError(broken_link_lines([path], path)[0])
     if not path.exists():
         raise UserError(f"{path}: found nothing there, expected a file or a DICOM series folder")
     if not os.access(path, os.R_OK):
@@ -71,8 +74,11 @@ def _module(kind: str) -> ModuleType:
     return importlib.import_module(f"bench.data.readers.{_MODULES[kind]}")
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _fault(path: Path, error: Exception, what: str, kind: str | None) -> str:
+    if isinstance(error, OSError) and cannot_be_read(error):
+        return unreadable_line(error, path)
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"{path}: found {what} ({reason}), expected {kind or EXPECTED}"
 
 
 def probe(path: Path, kind: str | None = None) -> dict[str, str]:
@@ -80,19 +86,20 @@ def probe(path: Path, kind: str | None = None) -> dict[str, str]:
 
     Returns
     -------
-    what identifies the scan, where the header says it: `series` and `patient` (DICOM).
+    what identifies the scan, where the header says it: `series` and `patient` (DICOM); and a text for each
+    way in which its geometry is not what resampling assumes: `tilt` and `spacing`.
 
     Raises
     ------
     UserError : the file is missing, empty, not permitted, of unknown format, or its header is damaged.
     """
-    kind = _known(path, kind)
     try:
+        kind = _known(path, kind)
         return _module(kind).probe(path)
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{path}: found a damaged header ({_one_line(error)}), expected {kind}") from error
+        raise UserError(_fault(path, error, "a damaged header", kind)) from error
 
 
 def read(path: Path, kind: str | None = None) -> Volume:
@@ -103,10 +110,10 @@ def read(path: Path, kind: str | None = None) -> Volume:
     UserError : as in `probe`, or the content is damaged or not one volume. Any failure of a format's
         library is the file's fault as far as a user is concerned, and names the file.
     """
-    kind = _known(path, kind)
     try:
+        kind = _known(path, kind)
         return _module(kind).read(path)
     except (UserError, MemoryError):
         raise
     except Exception as error:
-        raise UserError(f"{path}: found damaged content ({_one_line(error)}), expected {kind}") from error
+        raise UserError(_fault(path, error, "damaged content", kind)) from error

@@ -11,7 +11,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import ImplicitVRLittleEndian
 
 from bench.data.readers.dicom_files import files_of
-from bench.data.readers.dicom_geometry import FrameGeometry, frames_of_file, orientation_of, stack
+from bench.data.readers.dicom_geometry import FrameGeometry, Stack, frames_of_file, orientation_of, stack
+from bench.data.readers.listing import broken_link_lines, broken_links
 from bench.data.readers.volume import Volume, as_volume, without_non_finite
 from bench.errors import UserError
 
@@ -90,7 +91,10 @@ def _facts(data: pydicom.Dataset, shape: tuple[int, ...]) -> dict[str, float | s
 
 
 def _series(folder: Path, header_only: bool = False) -> list[tuple[Path, pydicom.Dataset]]:
-    """Read a folder's files, which must be of one series."""
+    """Read a folder's files, which must be of one series, and all of it."""
+    missing = broken_links(folder)
+    if missing:
+        raise UserError(broken_link_lines(missing, folder, most=1)[0])
     files = [(path, _read_file(path, header_only)) for path in files_of(folder)]
     if not files:
         raise UserError(f"{folder}: found no DICOM file, expected the files of one series")
@@ -111,19 +115,25 @@ def _series(folder: Path, header_only: bool = False) -> list[tuple[Path, pydicom
 
 
 def probe(path: Path) -> dict[str, str]:
-    """Read headers, and check the geometry of a series; pixels stay on disk."""
-    if path.is_dir():
-        files = _series(path, header_only=True)
-        data = files[0][1]
-        if len(files) > 1:
-            _stacked(files, path)
-    else:
-        data = _read_file(path, header_only=True)
+    """Read headers, and check the geometry of a series or of several frames; pixels stay on disk.
+
+    Returns
+    -------
+    `series` and `patient`; `tilt` and `spacing` where these need a warning (see `Stack.warnings`).
+    """
+    files = _series(path, header_only=True) if path.is_dir() else [(path, _read_file(path, True))]
+    first_path, first = files[0]
+    n_frames = int(_number(first.get("NumberOfFrames"), 1))
+    warnings = {}
+    if len(files) > 1:
+        warnings = _stacked(files, path).warnings()
+    elif n_frames > 1:
+        warnings = stack(frames_of_file(first, n_frames, first_path), first_path).warnings()
     keys = {"series": "SeriesInstanceUID", "patient": "PatientID"}
-    return {name: str(data.get(tag)) for name, tag in keys.items() if data.get(tag)}
+    return {name: str(first.get(tag)) for name, tag in keys.items() if first.get(tag)} | warnings
 
 
-def _stacked(files: list[tuple[Path, pydicom.Dataset]], folder: Path) -> tuple[list[int], np.ndarray]:
+def _stacked(files: list[tuple[Path, pydicom.Dataset]], folder: Path) -> Stack:
     for path, data in files:
         if (data.Rows, data.Columns) != (files[0][1].Rows, files[0][1].Columns):
             raise UserError(
@@ -148,18 +158,19 @@ def read(path: Path) -> Volume:
     files = _series(path) if path.is_dir() else [(path, _read_file(path))]
     first_path, first = files[0]
     if len(files) > 1:
-        order, affine = _stacked(files, path)
-        frames = np.concatenate([_pixels(files[index][1], files[index][0]) for index in order])
+        stacked = _stacked(files, path)
+        frames = np.concatenate([_pixels(files[index][1], files[index][0]) for index in stacked.order])
     else:
         frames = _pixels(first, first_path)
         if len(frames) == 1:
             image, n_bad = without_non_finite(frames[0], path)
             spacing = orientation_of(first).spacing_mm
             return Volume(image, spacing, None, {**_facts(first, frames.shape), "non_finite": float(n_bad)})
-        order, affine = stack(frames_of_file(first, len(frames), first_path), first_path)
-        frames = frames[order]
+        stacked = stack(frames_of_file(first, len(frames), first_path), first_path)
+        frames = frames[stacked.order]
     facts = _facts(first, frames.shape)
     facts |= {
-        f"stored_spacing_{axis}_mm": float(np.linalg.norm(affine[:3, n])) for n, axis in enumerate("ijk")
+        f"stored_spacing_{axis}_mm": float(np.linalg.norm(stacked.affine[:3, n]))
+        for n, axis in enumerate("ijk")
     }
-    return as_volume(frames.transpose(2, 1, 0), affine, facts, path)
+    return as_volume(frames.transpose(2, 1, 0), stacked.affine, facts, path)

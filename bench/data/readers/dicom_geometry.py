@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
+from bench.data.readers.volume import tilt_warning
 from bench.errors import UserError
 
+_UNEVEN = 0.05  # share of the mean distance by which distances of slices may differ without a word
 _AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -52,6 +54,35 @@ class FrameGeometry:
             _distance(data),
             path.name,
         )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Frames in the order of their places.
+
+    Attributes
+    ----------
+    order : indices of the frames.
+    affine : `[4, 4]`, (column, row, slice) indices to RAS millimetres.
+    gaps_mm : distances of neighbours along the normal; None where no header gives a place.
+    """
+
+    order: list[int]
+    affine: np.ndarray
+    gaps_mm: np.ndarray | None
+
+    def warnings(self) -> dict[str, str]:
+        """What is not as resampling assumes it: `tilt` and `spacing`, a text each; mostly empty."""
+        return {**tilt_warning(self.affine), **_uneven(self.gaps_mm)}
+
+
+def _uneven(gaps_mm: np.ndarray | None) -> dict[str, str]:
+    if gaps_mm is None or np.ptp(gaps_mm) <= max(_UNEVEN * gaps_mm.mean(), 0.01):
+        return {}
+    return {
+        "spacing": f"found slices {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm apart, "
+        f"assumed {gaps_mm.mean():.2f} mm between all"
+    }
 
 
 def _distance(*groups: pydicom.Dataset) -> float | None:
@@ -164,12 +195,8 @@ def _one_stack(data: pydicom.Dataset, n_frames: int, path: Path) -> list[FrameGe
     ]
 
 
-def stack(frames: list[FrameGeometry], source: Path) -> tuple[list[int], np.ndarray]:
+def stack(frames: list[FrameGeometry], source: Path) -> Stack:
     """Order frames along their normal, and make the affine of the stack.
-
-    Returns
-    -------
-    the order, and `[4, 4]`: (column, row, slice) indices to RAS millimetres.
 
     Raises
     ------
@@ -213,7 +240,7 @@ def stack(frames: list[FrameGeometry], source: Path) -> tuple[list[int], np.ndar
     affine[:3, 1] = plane.along_column * row_mm
     affine[:3, 2] = step
     affine[:3, 3] = start
-    return order, _LPS_TO_RAS @ affine
+    return Stack(order, _LPS_TO_RAS @ affine, None if what == "instance number" else gaps)
 
 
 def _step_mm(frames: list[FrameGeometry], gaps: np.ndarray, what: str) -> float:

@@ -6,6 +6,8 @@ import numpy as np
 
 from bench.errors import UserError
 
+_TILT_DEGREES = 1.0  # less is rounding in headers, and nothing that resampling would show
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -55,9 +57,10 @@ def from_display(array: np.ndarray) -> np.ndarray:
 
 
 def without_non_finite(array: np.ndarray, source: object) -> tuple[np.ndarray, int]:
-    """Set NaN and infinite voxels to 0, and count them.
+    """Set NaN and infinite voxels to the value of the background, and count them.
 
-    Registration and segmentation tools write NaN outside of the brain; 0 is what others write there.
+    Registration and segmentation tools write NaN outside of the brain; 0 is what others write there. Where
+    the darkest values lie clearly below 0 (by more than ringing), 0 is tissue, and the background is those.
 
     Raises
     ------
@@ -67,7 +70,11 @@ def without_non_finite(array: np.ndarray, source: object) -> tuple[np.ndarray, i
     n_bad = int(array.size - np.count_nonzero(finite))
     if n_bad == array.size:
         raise UserError(f"{source}: found no finite value, expected an image")
-    return (np.where(finite, array, np.float32(0)), n_bad) if n_bad else (array, 0)
+    if not n_bad:
+        return array, 0
+    low, high = np.percentile(array[finite], (0.1, 99.9))
+    background = low if low < -0.05 * (high - low) else 0
+    return np.where(finite, array, np.float32(background)), n_bad
 
 
 def to_ras(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, tuple[float, ...], np.ndarray]:
@@ -92,12 +99,60 @@ def to_ras(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, tuple[flo
     return apply_orientation(array, orientation), spacing, ras_affine
 
 
+def as_image(ras: np.ndarray, source: object) -> tuple[np.ndarray, tuple[int, int]]:
+    """Turn a RAS volume of one slice, along any axis, into the image of that slice as it is displayed.
+
+    An axial slice is shown as `to_display` shows those of a volume. Sagittal and coronal ones have the head
+    at the top, and anterior or the patient's right to the left.
+
+    Returns
+    -------
+    the image `[height, width]`, and which axes of the volume these are.
+
+    Raises
+    ------
+    UserError : two axes or all have a single voxel.
+    """
+    axes = [axis for axis, size in enumerate(ras.shape) if size > 1]
+    if len(axes) != 2:
+        shape = "x".join(map(str, ras.shape))
+        raise UserError(f"{source}: found shape {shape}, expected an image or a volume")
+    across, up = axes
+    plane = ras.reshape(ras.shape[across], ras.shape[up])
+    return np.ascontiguousarray(plane.T[::-1, ::-1]), (up, across)
+
+
+def tilt_degrees(affine: np.ndarray) -> float:
+    """Largest angle by which two axes of a volume miss the right angle; 0 for an affine that is unusable.
+
+    A box has 0, a CT whose gantry was tilted by 20 degrees has 20.
+    """
+    directions = np.asarray(affine, dtype=np.float64)[:3, :3]
+    lengths = np.linalg.norm(directions, axis=0)
+    if not np.isfinite(lengths).all() or not lengths.all():
+        return 0.0
+    directions = directions / lengths
+    cosines = np.abs(directions.T @ directions)[np.triu_indices(3, 1)]
+    return float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
+
+
+def tilt_warning(affine: np.ndarray) -> dict[str, str]:
+    """What `probe` says, as `tilt`, of a volume that is no box: resampling takes each for one."""
+    degrees = tilt_degrees(affine)
+    if degrees < _TILT_DEGREES:
+        return {}
+    return {
+        "tilt": f"found axes {degrees:.1f} degrees off the right angle (a tilted gantry, or sheared), "
+        "assumed a box: the tilt is not undone"
+    }
+
+
 def as_volume(array: np.ndarray, affine: np.ndarray, facts: dict[str, float | str], source: object) -> Volume:
     """Bring a stored volume `[i, j, k]` to RAS; one of a single slice becomes an image `[height, width]`.
 
     Raises
     ------
-    UserError : the affine is not invertible, or no value is finite.
+    UserError : the affine is not invertible, no value is finite, or it is a line (see `as_image`).
     """
     from nibabel.orientations import aff2axcodes
 
@@ -107,7 +162,7 @@ def as_volume(array: np.ndarray, affine: np.ndarray, facts: dict[str, float | st
     array, n_bad = without_non_finite(array, source)
     ras, spacing, ras_affine = to_ras(array, affine)
     facts = {**facts, "stored_orientation": "".join(aff2axcodes(affine)), "non_finite": float(n_bad)}
-    if ras.shape[2] == 1:
-        image = np.ascontiguousarray(to_display(ras)[0])
-        return Volume(image, (spacing[1], spacing[0]), None, facts)
+    if 1 in ras.shape:
+        image, axes = as_image(ras, source)
+        return Volume(image, tuple(spacing[axis] for axis in axes), None, facts)
     return Volume(ras, spacing, ras_affine, facts)

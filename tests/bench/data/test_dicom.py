@@ -240,3 +240,54 @@ def test_pixels_without_a_decoder_and_cut_pixels_are_the_users_error(tmp_path):
     cut.save_as(tmp_path / "b.dcm")
     with pytest.raises(UserError, match=r"b\.dcm"):
         read(tmp_path / "b.dcm")
+
+
+def _at(folder, positions):
+    """A series whose slices lie at these places (LPS)."""
+    _series(folder, order=range(5))
+    for path, position in zip(sorted(folder.iterdir()), positions, strict=True):
+        data = pydicom.dcmread(path)
+        data.ImagePositionPatient = [float(value) for value in position]
+        data.save_as(path)
+    return folder
+
+
+@pytest.mark.parametrize("degrees", [20, -5])
+def test_a_tilted_gantry_is_said_in_degrees(tmp_path, degrees):
+    shift = np.tan(np.deg2rad(degrees))
+    folder = _at(tmp_path / "s", [(0, 3 * n * shift, 3 * n) for n in range(5)])
+    assert f"{abs(degrees):.1f} degrees" in probe(folder)["tilt"]
+    assert "spacing" not in probe(folder)
+
+
+def test_an_oblique_series_is_not_tilted(tmp_path):
+    angle = np.deg2rad(20)
+    normal = np.array([0, -np.sin(angle), np.cos(angle)])
+    folder = _at(tmp_path / "s", [3 * n * normal for n in range(5)])
+    for path in folder.iterdir():
+        data = pydicom.dcmread(path)
+        data.ImageOrientationPatient = [1, 0, 0, 0, float(np.cos(angle)), float(np.sin(angle))]
+        data.save_as(path)
+    assert set(probe(folder)) == {"series", "patient"}
+
+
+def test_uneven_distances_of_slices_are_said_in_millimetres(tmp_path):
+    folder = _at(tmp_path / "s", [(0, 0, z) for z in (0, 3, 6, 10.4, 13.4)])
+    assert probe(folder)["spacing"] == "found slices 3.00 to 4.40 mm apart, assumed 3.35 mm between all"
+    assert read(folder).spacing_mm[2] == pytest.approx(3.35)
+    rounded = _at(tmp_path / "r", [(0, 0, z) for z in (0, 3.33, 6.67, 10, 13.33)])
+    assert set(probe(rounded)) == {"series", "patient"}
+
+
+def test_frames_of_one_file_are_probed_too(tmp_path):
+    data = _header(tmp_path / "e.dcm", FRAMES, "EMR")
+    groups = []
+    for index in range(5):
+        group, plane, orientation = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+        plane.ImagePositionPatient = [0.0, float(index), 2.0 * index]
+        orientation.ImageOrientationPatient = AXIAL
+        group.PlanePositionSequence, group.PlaneOrientationSequence = [plane], [orientation]
+        groups.append(group)
+    data.PerFrameFunctionalGroupsSequence = groups
+    data.save_as(tmp_path / "e.dcm")
+    assert "26.6 degrees" in probe(tmp_path / "e.dcm")["tilt"]  # one aside for two along the normal

@@ -1,14 +1,19 @@
 """Verification of users' folders: each fault is named with its place."""
 
+import errno
 import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from bench.data.folder import check_folder, list_folder
+from bench.data.folder import check_folder, collected_warnings, list_folder
+from bench.data.hash_index import HashIndex
+from bench.data.readers import read
 from bench.errors import UserError
 
 
@@ -174,3 +179,191 @@ def test_folders_that_are_none(tmp_path):
     problems = check_folder(tmp_path).problems
     assert any("loose.png" in problem for problem in problems)
     assert any(str(tmp_path / "b") in problem and "no image" in problem for problem in problems)
+
+
+def _nifti(path, affine=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(np.zeros((3, 4, 5), np.int16), np.eye(4) if affine is None else affine), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["s0_seg.nii.gz", "s0-Mask.nii", "s0.label.nii.gz", "labels.png", "s0_LESION.npy"]
+)
+def test_label_maps_in_class_folders_are_a_problem(tmp_path, name):
+    for subject in ("normal/s0", "tumour/s0", "tumour/s1"):
+        _png(tmp_path / subject / "s0_t1.png")
+    place = tmp_path / "tumour" / "s0" / name
+    place.write_bytes((tmp_path / "normal" / "s0" / "s0_t1.png").read_bytes())
+    report = check_folder(tmp_path)
+    assert f"found 1 file named like a label map (tumour/s0/{name})" in report.problems[0]
+    place.rename(tmp_path / "tumour" / name)  # a subject of its own, so it seems
+    assert f"(tumour/{name})" in check_folder(tmp_path).problems[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["labelled.png", "s0_masked.png", "lesional.png", "seg_t1.png", "unmask.png"]
+)
+def test_other_names_are_no_label_maps(tmp_path, name):
+    _png(tmp_path / "normal" / "a.png")
+    _png(tmp_path / "tumour" / name)
+    report = check_folder(tmp_path)
+    assert (report.problems, report.warnings) == ([], [])
+
+
+def test_labels_csv_may_list_files_named_like_label_maps(tmp_path):
+    _png(tmp_path / "a_seg.png")
+    _png(tmp_path / "b_seg.png")
+    (tmp_path / "labels.csv").write_text("path,label,subject\na_seg.png,x,1\nb_seg.png,y,2\n")
+    assert check_folder(tmp_path).problems == []
+
+
+def test_several_scans_of_a_subject_are_warned_of_and_kept(tmp_path):
+    _png(tmp_path / "normal" / "sub-1.png")
+    for session in ("ses-1", "ses-2"):
+        for subject in ("sub-2", "sub-3"):
+            _png(tmp_path / "tumour" / subject / session / f"{session}_T1w.png")
+    report = check_folder(tmp_path)
+    assert report.problems == []
+    assert len(report.items) == 5
+    assert [w for w in report.warnings if "labels.csv" in w] == [
+        f"DATA={tmp_path}: 2 subjects have several scans, each taken for a sample "
+        "(tumour/sub-2: ses-1_T1w.png, ses-2_T1w.png); labels.csv can say which are"
+    ]
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_broken_links_are_a_line_each_and_many_are_counted(tmp_path, labels):
+    names = [f"{label}/s{n}.nii.gz" for n in range(3) for label in ("normal", "tumour")]
+    for name in names[:2]:
+        _nifti(tmp_path / name)
+    for name in names[2:4]:
+        (tmp_path / name).symlink_to("../.git/annex/objects/MD5E-s1")
+    if labels:
+        rows = [f"{name},{name.split('/')[0]},{n}" for n, name in enumerate(names[:4])]
+        (tmp_path / "labels.csv").write_text("\n".join(["path,label,subject", *rows]))
+    problems = check_folder(tmp_path).problems
+    assert len(problems) == 2
+    for name, problem in zip(names[2:4], problems, strict=True):
+        assert problem.startswith(f"{tmp_path / name}: found a broken link to ../.git/annex/objects/MD5E-s1")
+        assert "`datalad get`" in problem
+    for name in names[:2]:
+        (tmp_path / name).unlink()
+    for name in (*names[:2], *names[4:]):
+        (tmp_path / name).symlink_to("nowhere")
+    if not labels:
+        (problem,) = check_folder(tmp_path).problems
+        assert problem.startswith(f"DATA={tmp_path}: found 6 broken links ({tmp_path / 'normal/s0.nii.gz'}, ")
+    with pytest.raises(UserError, match="broken link"):
+        list_folder(tmp_path)
+
+
+def test_a_labels_csv_that_is_a_broken_link_is_not_passed_over(tmp_path):
+    _png(tmp_path / "normal" / "a.png")
+    (tmp_path / "labels.csv").symlink_to("nowhere")
+    assert f"{tmp_path / 'labels.csv'}: found a broken link to nowhere" in check_folder(tmp_path).problems[0]
+
+
+def test_slices_that_were_not_fetched_are_missed(tmp_path):
+    _png(tmp_path / "normal" / "a.png")
+    series = tmp_path / "tumour" / "s1"
+    series.mkdir(parents=True)
+    shutil.copy(get_testdata_file("MR_small.dcm"), series / "1.dcm")
+    (series / "2.dcm").symlink_to("nowhere")
+    (series / "notes.txt").symlink_to("nowhere")
+    (problem,) = check_folder(tmp_path).problems
+    assert problem.startswith(f"{series / '2.dcm'}: found a broken link") or f"{series}: found" in problem
+    (series / "1.dcm").unlink()
+    (problem,) = check_folder(tmp_path).problems
+    assert problem.startswith(f"{series / '2.dcm'}: found a broken link to nowhere")
+
+
+@pytest.mark.parametrize("closed", ["tumour", "tumour/s1"])
+def test_a_folder_that_may_not_be_read_is_one_problem(tmp_path, monkeypatch, closed):
+    _png(tmp_path / "normal" / "a.png")
+    _png(tmp_path / "tumour" / "s1" / "b.png")
+    iterdir = Path.iterdir
+
+    def refuse(path):
+        if path == tmp_path / closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    (problem,) = check_folder(tmp_path).problems
+    assert problem == (
+        f"{tmp_path / closed}: found what cannot be read (Permission denied), "
+        "expected a file or folder with read permission"
+    )
+
+
+def _analyze(path, header, voxels, value=0):
+    path.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.AnalyzeImage(np.full((3, 4, 5), value, np.int16), np.eye(4)), path / "temporary.img")
+    (path / "temporary.hdr").rename(path / header)
+    (path / "temporary.img").rename(path / voxels)
+
+
+@pytest.mark.parametrize(
+    ("header", "voxels"), [("S0.HDR", "S0.IMG"), ("s0.hdr", "s0.IMG"), ("S0.HDR", "S0.img")]
+)
+def test_analyze_pairs_in_capitals_are_one_item_and_hashed_whole(tmp_path, header, voxels):
+    data = tmp_path / "data"
+    for value, label in enumerate(("normal", "tumour")):
+        _analyze(data / label, header, voxels, value)
+    items = list_folder(data)
+    assert [item.path.name for item in items] == [header, header]
+    assert [read(item.path).array.max() for item in items] == [0, 1]
+    assert len(set(HashIndex(tmp_path / "h.json").hash_all([item.path for item in items]))) == 2
+    assert (
+        len(set(HashIndex(tmp_path / "h.json").hash_all([data / "tumour" / n for n in (header, voxels)])))
+        == 1
+    )
+    assert read(data / "tumour" / voxels).array.max() == 1
+    rows = (f"tumour/{header},tumour,1", f"tumour/{voxels},tumour,1", f"normal/{voxels},normal,2")
+    (data / "labels.csv").write_text("\n".join(["path,label,subject", *rows]))
+    (problem,) = check_folder(data).problems
+    assert "twice" in problem
+
+
+def _dicom(path, patient, series):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = pydicom.dcmread(get_testdata_file("MR_small.dcm"))
+    data.PatientID, data.SeriesInstanceUID = patient, f"1.2.3.{series}"
+    data.save_as(path)
+
+
+def test_each_patient_under_several_subjects_is_warned_of_once(tmp_path):
+    patients = {
+        "normal/a": "1",
+        "normal/b": "11",
+        "tumour/c": "1",
+        "tumour/d": "11",
+        "tumour/e": "1",
+        "tumour/f": "2",
+    }
+    for series, (subject, patient) in enumerate(patients.items()):
+        _dicom(tmp_path / f"{subject}.dcm", patient, series)
+    found = [w for w in check_folder(tmp_path).warnings if "PatientID also stands in" in w]
+    assert len(found) == 2  # also of patient 1, whose number stands in that of 11
+    assert f"{tmp_path}/tumour/c.dcm of subject tumour/c" in found[0]
+    assert f"{tmp_path}/normal/a.dcm of subject normal/a and of 1 more subject" in found[0]
+    assert "subject tumour/d" in found[1]
+
+
+def test_warnings_reach_who_listens_and_are_few(tmp_path):
+    tilted = np.eye(4)
+    tilted[1, 2] = np.tan(np.deg2rad(10))
+    for number in range(5):
+        _nifti(tmp_path / "normal" / f"{number}.nii", tilted)
+    _nifti(tmp_path / "tumour" / "a.nii")
+    list_folder(tmp_path)  # nobody listens
+    with collected_warnings() as heard:
+        list_folder(tmp_path)
+    assert len(check_folder(tmp_path).warnings) == 5
+    assert heard == [
+        *check_folder(tmp_path).warnings[:3],
+        "2 more such warnings: `make check` lists them",
+    ]
+    assert "found axes 10.0 degrees off the right angle" in heard[0]
+    assert str(tmp_path / "normal" / "0.nii") in heard[0]

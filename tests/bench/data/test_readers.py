@@ -1,5 +1,7 @@
 """Every format gives the same volume in the same orientation, checked against nibabel and by hand."""
 
+import errno
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -170,3 +172,64 @@ def test_unknown_formats(tmp_path):
     assert kind_of(tmp_path / "a.bmp") is None
     with pytest.raises(UserError, match="unknown format"):
         read(tmp_path / "a.bmp")
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "PIR", "SAR"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_slice_along_any_axis_is_an_image_head_up(tmp_path, axis, axes):
+    one = [slice(None)] * 3
+    one[axis] = slice(2, 3)
+    image = read(_nifti(tmp_path / "a.nii", axes, RAS[tuple(one)]))
+    shown = to_display(RAS)  # depth runs upwards, so head up is its reverse
+    expected = [shown[::-1, :, 4 - 1 - 2], shown[::-1, 5 - 1 - 2, :], shown[2]][axis]
+    np.testing.assert_array_equal(image.array, expected)
+    assert image.spacing_mm == pytest.approx([(3.0, 2.0), (3.0, 1.0), (2.0, 1.0)][axis])
+    assert image.affine is None
+    assert probe(tmp_path / "a.nii") == {}
+
+
+def test_numpy_volumes_of_one_slice_are_images_and_lines_are_refused(tmp_path):
+    shown = to_display(RAS)
+    np.save(tmp_path / "axial.npy", shown[2:3])
+    np.testing.assert_array_equal(read(tmp_path / "axial.npy").array, shown[2])
+    np.save(tmp_path / "coronal.npy", shown[:, 1:2])
+    np.testing.assert_array_equal(read(tmp_path / "coronal.npy").array, shown[::-1, 1])
+    np.save(tmp_path / "line.npy", shown[:1, :1])
+    nib.save(nib.Nifti1Image(RAS[:1, :1], np.eye(4)), tmp_path / "line.nii")
+    for name in ("line.npy", "line.nii"):
+        for action in (probe, read):
+            with pytest.raises(UserError, match="found shape 1x1x"):
+                action(tmp_path / name)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_complex_nifti_is_refused_as_colour_is(tmp_path, dtype):
+    nib.save(nib.Nifti1Image((RAS + 1j * RAS).astype(dtype), np.eye(4)), tmp_path / "a.nii")
+    colour = np.zeros((3, 4, 5), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nib.save(nib.Nifti1Image(colour, np.eye(4)), tmp_path / "b.nii")
+    for name, what in (("a.nii", "complex"), ("b.nii", "colour")):
+        for action in (probe, read):
+            with pytest.raises(UserError, match=f"found {what} voxels, expected"):
+                action(tmp_path / name)
+
+
+def test_sheared_nifti_is_said_in_degrees(tmp_path):
+    affine = np.diag([2.0, 2.0, 5.0, 1.0])
+    affine[1, 2] = 5 * np.tan(np.deg2rad(15))
+    nib.save(nib.Nifti1Image(RAS, affine), tmp_path / "a.nii")
+    assert "15.0 degrees off the right angle" in probe(tmp_path / "a.nii")["tilt"]
+
+
+def test_refusals_of_the_file_system_are_not_called_damage(tmp_path, monkeypatch):
+    path = _nifti(tmp_path / "a.nii", "RAS")
+
+    def refused(_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(nib, "load", refused)
+    for action in (probe, read):
+        with pytest.raises(UserError, match=r"a\.nii: found what cannot be read \(Permission denied\)"):
+            action(path)
+    (tmp_path / "b.nii").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"b\.nii: found a broken link to nowhere"):
+        read(tmp_path / "b.nii")
