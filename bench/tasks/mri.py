@@ -40,7 +40,7 @@ from tuning.space import Choice, Float
 
 _OPTIONS = {"subjects": 160, "test": 0, "scanner": 0, "permute": 0, "seed": 0}
 _STORED = (32, 96, 96)  # the whole field of view; what networks see is cut out of it
-_GRID = Grid((48, 96, 96), voxel_mm=(4.0, 2.5, 2.5), antialias=True)  # of the user's own volumes
+_GRID = Grid((48, 96, 96), voxel_mm=(4.0, 2.5, 2.5), antialias=True, head=True)  # of the user's own volumes
 _PRETRAINING_SUBJECTS = 400
 _PRETRAINING_SEED = 1_000_003
 
@@ -115,7 +115,7 @@ class Mri(Task):
         NO_NORMALISATION,
         Ablation(
             "nearest",
-            "slices picked, not interpolated",
+            "slices of the stored grid picked, not interpolated",
             "trilinear resampling helps",
             {"resampling": "nearest"},
         ),
@@ -130,6 +130,8 @@ class Mri(Task):
         self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
     ) -> Path:
         if data is not None and data.endswith(".npz"):
+            if _grid(preprocessing).brain_mask:
+                raise UserError(f"PREPROCESS=brain_mask: found DATA={data}; expected DATA=folder")
             return _load_medmnist(Path(data), cache)
         if data is not None and not is_builtin(data):
             return build_cache(

@@ -54,7 +54,12 @@ def scanner_features(
 
 
 def header_features(headers: Sequence[Mapping[str, float | str]]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Table of header facts, float32 `[n, k]`, and the names of its columns; what a header lacks is -1."""
+    """Table of header facts, float32 `[n, k]`, and the names of its columns; what a header lacks is -1.
+
+    Of the count of voxels that are not finite, only whether there are any is a column: in files that are NaN
+    outside of the brain, the count is the brain's size.
+    """
+    headers = [_without_anatomy(facts) for facts in headers]
     numbers = sorted({key for facts in headers for key, value in facts.items() if not isinstance(value, str)})
     texts = sorted(
         {(key, value) for facts in headers for key, value in facts.items() if isinstance(value, str)}
@@ -66,6 +71,13 @@ def header_features(headers: Sequence[Mapping[str, float | str]]) -> tuple[np.nd
     ]
     names = (*numbers, *(f"{key} is {value}" for key, value in texts))
     return np.array(rows, dtype=np.float32).reshape(len(headers), len(names)), names
+
+
+def _without_anatomy(facts: Mapping[str, float | str]) -> dict[str, float | str]:
+    kept = {key: value for key, value in facts.items() if key != "non_finite"}
+    if "non_finite" in facts:
+        kept["has_non_finite"] = float(float(facts["non_finite"]) > 0)
+    return kept
 
 
 def background_features(volume: np.ndarray) -> np.ndarray:

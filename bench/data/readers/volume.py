@@ -73,7 +73,7 @@ def without_non_finite(array: np.ndarray, source: object) -> tuple[np.ndarray, i
     if not n_bad:
         return array, 0
     low, high = np.percentile(array[finite], (0.1, 99.9))
-    background = low if low < -0.05 * (high - low) else 0
+    background = array[finite].min() if low < -0.1 * (high - low) else 0
     return np.where(finite, array, np.float32(background)), n_bad
 
 

@@ -92,6 +92,13 @@ def test_header_table() -> None:
     np.testing.assert_array_equal(table, [[-1, 20, 1, 0], [16, 60, 0, 1]])
 
 
+def test_the_count_of_nan_is_no_feature() -> None:
+    headers = [{"bits": 16.0, "non_finite": count} for count in (0.0, 81234.0, 95210.0)]
+    table, names = header_features(headers)
+    assert names == ("bits", "has_non_finite")
+    np.testing.assert_array_equal(table, [[16, 0], [16, 1], [16, 1]])
+
+
 def test_scanner_features_join_background_and_header() -> None:
     x = np.stack([head(0), head(1)])[..., None]
     values, names = scanner_features(x)

@@ -48,3 +48,9 @@ def test_the_skull_goes_on_demand(folder, tmp_path):
 def test_generated_brains_have_no_skull(tmp_path):
     with pytest.raises(UserError, match="PREPROCESS=brain_mask: found generated brains without a skull"):
         TASK.load(None, tmp_path, tmp_path / "cache", {**TASK.preprocessing, "brain_mask": True})
+
+
+def test_medmnists_volumes_have_no_skull(tmp_path):
+    file = tmp_path / "adrenalmnist3d.npz"
+    with pytest.raises(UserError, match=r"PREPROCESS=brain_mask: found DATA=.*npz; expected DATA=folder"):
+        TASK.load(str(file), tmp_path, tmp_path / "cache", {**TASK.preprocessing, "brain_mask": True})

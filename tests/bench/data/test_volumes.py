@@ -38,6 +38,13 @@ def test_outside_of_the_field_of_view_is_zero():
     np.testing.assert_array_equal(result[:, 0], [0, 0, 1, 1, 1, 1, 0, 0])
 
 
+def test_offsets_move_the_grid():
+    array = RNG.normal(size=(9, 8)).astype(np.float32)
+    mm = (1.0, 1.0)
+    np.testing.assert_array_equal(resample(array, (5, 8), mm, mm, offsets=(2.0, 0.0)), array[4:])
+    np.testing.assert_array_equal(resample(array, (9, 8), mm, mm, offsets=(0.0, -1.0))[:, 1:], array[:, :-1])
+
+
 @pytest.mark.parametrize("shape", [(16, 10), (9, 33)])
 def test_antialiasing_equals_pillows_bilinear(shape):
     array = RNG.normal(size=(41, 37)).astype(np.float32)
@@ -83,6 +90,7 @@ def test_keys_tell_grids_apart_and_stay_the_same():
         Grid((8, 6), antialias=True),
         Grid((8, 6, 5)),
         Grid((8, 6, 5), brain_mask=True),
+        Grid((8, 6, 5), head=True),
     ]
     assert len({grid.key() for grid in grids}) == len(grids)
 
