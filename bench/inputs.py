@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -197,15 +197,19 @@ def _read_weights(path: str) -> list[np.ndarray]:
 @functools.lru_cache(maxsize=2)
 def _imagenet_weights(
     architecture: str, structure: str, sample_shape: tuple[int, ...], weights: str | None
-) -> list[np.ndarray]:
+) -> list[np.ndarray | None]:
     from tuning.program import Program
 
     program = Program(lambda: _build(architecture, json.loads(structure), sample_shape, 2), sample_shape)
+    random = program.backbone()
     architectures.load(architecture).imagenet(program.model, weights)  # type: ignore[attr-defined]
-    return program.backbone()
+    loaded = zip(random, program.backbone(), strict=True)
+    return [None if np.array_equal(before, value) else value for before, value in loaded]
 
 
-def start_weights(description: dict[str, Any], sample_shape: tuple[int, ...]) -> list[np.ndarray] | None:
+def start_weights(
+    description: dict[str, Any], sample_shape: tuple[int, ...]
+) -> Sequence[np.ndarray | None] | None:
     """The weights a training starts from, all but the head's; None for random ones."""
     if description["transfer"] == "phantom":
         return _read_weights(str(Path(description["folder"]) / description["start"]))

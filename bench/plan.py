@@ -9,7 +9,7 @@ from bench.piece import Maker, Piece
 from bench.searches import Searches
 from bench.settings import Settings
 from bench.state import State, search_name
-from bench.tasks import Candidate
+from bench.tasks import Ablation, Candidate
 from tuning.seeds import seed_of
 from tuning.space import defaults
 
@@ -92,14 +92,18 @@ class Plan:
             return self._make.piece(key, candidate, fold=0)
         if candidate.transfer != "phantom" or self.state.settled(pretrain) or key in self.state.failed:
             return None
-        space = self.state.done[key]
+        return self._pretraining(pretrain, candidate, {})
+
+    def _pretraining(self, key: str, candidate: Candidate, changed: dict[str, Any]) -> Piece:
+        """Training on generated images of a candidate's one structure, or of that with values changed."""
+        space = self.state.done[f"space/{candidate.name}"]
         held = {entry["config"]["name"]: entry["config"]["value"] for entry in _fixed(space)}
         task, preset = self.settings.task, self.settings.preset
         return self._make.piece(
-            pretrain,
+            key,
             candidate,
             fold=0,
-            values={**defaults(task.training_space), **task.pretraining_values, **held},
+            values={**defaults(task.training_space), **task.pretraining_values, **held, **changed},
             epochs=preset.pretraining_epochs,
             seed=seed_of(task.name, candidate.name, "pretrain"),
         )
@@ -127,34 +131,52 @@ class Plan:
         candidate = self.best_candidate() if task.ablations and self.settings.ablations else None
         if candidate is None:
             return
-        limit = self.settings.preset.ablation_seeds
-        seeds = self.settings.seeds if limit is None else min(limit, self.settings.seeds)
+        pieces: dict[str, Piece] = {}  # folds share what is pretrained
         for fold in range(self.settings.folds):
             trial = self.winner(candidate.name, fold)
-            if trial is None:
-                continue
-            values = {
-                "transfer": candidate.transfer,
-                **self.state.trial_values(candidate.name, fold, trial),
-            }
-            for ablation in task.ablations:
-                if not ablation.applies(self.settings.preprocessing, values):
-                    continue
-                changed = {k: v for k, v in ablation.values.items() if k in values}
-                for seed in range(1, seeds + 1):
-                    yield self._refit(
-                        f"ablation/{ablation.name}/{candidate.name}/{fold}/{trial}/{seed}",
-                        candidate,
-                        fold,
-                        seed,
-                        {**values, **changed},
-                        preprocessing={**self.settings.preprocessing, **ablation.preprocessing},
-                        ablation={
-                            "title": ablation.title,
-                            "learning": ablation.learning,
-                            "effect": ablation.effect,
-                        },
-                    )
+            if trial is not None:
+                for ablation in task.ablations:
+                    pieces |= {piece.key: piece for piece in self._ablation(ablation, candidate, fold, trial)}
+        yield from pieces.values()
+
+    def _ablation(self, ablation: Ablation, candidate: Candidate, fold: int, trial: int) -> Iterator[Piece]:
+        """Refits with one thing changed, none where it changes nothing.
+
+        Where a pretrained network's structure is changed, the changed one is pretrained before them: what is
+        compared is then the change alone.
+        """
+        values = {"transfer": candidate.transfer, **self.state.trial_values(candidate.name, fold, trial)}
+        if not ablation.applies(self.settings.preprocessing, values):
+            return
+        changed = {k: v for k, v in ablation.values.items() if k in values}
+        values |= changed
+        content: dict[str, Any] = {}
+        structural = self.state.done[f"space/{candidate.name}"]["structural"]
+        restructured = {k: v for k, v in changed.items() if k in structural}
+        if restructured and values["transfer"] == "phantom":
+            key = f"pretrain/{candidate.name}/{ablation.name}"
+            if not self.state.settled(key):
+                yield self._pretraining(key, candidate, restructured)
+            if key not in self.state.done:
+                return
+            content["start"] = self.state.done[key]["files"]["weights"]["path"]
+        limit = self.settings.preset.ablation_seeds
+        seeds = self.settings.seeds if limit is None else min(limit, self.settings.seeds)
+        for seed in range(1, seeds + 1):
+            yield self._refit(
+                f"ablation/{ablation.name}/{candidate.name}/{fold}/{trial}/{seed}",
+                candidate,
+                fold,
+                seed,
+                values,
+                preprocessing={**self.settings.preprocessing, **ablation.preprocessing},
+                ablation={
+                    "title": ablation.title,
+                    "learning": ablation.learning,
+                    "effect": ablation.effect,
+                },
+                **content,
+            )
 
     def measurements(self) -> list[Piece]:
         """Timings that are still missing, to be run one at a time with nothing else running."""

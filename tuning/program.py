@@ -79,7 +79,7 @@ class Program:
         seed: int,
         settings: dict[str, float],
         total_steps: int,
-        start: Sequence[np.ndarray] | None = None,
+        start: Sequence[np.ndarray | None] | None = None,
     ) -> None:
         """Put the program into the state of a fresh model and optimizer.
 
@@ -88,7 +88,8 @@ class Program:
         seed : determines initial weights, dropout and augmentation.
         settings : a value for each of `settings`; those not named become 0.
         total_steps : over which the learning-rate schedule runs.
-        start : weights of everything but the head, as `backbone` gives them, instead of random ones.
+        start : weights of everything but the head, as `backbone` gives them, instead of random ones; None
+            among them stays random.
 
         Raises
         ------
@@ -100,8 +101,9 @@ class Program:
         for variable, value in zip(self.model.variables, self._initial_values(seed), strict=True):
             variable.assign(value)
         if start is not None:
-            for variable, value in zip(self._backbone_weights, start, strict=True):
-                variable.assign(value)
+            for variable, pretrained in zip(self._backbone_weights, start, strict=True):
+                if pretrained is not None:
+                    variable.assign(pretrained)
         for variable in self._optimizer.variables:
             if variable is not self._optimizer.learning_rate:
                 variable.assign(keras.ops.zeros_like(variable))

@@ -4,7 +4,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,7 @@ def train(
     n_classes: int,
     *,
     validation: Samples | None = None,
-    start: list[np.ndarray] | None = None,
+    start: Sequence[np.ndarray | None] | None = None,
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[dict], None] = lambda record: None,
 ) -> list[dict]:
@@ -149,7 +149,8 @@ def train(
     Parameters
     ----------
     validation : scored after each epoch for the learning curve; it decides nothing here.
-    start : pretrained weights of everything but the head (`Program.backbone`), or None.
+    start : pretrained weights of everything but the head (`Program.backbone`), or None; None among them
+        stays random.
     on_epoch : called with each epoch's record once it is on disk; what it raises ends the training.
 
     Returns

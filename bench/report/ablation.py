@@ -66,6 +66,10 @@ def find(source: Source) -> list[Ablation]:
     pieces: dict[str, Any] = {**source.state.done, **source.state.failed}
     for key, result in pieces.items():
         kind, *rest = key.split("/")
+        if kind == "pretrain" and len(rest) == 2 and key in source.state.failed:
+            candidate, switch = rest
+            failed = found.setdefault((switch, candidate), Ablation(switch, candidate, switch, "", "without"))
+            failed.failures.append(str(result))
         if kind != "ablation" or len(rest) != 5:
             continue
         switch, candidate, fold, trial, seed = rest

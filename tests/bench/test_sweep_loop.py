@@ -9,11 +9,12 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
-from fake_workers import FakeWorkers, good, settings_for, sweep_with
+from fake_workers import FakeWorkers, TinyDigits, good, settings_for, sweep_with
 
 from bench import journal, sweep
 from bench.errors import UserError
-from bench.tasks import Candidate
+from bench.tasks import Ablation, Candidate
+from tuning.space import discover
 
 TRIALS = ["trial/compact/0/0", "trial/compact/0/1"]
 
@@ -358,6 +359,59 @@ def test_slots_are_filled_and_no_piece_runs_twice_at_a_time(tmp_path):
     straight = FakeWorkers()
     sweep_with(straight, settings_for(tmp_path / "straight", trials=6))
     assert sorted(straight.keys) == sorted(workers.keys)
+    assert done.plan.finished()
+
+
+class _Switched(TinyDigits):
+    """A pretrained network with one structure, and two switches, one of them of the structure."""
+
+    references = ()
+    ablations = (
+        Ablation("narrow", "with 32 units", values={"units": 32}, effect="with"),
+        Ablation("slow", "at a low rate", values={"learning_rate": 1e-6}, effect="with"),
+    )
+
+
+def _of_one_structure(description: dict):
+    """Answers of workers for a network of 64 units."""
+    if description["kind"] == "space":
+        return {"result": {**discover(lambda hp: hp.Fixed("units", 64), TinyDigits.training_space)}}
+    outcome = good(description)
+    if description["kind"] == "pretrain":
+        outcome["result"]["files"] = {"weights": {"path": f"{description['piece']}.npz", "sha256": ""}}
+    return outcome
+
+
+def test_a_switch_of_a_pretrained_networks_structure_is_pretrained_too(tmp_path):
+    workers = FakeWorkers(_of_one_structure)
+    pretrained = (Candidate("compact", "phantom"),)
+    done = sweep_with(workers, settings_for(tmp_path, task=_Switched(), candidates=pretrained, folds=2))
+    first, again = (d for d in workers.descriptions if d["kind"] == "pretrain")
+    assert first["piece"] == "pretrain/compact-phantom"
+    assert again["piece"] == "pretrain/compact-phantom/narrow"
+    assert again["values"] == {**first["values"], "units": 32}
+    starts = {
+        (d["piece"].split("/")[1], d["fold"]): (d["start"], d["values"]["units"])
+        for d in workers.descriptions
+        if d["kind"] == "ablation"
+    }
+    assert starts == {
+        **{("narrow", fold): ("pretrain/compact-phantom/narrow.npz", 32) for fold in (0, 1)},
+        **{("slow", fold): ("pretrain/compact-phantom.npz", 64) for fold in (0, 1)},
+    }
+    assert done.plan.finished()
+
+
+def test_a_switch_that_cannot_be_pretrained_is_left_out(tmp_path):
+    def answer(description: dict):
+        fails = description["piece"].endswith("/narrow")
+        return {"failed": "too narrow"} if fails else _of_one_structure(description)
+
+    workers = FakeWorkers(answer)
+    pretrained = (Candidate("compact", "phantom"),)
+    done = sweep_with(workers, settings_for(tmp_path, task=_Switched(), candidates=pretrained))
+    assert done.state.failed == {"pretrain/compact-phantom/narrow": "too narrow"}
+    assert [d["piece"].split("/")[1] for d in workers.descriptions if d["kind"] == "ablation"] == ["slow"]
     assert done.plan.finished()
 
 

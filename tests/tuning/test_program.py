@@ -224,3 +224,16 @@ def test_a_training_can_start_from_the_weights_of_another(samples):
     for value, expected in zip(program.backbone(), start, strict=True):
         np.testing.assert_array_equal(value, expected)
     np.testing.assert_array_equal(program.model.get_layer("head").kernel.numpy(), head)
+
+
+def test_what_a_start_lacks_is_as_the_seed_makes_it(samples):
+    program = Program(convolutional, SHAPE)
+    program.reset(9, SETTINGS, total_steps=6)
+    random = program.backbone()
+    train(program, samples)
+    start = [None, *program.backbone()[1:]]
+    program.reset(9, SETTINGS, 6, start)
+    first, *others = program.backbone()
+    np.testing.assert_array_equal(first, random[0])
+    for value, expected in zip(others, start[1:], strict=True):
+        np.testing.assert_array_equal(value, expected)

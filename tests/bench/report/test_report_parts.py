@@ -115,6 +115,7 @@ def _ablated(
             sweep.done(key, {**result, "learning": "cropping helps", "title": "no crop", "effect": effect})
         )
     events.append({"event": "failed", "piece": f"ablation/other/best/0/{trial}/1", "reason": "out of memory"})
+    events.append({"event": "failed", "piece": "pretrain/best/attention", "reason": "out of disk"})
     return ablation.find(source.read(sweep.write(folder, events)))
 
 
@@ -128,22 +129,23 @@ def _ablated(
     ],
 )
 def test_an_ablation_is_the_contribution_of_having_the_thing(tmp_path, effect, share, sign, verdict):
-    found, failed = _ablated(tmp_path, effect, share)
+    found, failed, not_pretrained = _ablated(tmp_path, effect, share)
     assert found.verdict("accuracy") == verdict
     assert found.contribution.paired
     if sign:
         assert np.sign(found.contribution.estimate) == sign
     assert failed.verdict("accuracy") == "failed: out of memory"
+    assert not_pretrained.verdict("accuracy") == "failed: out of disk"
     text = "\n".join(ablation.lines([found, failed], {"best": "Best"}, "accuracy"))
     assert "| cropping helps | Best, no crop |" in text
 
 
 def test_one_training_is_judged_by_all_seeds_of_the_winner(tmp_path):
-    found, _ = _ablated(tmp_path / "five", "without", 0.6, seeds=5, trainings=1)
+    found, *_ = _ablated(tmp_path / "five", "without", 0.6, seeds=5, trainings=1)
     assert (len(found.base), len(found.switched)) == (5, 1)
     assert found.verdict("accuracy") == "supported"
     # With one training of each there is no telling how far seeds scatter, and so nothing is claimed.
-    found, _ = _ablated(tmp_path / "one", "without", 0.6, seeds=1, trainings=1)
+    found, *_ = _ablated(tmp_path / "one", "without", 0.6, seeds=1, trainings=1)
     assert found.p_holm < 0.05
     assert found.verdict("accuracy") == "these data cannot tell"
 
