@@ -64,7 +64,7 @@ def _draw_front(axes: Axes, content: Content, factor: float) -> None:
 
 
 def _label(content: Content, a: Assessment) -> str:
-    name = style.shortened(a.entry.title, 26)
+    name = style.shortened(a.entry.title, 32)
     if a is content.answer.best:
         return f"{name} (best)"
     if a is content.answer.cheapest:
