@@ -1,6 +1,5 @@
 """What a worker opens for a piece of work: dataset, fold, prepared samples, program. Kept between pieces."""
 
-import errno
 import functools
 import hashlib
 import json
@@ -95,12 +94,7 @@ def _kept(folder: Path, what: str, key: list[Any], save: Callable[[Path], None])
     """Samples that were made from a dataset's, in a cache folder beside it; `save` makes them once."""
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     path = folder.with_name(f"{folder.name}-{what}-{name}")
-    try:
-        ensure(path, save)
-    except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):  # another worker was faster
-            raise
-    return _open(path).x
+    return _open(ensure(path, save)).x
 
 
 def reference_inputs(description: dict[str, Any], extractor: str | None, x: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.data.dataset import Dataset
 from bench.data.maps import blocks, release
-from bench.data.workplace import exclusive, remove_abandoned, workplace
+from bench.data.workplace import exclusive, locked, remove_abandoned, workplace
 
 _FORMAT = 1
 _SAMPLE_ARRAYS = ("y", "subjects", "sites", "official_test", "official_validation")
@@ -162,17 +162,28 @@ def open_headers(folder: Path) -> list[dict[str, Any]]:
 def ensure(folder: Path, save: Callable[[Path], None]) -> Path:
     """Make a cache folder with `save` unless it is there and whole; return it.
 
-    One that is there and damaged is made again, and standard error says so. What processes that were killed
-    have left beside it is removed.
+    Of several processes that want it, one makes it and the others wait. One that is there and damaged is
+    made again, and standard error says so. What processes that were killed have left beside it is removed.
     """
     remove_abandoned(folder.parent)
+    if _damage(folder) is None:  # without a lock, so that a cache without write permission can be read
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_name(f".{folder.name}.lock")):
+        damage = _damage(folder)  # another may have made it since
+        if damage is not None:
+            if folder.exists():
+                print(f"damaged, and made again: {damage}", file=sys.stderr)
+            save(folder)
+    return folder
+
+
+def _damage(folder: Path) -> DamagedCacheError | None:
     try:
         open_cached(folder)
     except DamagedCacheError as error:
-        if folder.exists():
-            print(f"damaged, and made again: {error}", file=sys.stderr)
-        save(folder)
-    return folder
+        return error
+    return None
 
 
 def replace_folder(new: Path, folder: Path) -> None:

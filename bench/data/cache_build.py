@@ -22,7 +22,6 @@ from bench.data.hash_index import HashIndex
 from bench.data.processes import worker_pool
 from bench.data.readers import read
 from bench.data.volumes import Grid, to_grid
-from bench.data.workplace import locked
 from bench.errors import UserError
 
 # raise when readers or resampling give other voxels: caches are then made again
@@ -83,11 +82,10 @@ def build_cache(
         hashes = HashIndex(cache / "hashes.json").hash_all([item.path for item in items], jobs, advance)
     _check_contents(items, hashes)
     folder = cache / f"{name}-{_key(data, items, hashes, names, grid)}"
-    with locked(cache / f".{folder.name}.lock"):
-        return ensure(
-            folder,
-            lambda target: _build(target, items, names, grid, data.resolve().name, name, jobs, progress),
-        )
+    return ensure(
+        folder,
+        lambda target: _build(target, items, names, grid, data.resolve().name, name, jobs, progress),
+    )
 
 
 def _check_classes(data: Path, items: list[Item], classes: tuple[str, ...]) -> None:

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import nibabel as nib
 import numpy as np
@@ -100,6 +102,38 @@ def test_damage_is_noticed_and_mended(tmp_path, name, how, capsys):
 def test_what_is_not_there_is_made_without_a_word(tmp_path, capsys):
     ensure(tmp_path / "toy", lambda target: save_dataset(_dataset(), target))
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_several_want_at_once_is_made_once(tmp_path, damaged, capsys):
+    folder, together, saved = tmp_path / "toy", Barrier(8), []
+    if damaged:
+        save_dataset(_dataset(), folder)
+        (folder / "arrays.npz").unlink()
+
+    def save(target):
+        saved.append(target)
+        save_dataset(_dataset(), target)
+
+    def use(_):
+        together.wait()
+        return open_cached(ensure(folder, save)).x
+
+    with ThreadPoolExecutor(8) as pool:
+        for x in pool.map(use, range(8)):
+            np.testing.assert_array_equal(x, _dataset().x)
+    assert saved == [folder]
+    assert capsys.readouterr().err.count("made again") == damaged
+
+
+def test_a_whole_cache_without_write_permission_is_used(tmp_path, monkeypatch):
+    save_dataset(_dataset(), tmp_path / "toy")
+
+    def refuse(file):
+        raise PermissionError(str(file))
+
+    monkeypatch.setattr("bench.data.cache.locked", refuse)
+    assert ensure(tmp_path / "toy", save=None) == tmp_path / "toy"
 
 
 def test_thorough_finds_damage_that_left_no_trace(tmp_path):
