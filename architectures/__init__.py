@@ -8,7 +8,7 @@ input : "vector", "image" or "volume"
 build(hp, input_shape, n_classes) : an uncompiled `keras.Model` ending in logits `[batch, n_classes]`
 
 Every hyperparameter that `build` asks `hp` for is structural: another value is another graph.
-Files whose names begin with an underscore are shared parts, not architectures.
+What architectures share is in `architectures.layers`, by public names.
 """
 
 import importlib

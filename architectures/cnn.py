@@ -2,7 +2,7 @@
 
 import keras
 
-from architectures._layers import AdjustableDropout
+from architectures.layers.dense import AdjustableDropout
 
 
 class SmallCNN:

@@ -1,6 +1,6 @@
 """A compact fully connected network with two hidden layers, at most 20,000 parameters on 16x16 images."""
 
-from architectures._layers import multilayer_perceptron
+from architectures.layers.dense import multilayer_perceptron
 
 
 class Compact:

@@ -1,6 +1,6 @@
 """A deep, narrow fully connected network."""
 
-from architectures._layers import multilayer_perceptron
+from architectures.layers.dense import multilayer_perceptron
 
 
 class Deep:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import keras
 
-from architectures import _imagenet
-from architectures._blocks import pool_features
-from architectures._layers import AdjustableDropout
-from architectures._vgg import vgg16_features
+from architectures.layers import imagenet
+from architectures.layers.blocks import pool_features
+from architectures.layers.dense import AdjustableDropout
+from architectures.layers.vgg import vgg16_features
 
 
 class EarlyFusion:
@@ -20,7 +20,7 @@ class EarlyFusion:
     name = "early_fusion"
     title = "Early fusion (VGG16)"
     input = "volume"
-    imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none"}  # noqa: RUF012
+    imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none"}
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         width = hp.Choice("width", [0.25, 0.125])
@@ -38,8 +38,8 @@ class EarlyFusion:
         return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
 
     def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.VGG16`; see `_imagenet.load`."""
-        _imagenet.load(model, "vgg16", weights)
+        """Load the weights of `keras.applications.VGG16`; see `layers.imagenet.load`."""
+        imagenet.load(model, "vgg16", weights)
 
 
 architecture = EarlyFusion()

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import keras
 
-from architectures import _imagenet
-from architectures._blocks import pool_features, shrink
-from architectures._layers import AdjustableDropout
-from architectures._slices import FUSIONS, FoldSlices, UnfoldSlices, fuse
-from architectures._vgg import vgg16_features
+from architectures.layers import imagenet
+from architectures.layers.blocks import pool_features, shrink
+from architectures.layers.dense import AdjustableDropout
+from architectures.layers.slices import FUSIONS, FoldSlices, UnfoldSlices, fuse
+from architectures.layers.vgg import vgg16_features
 
 
 class LateFusion:
@@ -22,7 +22,7 @@ class LateFusion:
     name = "late_fusion"
     title = "Late fusion (VGG16)"
     input = "volume"
-    imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none", "shrink": 1}  # noqa: RUF012
+    imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none", "shrink": 1}
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         fusion = hp.Choice("fusion", list(FUSIONS))
@@ -43,8 +43,8 @@ class LateFusion:
         return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
 
     def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.VGG16`; see `_imagenet.load`."""
-        _imagenet.load(model, "vgg16", weights)
+        """Load the weights of `keras.applications.VGG16`; see `layers.imagenet.load`."""
+        imagenet.load(model, "vgg16", weights)
 
 
 architecture = LateFusion()

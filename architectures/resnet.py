@@ -4,9 +4,9 @@ from pathlib import Path
 
 import keras
 
-from architectures import _imagenet
-from architectures._layers import AdjustableDropout
-from architectures._resnet import ResidualNetwork
+from architectures.layers import imagenet
+from architectures.layers.dense import AdjustableDropout
+from architectures.layers.residual import ResidualNetwork
 
 
 class ResNet:
@@ -20,7 +20,7 @@ class ResNet:
     name = "resnet"
     title = "ResNet"
     input = "image"
-    imagenet_values = {"width": 1.0, "layers": 50, "stem": "original"}  # noqa: RUF012
+    imagenet_values = {"width": 1.0, "layers": 50, "stem": "original"}
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         layers = hp.Choice("layers", [18, 50])
@@ -33,8 +33,8 @@ class ResNet:
         return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
 
     def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.ResNet50`; see `_imagenet.load`."""
-        _imagenet.load(model, "resnet50", weights)
+        """Load the weights of `keras.applications.ResNet50`; see `layers.imagenet.load`."""
+        imagenet.load(model, "resnet50", weights)
 
 
 architecture = ResNet()

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import keras
 
-from architectures import _imagenet
-from architectures._blocks import pool_features
-from architectures._layers import AdjustableDropout
-from architectures._resnet import ResidualNetwork
+from architectures.layers import imagenet
+from architectures.layers.blocks import pool_features
+from architectures.layers.dense import AdjustableDropout
+from architectures.layers.residual import ResidualNetwork
 
 
 class ResNet50Volume:
@@ -15,13 +15,13 @@ class ResNet50Volume:
     retrace the history of 2D CNNs and ImageNet?", CVPR); `[depth, height, width, 1] -> features -> logits`.
 
     Slimmed: fewer filters (`width`), fewer bottlenecks (50, 26 or 14 layers: 3-4-6-3, 2-2-2-2 or 1-1-1-1)
-    and optionally a smaller stem. 2D weights are inflated (`_imagenet.load`).
+    and optionally a smaller stem. 2D weights are inflated (`layers.imagenet.load`).
     """
 
     name = "resnet50_3d"
     title = "3D ResNet-50"
     input = "volume"
-    imagenet_values = {"width": 1.0, "layers": 50, "stem": "original", "pooling": "average"}  # noqa: RUF012
+    imagenet_values = {"width": 1.0, "layers": 50, "stem": "original", "pooling": "average"}
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         layers = hp.Choice("layers", [14, 26])
@@ -35,8 +35,8 @@ class ResNet50Volume:
         return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
 
     def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.ResNet50`, inflated; see `_imagenet.load`."""
-        _imagenet.load(model, "resnet50", weights)
+        """Load the weights of `keras.applications.ResNet50`, inflated; see `layers.imagenet.load`."""
+        imagenet.load(model, "resnet50", weights)
 
 
 architecture = ResNet50Volume()

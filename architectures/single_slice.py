@@ -4,11 +4,11 @@ from pathlib import Path
 
 import keras
 
-from architectures import _imagenet
-from architectures._blocks import pool_features
-from architectures._layers import AdjustableDropout
-from architectures._slices import FoldSlices, PickSlices, UnfoldSlices, Vote
-from architectures._vgg import vgg16_features
+from architectures.layers import imagenet
+from architectures.layers.blocks import pool_features
+from architectures.layers.dense import AdjustableDropout
+from architectures.layers.slices import FoldSlices, PickSlices, UnfoldSlices, Vote
+from architectures.layers.vgg import vgg16_features
 
 
 class SingleSlice:
@@ -21,7 +21,7 @@ class SingleSlice:
     name = "single_slice"
     title = "Single slice (VGG16)"
     input = "volume"
-    imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none"}  # noqa: RUF012
+    imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none"}
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         which = hp.Choice("slice", ["several", "middle", "contrast"])
@@ -43,8 +43,8 @@ class SingleSlice:
         return keras.Model(inputs, x, name=self.name)
 
     def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.VGG16`; see `_imagenet.load`."""
-        _imagenet.load(model, "vgg16", weights)
+        """Load the weights of `keras.applications.VGG16`; see `layers.imagenet.load`."""
+        imagenet.load(model, "vgg16", weights)
 
 
 architecture = SingleSlice()

@@ -2,7 +2,7 @@
 
 import keras
 
-from architectures._layers import AdjustableDropout
+from architectures.layers.dense import AdjustableDropout
 
 
 @keras.saving.register_keras_serializable(package="scanbench")
@@ -71,7 +71,7 @@ class ViT:
     name = "vit"
     title = "Vision transformer"
     input = "image"
-    original_values = {"patch": 16, "width": 1.0, "depth": 12, "heads": 12, "pooling": "token"}  # noqa: RUF012
+    original_values = {"patch": 16, "width": 1.0, "depth": 12, "heads": 12, "pooling": "token"}
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         patch = hp.Choice("patch", [5, 10])

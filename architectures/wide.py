@@ -1,6 +1,6 @@
 """A wide fully connected network with two hidden layers, at most 100,000 parameters on 16x16 images."""
 
-from architectures._layers import multilayer_perceptron
+from architectures.layers.dense import multilayer_perceptron
 
 
 class Wide:

@@ -54,6 +54,14 @@ def _start(start: Callable[..., None] | None, arguments: tuple) -> None:
         start(*arguments)
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
 def end_with_parent() -> None:
     """Let this process die as soon as the one that started it is gone, whatever ended that."""
     parent = parent_process()

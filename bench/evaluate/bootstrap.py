@@ -19,7 +19,7 @@ import numpy as np
 from bench.data.dataset import fingerprint
 from bench.evaluate.metrics import get
 from bench.evaluate.predictions import Run, repetitions
-from bench.evaluate.weighted import evaluate
+from bench.evaluate.weighted_metrics import evaluate
 
 REPLICATES = 2000
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.evaluate import definitions
+from bench.evaluate import metric_definitions
 
 Direction = Literal["max", "min"]
 Values = Callable[[np.ndarray, np.ndarray], float]
@@ -45,25 +45,33 @@ class Metric:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "Accuracy", "max", definitions.accuracy),
+        Metric("accuracy", "Accuracy", "max", metric_definitions.accuracy),
         Metric(
-            "balanced_accuracy", "Balanced accuracy", "max", definitions.balanced_accuracy, per_class=True
+            "balanced_accuracy",
+            "Balanced accuracy",
+            "max",
+            metric_definitions.balanced_accuracy,
+            per_class=True,
         ),
-        Metric("macro_f1", "Macro F1", "max", definitions.macro_f1, per_class=True),
-        Metric("auc", "AUC", "max", definitions.auc, per_class=True),
-        Metric("mcc", "Matthews correlation", "max", definitions.mcc, bounds=(-1.0, 1.0)),
-        Metric("log_loss", "Log loss", "min", definitions.log_loss, bounds=(0.0, float("inf"))),
-        Metric("brier", "Brier score", "min", definitions.brier, bounds=(0.0, 2.0)),
-        Metric("calibration_error", "Calibration error", "min", definitions.calibration_error),
+        Metric("macro_f1", "Macro F1", "max", metric_definitions.macro_f1, per_class=True),
+        Metric("auc", "AUC", "max", metric_definitions.auc, per_class=True),
+        Metric("mcc", "Matthews correlation", "max", metric_definitions.mcc, bounds=(-1.0, 1.0)),
+        Metric("log_loss", "Log loss", "min", metric_definitions.log_loss, bounds=(0.0, float("inf"))),
+        Metric("brier", "Brier score", "min", metric_definitions.brier, bounds=(0.0, 2.0)),
+        Metric("calibration_error", "Calibration error", "min", metric_definitions.calibration_error),
         Metric(
             "quadratic_weighted_kappa",
             "Quadratic weighted kappa",
             "max",
-            definitions.quadratic_weighted_kappa,
+            metric_definitions.quadratic_weighted_kappa,
             bounds=(-1.0, 1.0),
         ),
-        Metric("sensitivity", "Sensitivity", "max", definitions.sensitivity, per_class=True, binary=True),
-        Metric("specificity", "Specificity", "max", definitions.specificity, per_class=True, binary=True),
+        Metric(
+            "sensitivity", "Sensitivity", "max", metric_definitions.sensitivity, per_class=True, binary=True
+        ),
+        Metric(
+            "specificity", "Specificity", "max", metric_definitions.specificity, per_class=True, binary=True
+        ),
     )
 }
 
@@ -83,7 +91,7 @@ def get(name: str) -> Metric:
             name,
             f"Sensitivity of class {column}",
             "max",
-            lambda y, probabilities: definitions.class_sensitivity(y, probabilities, column),
+            lambda y, probabilities: metric_definitions.class_sensitivity(y, probabilities, column),
             per_class=True,
         )
     raise ValueError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.evaluate.comparisons import SIGNIFICANCE, compare_with_best, paired_difference
 from bench.evaluate.intervals import interval
-from bench.evaluate.synthetic import Study
+from bench.evaluate.simulated_classifiers import Study
 
 METRICS = ("accuracy", "balanced_accuracy")
 SEEDS = 5

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from bench.measure.graph import GraphError, inference_graph
+from bench.measure.inference_graph import GraphError, inference_graph
 
 
 class UncountableError(Exception):

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.measure.graph import INPUT, OUTPUT, GraphError, InferenceGraph, inference_graph
-from bench.measure.portable import LITERT_SUBSTITUTES, ONNX_SUBSTITUTES
+from bench.measure.inference_graph import INPUT, OUTPUT, GraphError, InferenceGraph, inference_graph
+from bench.measure.portable_operations import LITERT_SUBSTITUTES, ONNX_SUBSTITUTES
 
 Predict = Callable[[np.ndarray], np.ndarray]
 

@@ -17,12 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from bench.measure.energy import EnergyMeter
-from bench.measure.isolation import isolated
+from bench.measure.fresh_process import isolated
 from bench.measure.latency import Call, Timing, time_in_rounds
-from bench.measure.loading import import_packages, load_model, load_samples
 from bench.measure.macs import UncountableError, macs
 from bench.measure.memory import peak_memory, release_memory, resident_bytes
 from bench.measure.runtimes import RUNTIMES, TOLERANCE, ConversionError, Predict, difference, version
+from bench.measure.saved_models import import_packages, load_model, load_samples
 
 BATCH = 32
 SAMPLES = 8

@@ -23,14 +23,24 @@ def write(folder: Path, reports: Path) -> Path:
     UserError : no sweep has been recorded in `folder`.
     OSError : `reports` cannot be written.
     """
-    from bench.report import content, document, figures, files, overview, page, rows
+    from bench.report import (
+        atomic_files,
+        figures,
+        json_report,
+        markdown_report,
+        overview,
+        result_rows,
+        results,
+    )
 
-    found = content.build(folder)
+    found = results.build(folder)
     task = found.source.task
     pictures = figures.draw(found, reports / task)
-    files.write(reports / f"{task}.csv", rows.as_csv(found.rows))
-    files.write(reports / f"{task}.json", document.dumps(document.document(found)))
+    atomic_files.write(reports / f"{task}.csv", result_rows.as_csv(found.rows))
+    atomic_files.write(reports / f"{task}.json", json_report.dumps(json_report.document(found)))
     path = reports / f"{task}.md"
-    files.write(path, page.markdown(found, {name: f"{task}/{file}" for name, file in pictures.items()}))
-    files.write(reports / "README.md", overview.overview(reports))
+    atomic_files.write(
+        path, markdown_report.markdown(found, {name: f"{task}/{file}" for name, file in pictures.items()})
+    )
+    atomic_files.write(reports / "README.md", overview.overview(reports))
     return path

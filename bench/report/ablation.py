@@ -16,9 +16,9 @@ from typing import Any
 from bench.evaluate import metrics
 from bench.evaluate.comparisons import SIGNIFICANCE, Difference, holm, paired_difference
 from bench.evaluate.predictions import Run
-from bench.report import wording
+from bench.report import formatting
 from bench.report.markdown import escape, table
-from bench.report.source import Source, load_predictions
+from bench.report.run_results import Source, load_predictions
 
 
 @dataclass
@@ -126,10 +126,10 @@ def lines(ablations: list[Ablation], titles: dict[str, str], metric: str) -> lis
             [
                 escape(a.learning or a.title),
                 f"{escape(titles.get(a.candidate, a.candidate))}, {escape(a.title)}",
-                wording.difference_limits(metric, difference.estimate, difference.low, difference.high)
+                formatting.difference_limits(metric, difference.estimate, difference.low, difference.high)
                 if difference
-                else wording.NONE,
-                wording.p_value(a.p_holm) if difference else wording.NONE,
+                else formatting.NONE,
+                formatting.p_value(a.p_holm) if difference else formatting.NONE,
                 f"{len(a.switched)}",
                 a.verdict(metric),
             ]
@@ -140,7 +140,7 @@ def lines(ablations: list[Ablation], titles: dict[str, str], metric: str) -> lis
         *table(
             ["Statement", "What was switched", "Contribution", "p (Holm)", "Trainings", "These data"], rows, 2
         ),
-        f"*Contribution*: {wording.metric_title(metric)} with the thing less without it, all else as in the "
+        f"*Contribution*: {formatting.metric_title(metric)} with the thing less without it, all else as in the "
         "winner, in the same folds, against the mean of the winner's seeds; paired over subjects, with a 95% "
         "interval that counts how far seeds scatter, taken to be alike with and without. p is corrected for the "
         "number of switches; *supported* needs p < 0.05. *Trainings*: of the switched network.",

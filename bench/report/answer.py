@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from bench.evaluate import metrics
 from bench.evaluate.comparisons import Difference, paired_difference
-from bench.report import wording
-from bench.report.assess import Assessment
+from bench.report import formatting
 from bench.report.markdown import escape
+from bench.report.statistics import Assessment
 
 SAME_TIME = 1.1
 
@@ -119,8 +119,8 @@ def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) ->
     best, cheap = answer.best, answer.cheapest
     if best is None or cheap is None or best.test is None:
         return [_without_tests(assessments, metric)]
-    title = wording.metric_title(metric)
-    found = wording.with_limits(metric, best.test.estimate, best.test.low, best.test.high)
+    title = formatting.metric_title(metric)
+    found = formatting.with_limits(metric, best.test.estimate, best.test.low, best.test.high)
     tested = sum(a.test is not None for a in assessments)
     subjects = "on test subjects that no decision has seen"
     if tested == 1:
@@ -156,14 +156,14 @@ def _saving(cheap: Assessment, best: Assessment, metric: str) -> str:
     """What the cheaper one costs in the metric and saves in time and size: `: 95.5% [..], 0.2 ms against ..`."""
     parts = []
     if cheap.test is not None:
-        parts.append(wording.with_limits(metric, cheap.test.estimate, cheap.test.low, cheap.test.high))
+        parts.append(formatting.with_limits(metric, cheap.test.estimate, cheap.test.low, cheap.test.high))
     if cheap.inference_ms is not None and best.inference_ms is not None:
-        times = (
-            f"{wording.number(cheap.inference_ms)} ms a sample against {wording.number(best.inference_ms)} ms"
-        )
-        parts.append(times)
+        ours, others = (formatting.number(a.inference_ms) for a in (cheap, best))
+        parts.append(f"{ours} ms a sample against {others} ms")
     if cheap.parameters and best.parameters:
-        parts.append(f"{wording.whole(cheap.parameters)} parameters against {wording.whole(best.parameters)}")
+        parts.append(
+            f"{formatting.whole(cheap.parameters)} parameters against {formatting.whole(best.parameters)}"
+        )
     return (": " + ", ".join(parts) if parts else "") + _room(cheap, metric)
 
 
@@ -173,9 +173,9 @@ def _room(a: Assessment, metric: str) -> str:
         return ""
     difference = a.comparison.difference
     most = -difference.low if metrics.direction(metric) == "max" else difference.high
-    unit = " points" if wording.is_percent(metric) else ""
+    unit = " points" if formatting.is_percent(metric) else ""
     return (
-        f"; the data leave room for it to be up to {wording.bare(metric, most)}{unit} worse"
+        f"; the data leave room for it to be up to {formatting.bare(metric, most)}{unit} worse"
         if most > 0
         else ""
     )
@@ -187,12 +187,14 @@ def front_lines(answer: Answer, metric: str) -> list[str]:
     for step in answer.steps:
         gain = step.gain
         sign = 1 if metrics.direction(metric) == "max" else -1
-        found = wording.difference_limits(metric, gain.estimate, gain.low, gain.high)
+        found = formatting.difference_limits(metric, gain.estimate, gain.low, gain.high)
         certain = (gain.low > 0) if sign > 0 else (gain.high < 0)
         lines.append(
-            f"- from {_name(step.faster)} ({wording.number(step.faster.inference_ms)} ms) to {_name(step.slower)} "
-            f"({wording.number(step.slower.inference_ms)} ms): {found} for {wording.number(step.times, 2)} times "
-            f"the inference time{'' if certain else '; the interval includes no gain at all'}"
+            f"- from {_name(step.faster)} ({formatting.number(step.faster.inference_ms)} ms) to "
+            f"{_name(step.slower)} "
+            f"({formatting.number(step.slower.inference_ms)} ms): {found} for "
+            f"{formatting.number(step.times, 2)} times the inference time"
+            f"{'' if certain else '; the interval includes no gain at all'}"
         )
     return lines
 
@@ -206,7 +208,7 @@ def _without_tests(assessments: Sequence[Assessment], metric: str) -> str:
     leading = ranked(validated, metric)[0]
     return (
         f"There is no answer yet: nothing has been tested. On validation, which overstates, {_name(leading)} leads "
-        f"with {wording.value(metric, leading.validation)} {wording.metric_title(metric)}."
+        f"with {formatting.value(metric, leading.validation)} {formatting.metric_title(metric)}."
     )
 
 

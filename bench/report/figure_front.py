@@ -9,19 +9,19 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from bench.evaluate import metrics
-from bench.report import labels, style, wording
-from bench.report.assess import Assessment
-from bench.report.content import Content
+from bench.report import figure_style, formatting, point_labels
+from bench.report.results import Content
+from bench.report.statistics import Assessment
 
 
-def front(content: Content, look: style.Look) -> Figure | None:
+def front(content: Content, look: figure_style.Look) -> Figure | None:
     """Draw everything that has been tested and timed."""
     shown = [a for a in content.tested if a.inference_ms is not None]
     if not shown:
         return None
     metric = content.metric
-    factor = 100 if wording.is_percent(metric) else 1
-    figure, (axes,) = style.panels(1, 8, 3.9, style.Margins(top=0.4))
+    factor = 100 if formatting.is_percent(metric) else 1
+    figure, (axes,) = figure_style.panels(1, 8, 3.9, figure_style.Margins(top=0.4))
     points = np.array([(a.inference_ms, factor * a.test.estimate) for a in shown if a.test])
     _draw_front(axes, content, factor)
     for a, (x, y) in zip(shown, points, strict=True):
@@ -43,14 +43,14 @@ def front(content: Content, look: style.Look) -> Figure | None:
     _limits(axes, shown, points, factor, metric)
     _time_axis(axes, points[:, 0])
     unit = " (%)" if factor == 100 else ""
-    axes.set_ylabel(f"Test {wording.metric_title(metric)}{unit}, 95% interval")
+    axes.set_ylabel(f"Test {formatting.metric_title(metric)}{unit}, 95% interval")
     axes.set_xlabel("Inference time, one sample (ms, log scale); networks in Keras on one thread")
     _legend(axes, shown)
     texts = [
         axes.text(x, y, _label(content, a), **_font(content, a))
         for a, (x, y) in zip(shown, points, strict=True)
     ]
-    labels.place(axes, texts, points, _obstacles(axes, content, shown, points, factor))
+    point_labels.place(axes, texts, points, _obstacles(axes, content, shown, points, factor))
     return figure
 
 
@@ -64,7 +64,7 @@ def _draw_front(axes: Axes, content: Content, factor: float) -> None:
 
 
 def _label(content: Content, a: Assessment) -> str:
-    name = style.shortened(a.entry.title, 32)
+    name = figure_style.shortened(a.entry.title, 32)
     if a is content.answer.best:
         return f"{name} (best)"
     if a is content.answer.cheapest:
@@ -78,7 +78,7 @@ def _font(content: Content, a: Assessment) -> dict:
         "va": "center",
         "fontsize": 9,
         "fontweight": "bold" if a in content.shown else "normal",
-        "color": style.INK if a.entry.is_network else style.QUIET,
+        "color": figure_style.INK if a.entry.is_network else figure_style.QUIET,
         "zorder": 4,
     }
 
@@ -108,8 +108,10 @@ def _time_axis(axes: Axes, times: np.ndarray) -> None:
 def _legend(axes: Axes, shown: list[Assessment]) -> None:
     if len({a.entry.kind for a in shown}) < 2:
         return
-    for label, fill in (("network", style.QUIET), ("reference", "white")):
-        axes.plot([], [], "o", color=style.QUIET, markerfacecolor=fill, markeredgewidth=1.5, label=label)
+    for label, fill in (("network", figure_style.QUIET), ("reference", "white")):
+        axes.plot(
+            [], [], "o", color=figure_style.QUIET, markerfacecolor=fill, markeredgewidth=1.5, label=label
+        )
     axes.plot([], [], color="#afb8c1", linewidth=3, label="better than all faster")
     axes.figure.legend(loc="upper right", ncols=3)  # type: ignore[union-attr]
 

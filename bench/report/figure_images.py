@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report import images as images_
-from bench.report import style
-from bench.report.content import Content
+from bench.report import figure_style
+from bench.report import sample_images as images_
+from bench.report.results import Content
 
 _WIDTH = 8.0
 _GAP = 0.1  # between pictures, in pictures
@@ -17,7 +17,7 @@ _MOST_CLASSES = 12
 _HARDEST, _HARDEST_COLUMNS = 16, 8
 
 
-def samples(content: Content, look: style.Look) -> Figure | None:
+def samples(content: Content, look: figure_style.Look) -> Figure | None:
     """A row of samples for each class, as the networks see them."""
     images = content.images
     if images is None:
@@ -26,7 +26,7 @@ def samples(content: Content, look: style.Look) -> Figure | None:
     columns = 10 if len(classes) > 4 else 8
     indices = [images.of_class(label, columns) for label in range(len(classes))]
     pictures = [[images.picture(int(index)) for index in row] for row in indices]
-    names = [style.shortened(name, 14) for name in classes]
+    names = [figure_style.shortened(name, 14) for name in classes]
     margin = 0.12 + 0.085 * max(map(len, names))
     axes = _montage(pictures, columns, margin, above=0.0)
     if axes is None:
@@ -36,7 +36,7 @@ def samples(content: Content, look: style.Look) -> Figure | None:
     return axes.figure  # type: ignore[return-value]
 
 
-def hardest(content: Content, look: style.Look) -> Figure | None:
+def hardest(content: Content, look: figure_style.Look) -> Figure | None:
     """The test images whose true class gets the lowest probability, mean over all tested networks."""
     images = content.images
     if images is None:
@@ -55,7 +55,7 @@ def hardest(content: Content, look: style.Look) -> Figure | None:
     classes = content.source.classes
     for number, image in enumerate(found):
         row, column = divmod(number, _HARDEST_COLUMNS)
-        truth, told = (style.shortened(classes[label], 9) for label in (image.truth, image.told))
+        truth, told = (figure_style.shortened(classes[label], 9) for label in (image.truth, image.told))
         axes.text(
             column * (1 + _GAP) + 0.5,
             row * (1 + _GAP + above) - 0.08 * above,
@@ -88,7 +88,7 @@ def _montage(rows: Sequence[Sequence], columns: int, margin: float, above: float
     unit = (_WIDTH - margin) / (columns * (1 + _GAP))  # inches
     across, down = columns * (1 + _GAP), len(rows) * (1 + _GAP + above)
     edge = _GAP / 2
-    figure = style.new(_WIDTH, (down + edge) * unit * tall / wide)
+    figure = figure_style.new(_WIDTH, (down + edge) * unit * tall / wide)
     axes = figure.add_axes((margin / _WIDTH, 0, 1 - margin / _WIDTH, 1))
     axes.set_axis_off()
     # One image of them all: a hundred images of their own take a hundred times as long to draw.

@@ -3,27 +3,29 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.evaluate.definitions import CALIBRATION_BINS, confidence_bins
+from bench.evaluate.metric_definitions import CALIBRATION_BINS, confidence_bins
 from bench.evaluate.predictions import Run
-from bench.report import style, wording
-from bench.report.content import Content
+from bench.report import figure_style, formatting
+from bench.report.results import Content
 
 _MOST_NUMBERS = 12
 
 
-def confusion(content: Content, look: style.Look) -> Figure | None:
+def confusion(content: Content, look: figure_style.Look) -> Figure | None:
     """Confusion matrices of the best and of the cheapest that cannot be told from it, in percent of a class."""
     shown = [a for a in content.shown if a.entry.runs]
-    classes = [style.shortened(name, 14) for name in content.source.classes]
+    classes = [figure_style.shortened(name, 14) for name in content.source.classes]
     if not shown:
         return None
     longest = max(map(len, classes))
     slanted = longest > 3
     room = 0.35 + 0.075 * longest
-    margins = style.Margins(left=room + 0.2, bottom=0.5 + (0.055 * longest if slanted else 0), between=room)
+    margins = figure_style.Margins(
+        left=room + 0.2, bottom=0.5 + (0.055 * longest if slanted else 0), between=room
+    )
     side = min(1.2 + 0.24 * len(classes), 3.5)
     width = margins.left + len(shown) * side + (len(shown) - 1) * margins.between + margins.right
-    figure, grid = style.panels(len(shown), width, side, margins, len(shown))
+    figure, grid = figure_style.panels(len(shown), width, side, margins, len(shown))
     for axes, a in zip(grid, shown, strict=True):
         shares = 100 * confusion_shares(a.entry.runs)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
@@ -32,10 +34,10 @@ def confusion(content: Content, look: style.Look) -> Figure | None:
         axes.grid(False)
         axes.tick_params(length=0)
         axes.set_xlabel("Predicted class")
-        axes.set_title(style.shortened(a.entry.title, 36))
+        axes.set_title(figure_style.shortened(a.entry.title, 36))
         if len(classes) <= _MOST_NUMBERS:
             for (row, column), share in np.ndenumerate(shares):
-                ink = "white" if share > 55 else style.INK
+                ink = "white" if share > 55 else figure_style.INK
                 axes.text(column, row, _cell(share), ha="center", va="center", fontsize=8, color=ink)
     grid[0].set_ylabel("True class (%)")
     return figure
@@ -59,14 +61,16 @@ def confusion_shares(runs: list[Run]) -> np.ndarray:
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
-def calibration(content: Content, look: style.Look) -> Figure | None:
+def calibration(content: Content, look: figure_style.Look) -> Figure | None:
     """Share of right answers against stated confidence, in the bins of the calibration error."""
-    shown = [a for a in content.tested if a.entry.is_network][: style.MOST] or content.tested[: style.MOST]
+    shown = [a for a in content.tested if a.entry.is_network][: figure_style.MOST] or content.tested[
+        : figure_style.MOST
+    ]
     if not shown:
         return None
     columns = 4 if len(shown) > 3 else len(shown)
-    figure, grid = style.panels(
-        len(shown), min(8, 3.4 * columns), 1.75, style.Margins(), columns, sharex=True, sharey=True
+    figure, grid = figure_style.panels(
+        len(shown), min(8, 3.4 * columns), 1.75, figure_style.Margins(), columns, sharex=True, sharey=True
     )
     for axes, a in zip(grid, shown, strict=True):
         confidence, right, share = reliability(a.entry.runs)
@@ -74,9 +78,16 @@ def calibration(content: Content, look: style.Look) -> Figure | None:
         axes.plot(100 * confidence, 100 * right, color=look.colour(a.name), zorder=2)
         sizes, colour = 12 + 160 * share, look.colour(a.name)
         axes.scatter(100 * confidence, 100 * right, sizes, color=colour, alpha=0.8, zorder=3, clip_on=False)
-        axes.set_title(style.shortened(a.entry.title, 24 if columns > 2 else 40))
+        axes.set_title(figure_style.shortened(a.entry.title, 24 if columns > 2 else 40))
         error = a.metrics.get("calibration_error")
-        axes.text(96, 4, f"error {wording.number(error, 2)}", ha="right", color=style.QUIET, fontsize=8.5)
+        axes.text(
+            96,
+            4,
+            f"error {formatting.number(error, 2)}",
+            ha="right",
+            color=figure_style.QUIET,
+            fontsize=8.5,
+        )
         axes.set_xlim(0, 104)
         axes.set_ylim(0, 104)
         axes.set_xticks((0, 50, 100))

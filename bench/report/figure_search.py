@@ -5,21 +5,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from bench.evaluate import metrics
-from bench.report import style, wording
-from bench.report.content import Content
-from bench.report.source import Entry
+from bench.report import figure_style, formatting
+from bench.report.results import Content
+from bench.report.run_results import Entry
 
 Curve = tuple[np.ndarray, np.ndarray]
 _LEGEND_COLUMNS = 4
 
 
-def learning(content: Content, look: style.Look) -> Figure | None:
+def learning(content: Content, look: figure_style.Look) -> Figure | None:
     """Loss against epoch of each network's best trial: training dashed, validation solid, a line a fold."""
-    shown = [a for a in content.networks if _histories(a.entry)][: style.MOST]
+    shown = [a for a in content.networks if _histories(a.entry)][: figure_style.MOST]
     if not shown:
         return None
     columns = 4 if len(shown) > 3 else len(shown)
-    figure, grid = style.panels(len(shown), 8, 1.75, style.Margins(top=0.62), columns, sharey=True)
+    figure, grid = figure_style.panels(
+        len(shown), 8, 1.75, figure_style.Margins(top=0.62), columns, sharey=True
+    )
     lowest, highest = np.inf, 0.0
     for axes, a in zip(grid, shown, strict=True):
         histories = _histories(a.entry)
@@ -35,7 +37,7 @@ def learning(content: Content, look: style.Look) -> Figure | None:
                     epochs, values, line, marker=mark, color=look.colour(a.name), alpha=alpha, linewidth=width
                 )
                 lowest, highest = min(lowest, np.nanmin(values)), max(highest, np.nanmax(values))
-        axes.set_title(style.shortened(a.entry.title, 24 if columns > 2 else 40))
+        axes.set_title(figure_style.shortened(a.entry.title, 24 if columns > 2 else 40))
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
         axes.set_yscale("log")
@@ -47,8 +49,8 @@ def learning(content: Content, look: style.Look) -> Figure | None:
     axes.yaxis.set_minor_locator(NullLocator())
     for first in grid[::columns]:
         first.set_ylabel("Loss (log scale)")
-    axes.plot([], [], "--", color=style.QUIET, label="training", alpha=0.65)
-    axes.plot([], [], "-", color=style.QUIET, label="validation")
+    axes.plot([], [], "--", color=figure_style.QUIET, label="training", alpha=0.65)
+    axes.plot([], [], "-", color=figure_style.QUIET, label="validation")
     figure.legend(*axes.get_legend_handles_labels(), loc="upper right", ncols=2)
     return figure
 
@@ -58,17 +60,17 @@ def _histories(entry: Entry) -> list[list[dict]]:
     return [result["history"] for result in chosen if result and result.get("history")]
 
 
-def search(content: Content, look: style.Look) -> Figure | None:
+def search(content: Content, look: figure_style.Look) -> Figure | None:
     """Best validation score so far, by trial and by second of training, mean over folds."""
     shown = [a for a in content.networks if any(s.best is not None for s in a.entry.searches)]
-    shown = shown[: style.MOST]
+    shown = shown[: figure_style.MOST]
     if not shown:
         return None
-    factor = 100 if wording.is_percent(content.metric) else 1
+    factor = 100 if formatting.is_percent(content.metric) else 1
     sign = 1 if metrics.direction(content.metric) == "max" else -1
     legend_rows = -(-len(shown) // _LEGEND_COLUMNS)
-    margins = style.Margins(bottom=0.55 + 0.22 * legend_rows, top=0.12, between=0.25)
-    figure, (by_trial, by_second) = style.panels(2, 8, 2.6, margins, sharey=True)
+    margins = figure_style.Margins(bottom=0.55 + 0.22 * legend_rows, top=0.12, between=0.25)
+    figure, (by_trial, by_second) = figure_style.panels(2, 8, 2.6, margins, sharey=True)
     ends: list[float] = []
     starts: list[float] = []
     seconds: list[float] = []
@@ -85,7 +87,7 @@ def search(content: Content, look: style.Look) -> Figure | None:
                 drawstyle="steps-post",
                 marker=mark,
                 markersize=size if len(x) <= 30 else 0,
-                label=style.shortened(a.entry.title, 28) if size else None,
+                label=figure_style.shortened(a.entry.title, 28) if size else None,
             )
             axes.plot(x[-1:], y[-1:], look.marker(a.name), color=look.colour(a.name), markersize=6)
             ends.append(y[-1])
@@ -93,7 +95,7 @@ def search(content: Content, look: style.Look) -> Figure | None:
         seconds.extend(second[0])
     _y_range(by_trial, ends, starts)
     by_trial.set_ylabel(
-        f"Best validation {wording.metric_title(content.metric)}{' (%)' if factor == 100 else ''}"
+        f"Best validation {formatting.metric_title(content.metric)}{' (%)' if factor == 100 else ''}"
     )
     by_trial.set_xlabel("Trial")
     by_trial.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from bench.report import figure_front, figure_images, figure_predictions, figure_search, style
-from bench.report.content import Content
-from bench.settings import cores
+from bench.data.processes import cores
+from bench.report import figure_front, figure_images, figure_predictions, figure_search, figure_style
+from bench.report.results import Content
 
-Draw = Callable[[Content, style.Look], Figure | None]
+Draw = Callable[[Content, figure_style.Look], Figure | None]
 
 # Each draws from the content, or returns None where there is nothing to show.
 FIGURES: dict[str, Draw] = {
@@ -52,11 +52,11 @@ def _may_fork() -> bool:
 
 
 def _draw(content: Content, folder: Path, names: list[str]) -> None:
-    look = style.Look(content.assessments)
-    with style.settings():
+    look = figure_style.Look(content.assessments)
+    with figure_style.settings():
         for name in names:
             figure = FIGURES[name](content, look)
             if figure is None:
                 (folder / f"{name}.png").unlink(missing_ok=True)
             else:
-                style.save(figure, folder / f"{name}.png")
+                figure_style.save(figure, folder / f"{name}.png")

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.report import wording
-from bench.report.document import load
+from bench.report import formatting
+from bench.report.json_report import load
 from bench.report.markdown import escape, table
 
 _NOTE = (
@@ -40,8 +40,8 @@ def _row(stem: str, report: dict[str, Any]) -> list[str]:
         task if report["finished"] else f"{task}, not finished",
         f"**{escape(best['title'])}**" if best else "none yet",
         _test(metric, best),
-        f"{escape(second['title'])}, {_test(metric, second)}" if second else wording.NONE,
-        escape(cheapest["title"]) if cheapest else wording.NONE,
+        f"{escape(second['title'])}, {_test(metric, second)}" if second else formatting.NONE,
+        escape(cheapest["title"]) if cheapest else formatting.NONE,
         _costs(cheapest),
         data,
         report["ended"].split(" ")[0],
@@ -50,17 +50,17 @@ def _row(stem: str, report: dict[str, Any]) -> list[str]:
 
 def _test(metric: str, row: dict[str, Any] | None) -> str:
     if row is None:
-        return wording.NONE
-    found = wording.with_limits(metric, row["test"], row["test_low"], row["test_high"])
-    return f"{found} {wording.metric_title(metric)}"
+        return formatting.NONE
+    found = formatting.with_limits(metric, row["test"], row["test_low"], row["test_high"])
+    return f"{found} {formatting.metric_title(metric)}"
 
 
 def _costs(row: dict[str, Any] | None) -> str:
     if row is None:
-        return wording.NONE
+        return formatting.NONE
     parts = [
-        f"{wording.number(row['inference_ms'])} ms" if row["inference_ms"] is not None else "",
-        f"{wording.count(row['parameters'])} parameters" if row["parameters"] else "",
-        f"{wording.number(row['training_seconds'])} s" if row["training_seconds"] is not None else "",
+        f"{formatting.number(row['inference_ms'])} ms" if row["inference_ms"] is not None else "",
+        f"{formatting.count(row['parameters'])} parameters" if row["parameters"] else "",
+        f"{formatting.number(row['training_seconds'])} s" if row["training_seconds"] is not None else "",
     ]
-    return ", ".join(part for part in parts if part) or wording.NONE
+    return ", ".join(part for part in parts if part) or formatting.NONE

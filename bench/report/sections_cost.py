@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from bench.report import wording
-from bench.report.assess import Assessment
-from bench.report.content import Content
+from bench.report import formatting
 from bench.report.markdown import escape, table, without_paths
-from bench.report.rows import search_seconds, trials
+from bench.report.result_rows import search_seconds, trials
+from bench.report.results import Content
+from bench.report.statistics import Assessment
 
 _RUNTIMES = {"keras": "Keras", "litert": "LiteRT", "onnxruntime": "ONNX Runtime"}
 
@@ -37,7 +37,7 @@ def _runtimes(content: Content) -> list[str]:
         *table(["ms a sample at batch 1: median (p95)", *header], single),
         *table(["Samples a second at batch 32", *header], batched),
         f"On the processor named below, nothing else running. A fixed piece of work, timed among the models, took "
-        f"{wording.number(drift)} times as long in its slowest round as in its fastest"
+        f"{formatting.number(drift)} times as long in its slowest round as in its fastest"
         + (": the machine was not steady." if drift > 1.2 else "."),
         "",
         *problems,
@@ -67,13 +67,13 @@ def _timing(a: Assessment, runtime: str, threads: str) -> dict[str, Any] | None:
 def _single(a: Assessment, runtime: str, threads: str) -> str:
     timing = _timing(a, runtime, threads)
     if timing is None:
-        return escape(a.entry.cost["runtimes"].get(runtime, {}).get("status", wording.NONE))
-    return f"{wording.number(timing['inference_ms'])} ({wording.number(timing['inference_p95_ms'])})"
+        return escape(a.entry.cost["runtimes"].get(runtime, {}).get("status", formatting.NONE))
+    return f"{formatting.number(timing['inference_ms'])} ({formatting.number(timing['inference_p95_ms'])})"
 
 
 def _batched(a: Assessment, runtime: str, threads: str) -> str:
     timing = _timing(a, runtime, threads)
-    return wording.number(timing["throughput_32"]) if timing else wording.NONE
+    return formatting.number(timing["throughput_32"]) if timing else formatting.NONE
 
 
 def _problems(content: Content) -> list[str]:
@@ -99,17 +99,17 @@ def _problems(content: Content) -> list[str]:
 
 def _holding(content: Content) -> list[str]:
     columns = {
-        "Size on disk": lambda cost: wording.size(cost.get("bytes_on_disk")),
-        "Trainable parameters": lambda cost: wording.whole(cost.get("trainable_parameters")),
-        "Peak memory, inference": lambda cost: wording.size(cost.get("peak_memory_bytes")),
-        "Energy of 1,000 inferences, J": lambda cost: wording.number(
+        "Size on disk": lambda cost: formatting.size(cost.get("bytes_on_disk")),
+        "Trainable parameters": lambda cost: formatting.whole(cost.get("trainable_parameters")),
+        "Peak memory, inference": lambda cost: formatting.size(cost.get("peak_memory_bytes")),
+        "Energy of 1,000 inferences, J": lambda cost: formatting.number(
             cost.get("energy_1000_inferences_joules")
         ),
-        "Preprocessing, ms a sample": lambda cost: wording.number(cost.get("preprocessing_ms")),
+        "Preprocessing, ms a sample": lambda cost: formatting.number(cost.get("preprocessing_ms")),
     }
     measured = [a for a in content.networks if a.entry.cost]
     cells = [[make(a.entry.cost) for make in columns.values()] for a in measured]
-    kept = [k for k in range(len(columns)) if any(row[k] != wording.NONE for row in cells)]
+    kept = [k for k in range(len(columns)) if any(row[k] != formatting.NONE for row in cells)]
     if not kept:
         return []
     header = ["Winner of the first fold", *(list(columns)[k] for k in kept)]
@@ -142,15 +142,15 @@ def _training(content: Content) -> list[str]:
         t = a.entry.timing
         row = [
             escape(a.entry.title),
-            wording.number(1000 * t["step_seconds"]),
-            wording.whole(t.get("batch_size")),
-            wording.number(t["epoch_seconds"]),
-            wording.whole(t.get("epochs")),
-            wording.number(t["training_seconds"]),
-            wording.number(t.get("tracing_seconds")),
-            wording.size(t.get("memory_bytes")),
+            formatting.number(1000 * t["step_seconds"]),
+            formatting.whole(t.get("batch_size")),
+            formatting.number(t["epoch_seconds"]),
+            formatting.whole(t.get("epochs")),
+            formatting.number(t["training_seconds"]),
+            formatting.number(t.get("tracing_seconds")),
+            formatting.size(t.get("memory_bytes")),
         ]
-        rows.append([*row, wording.number(t.get("energy_joules"))] if energy else row)
+        rows.append([*row, formatting.number(t.get("energy_joules"))] if energy else row)
     methods = sorted({method for a in timed if (method := a.entry.timing.get("energy_method"))})
     return [
         "### Training",
@@ -175,9 +175,9 @@ def _search(content: Content) -> list[str]:
             [
                 escape(a.entry.title),
                 f"{done} of {planned}",
-                wording.duration(seconds),
-                wording.duration(seconds / max(done, 1)),
-                wording.duration(refits),
+                formatting.duration(seconds),
+                formatting.duration(seconds / max(done, 1)),
+                formatting.duration(refits),
             ]
         )
     if not rows:

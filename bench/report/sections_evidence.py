@@ -3,9 +3,9 @@
 from collections import Counter
 
 from bench.evaluate.metrics import METRICS
-from bench.report import wording
-from bench.report.content import Content
+from bench.report import formatting
 from bench.report.markdown import code, escape, folded, picture, table, without_paths
+from bench.report.results import Content
 
 _MOST_CLASSES = 20
 
@@ -78,11 +78,14 @@ def _metrics(content: Content) -> list[str]:
     arrows = {"max": "↑", "min": "↓"}
     header = [f"{METRICS[name].title} {arrows[METRICS[name].direction]}" for name in names]
     rows = [
-        [escape(a.entry.title), *(wording.value(name, a.metrics.get(name)) for name in names)]
+        [escape(a.entry.title), *(formatting.value(name, a.metrics.get(name)) for name in names)]
         for a in content.tested
     ]
     rows.append(
-        ["*Always the same answer*", *(wording.value(name, content.uninformed.get(name)) for name in names)]
+        [
+            "*Always the same answer*",
+            *(formatting.value(name, content.uninformed.get(name)) for name in names),
+        ]
     )
     return [
         "### Other metrics",
@@ -104,7 +107,10 @@ def _sensitivities(content: Content) -> list[str]:
     rows = [
         [
             escape(a.entry.title),
-            *(wording.value("sensitivity", a.metrics.get(f"sensitivity[{k}]")) for k in range(len(classes))),
+            *(
+                formatting.value("sensitivity", a.metrics.get(f"sensitivity[{k}]"))
+                for k in range(len(classes))
+            ),
         ]
         for a in content.tested
     ]
@@ -130,10 +136,10 @@ def _hyperparameters(content: Content) -> list[str]:
             if chosen is None:
                 continue
             values = ", ".join(
-                f"{code(name)} {escape(wording.hyperparameter(value))}"
+                f"{code(name)} {escape(formatting.hyperparameter(value))}"
                 for name, value in chosen["values"].items()
             )
-            score = wording.value(content.metric, chosen["score"])
+            score = formatting.value(content.metric, chosen["score"])
             rows.append([escape(a.entry.title), str(search.fold), str(search.chosen), score, values])
     if not rows:
         return []

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from bench.report import wording
-from bench.report.content import Content
-from bench.report.images import part_sizes
+from bench.report import formatting
 from bench.report.markdown import code, escape, table, without_paths
+from bench.report.results import Content
+from bench.report.sample_images import part_sizes
 
 
 def lines(content: Content) -> list[str]:
@@ -18,12 +18,12 @@ def _sweep(content: Content) -> list[str]:
     plan, identity = source.plan, source.sweep["identity"]
     facts = [
         ("Command", code(without_paths(source.sweep["command"]))),
-        ("Time", f"{wording.date(source.started)} to {wording.date(source.ended)}"),
+        ("Time", f"{formatting.date(source.started)} to {formatting.date(source.ended)}"),
         (
             "Sweeps took",
-            f"{wording.duration(source.state.seconds)}, {_workers(source.sweep.get('workers'))}",
+            f"{formatting.duration(source.state.seconds)}, {_workers(source.sweep.get('workers'))}",
         ),
-        ("Task", f"{code(source.task)}, primary metric {wording.metric_title(source.metric)}"),
+        ("Task", f"{code(source.task)}, primary metric {formatting.metric_title(source.metric)}"),
         ("Preset", f"{code(plan['preset'])}, {plan['epochs']} epochs"),
         (
             "Search",
@@ -101,7 +101,7 @@ def _environment(content: Content) -> list[str]:
     facts = [
         (
             "Processor",
-            f"{escape(found.get('processor'))}, {cores}, {wording.size(found.get('memory_bytes'))} of memory",
+            f"{escape(found.get('processor'))}, {cores}, {formatting.size(found.get('memory_bytes'))} of memory",
         ),
         ("GPUs", escape(gpus)),
         ("System", escape(f"{found.get('system')}, Python {found.get('python')}")),

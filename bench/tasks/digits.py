@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bench.data import digits_standin, usps
+from bench.data.sources import digits_standin, usps
 from bench.tasks import Candidate, Preset, Task, builtin_options, is_builtin, store
 from tuning.space import Choice, Float
 
@@ -33,7 +33,7 @@ class Digits(Task):
         Float("elastic", 0.0, 0.05, default=0.02),
     )
     augmentation = ("rotation_degrees", "shift", "zoom", "elastic")
-    presets = {  # noqa: RUF012
+    presets = {
         "smoke": Preset(
             3, trials=2, seeds=2, folds=1, measure_seconds=0.5, runtimes=("keras",), careful=False
         ),
@@ -41,7 +41,7 @@ class Digits(Task):
         "full": Preset(60, trials=20, seeds=5, folds=1, measure_seconds=10.0),
     }
     reads_folders = False
-    preprocessing = {"scaling": "grey values in [-1, 1]"}  # noqa: RUF012
+    preprocessing = {"scaling": "grey values in [-1, 1]"}
 
     def load(
         self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None

@@ -7,21 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from bench.data import imagenet
-from bench.data.cache import open_cached, save_dataset
-from bench.data.cache_build import build_cache
+from bench.data.caches.cached_dataset import open_cached, save_dataset
+from bench.data.caches.resampled_folder import build_cache
 from bench.data.dataset import Dataset
-from bench.data.features.mri import features
-from bench.data.features.mri_scanner import scanner_features
+from bench.data.formats import read
 from bench.data.generators.mri import Recipe
 from bench.data.generators.mri_dataset import generate_dataset
-from bench.data.medmnist import cache_medmnist
+from bench.data.preprocess.grid import Grid, to_grid
 from bench.data.preprocess.mri import CONTRASTS, METHODS, NORMALISATIONS, MriPreprocessing, prepare
-from bench.data.readers import read
-from bench.data.volumes import Grid, to_grid
+from bench.data.preprocess.mri_features import features
+from bench.data.preprocess.mri_scanner_features import scanner_features
+from bench.data.processes import cores
+from bench.data.sources import imagenet_weights
+from bench.data.sources.medmnist import cache_medmnist
 from bench.errors import UserError
-from bench.options import lengths, one_of, positive, switch
-from bench.settings import cores
 from bench.tasks import (
     NO_NORMALISATION,
     NO_TRANSFER,
@@ -30,12 +29,13 @@ from bench.tasks import (
     Preset,
     Task,
     builtin_options,
-    code_of,
     generated,
     is_builtin,
     no_augmentation,
     permuted,
+    preprocessing_digest,
 )
+from bench.tasks.contract.options import lengths, one_of, positive, switch
 from tuning.space import Choice, Float
 
 _OPTIONS = {"subjects": 160, "test": 0, "scanner": 0, "permute": 0, "seed": 0}
@@ -78,7 +78,7 @@ class Mri(Task):
     )
     transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
     augmentation = ("flip", "rotation_degrees", "shift", "zoom", "gain")
-    presets = {  # noqa: RUF012
+    presets = {
         "smoke": Preset(1, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
         # The quick one trains the defaults alone, without ablations: each training is one of minutes.
         "quick": Preset(
@@ -88,13 +88,13 @@ class Mri(Task):
             50, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=30, ablation_seeds=1
         ),
     }
-    preprocessing = {  # noqa: RUF012
+    preprocessing = {
         "shape": [14, 64, 64],
         "resampling": "trilinear",
         "contrast": "window",
         "normalisation": "zscore",
     }
-    preprocessing_options = {  # noqa: RUF012
+    preprocessing_options = {
         "shape": lengths(preprocessing["shape"], 2, 256),
         "crop": switch(True),
         "resampling": one_of("trilinear", METHODS),
@@ -105,7 +105,7 @@ class Mri(Task):
         "mask_background": switch(True),
         "brain_mask": switch(False),  # skull and scalp cut off as the user's own volumes are read
     }
-    pretraining_values = {"gain": 0.1}  # noqa: RUF012
+    pretraining_values = {"gain": 0.1}
     alone_classes = ("normal", "tumour")
     alone_samples = _PRETRAINING_SUBJECTS
     ablations = (
@@ -145,7 +145,7 @@ class Mri(Task):
         return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
 
     def fetch(self, folder: Path, source: str | None = None) -> list[str]:
-        return imagenet.fetch(source)
+        return imagenet_weights.fetch(source)
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         choices = {name: value for name, value in preprocessing.items() if name != "brain_mask"}
@@ -153,7 +153,7 @@ class Mri(Task):
         return np.stack([prepare(np.asarray(volume[..., 0]), settings) for volume in x])[..., None]
 
     def code(self) -> str:
-        return code_of("mri")
+        return preprocessing_digest("mri")
 
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         if name == "scanner":

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from bench.data import imagenet, spect_folder
-from bench.data.cache import save_dataset
+from bench.data.caches.cached_dataset import save_dataset
 from bench.data.dataset import Dataset, fingerprint
-from bench.data.features.spect import binding_ratios
+from bench.data.folders import spect_folder
 from bench.data.generators import spect as generator
 from bench.data.preprocess.spect import NORMALISATIONS, preprocess
+from bench.data.preprocess.spect_binding_ratios import binding_ratios
+from bench.data.sources import imagenet_weights
 from bench.errors import UserError
-from bench.options import one_of, span, switch
 from bench.tasks import (
     NO_NORMALISATION,
     NO_TRANSFER,
@@ -23,13 +23,14 @@ from bench.tasks import (
     Preset,
     Task,
     builtin_options,
-    code_of,
     generated,
     is_builtin,
     no_augmentation,
     permuted,
+    preprocessing_digest,
     store,
 )
+from bench.tasks.contract.options import one_of, span, switch
 from tuning.space import Choice, Float
 
 _OPTIONS = {"subjects": 240, "test": 0, "normal": 0, "smooth": 0, "permute": 0, "seed": 0}
@@ -77,7 +78,7 @@ class Spect(Task):
     )
     transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
     augmentation = ("flip", "rotation_degrees", "shift", "zoom", "blur", "noise", "gain")
-    presets = {  # noqa: RUF012
+    presets = {
         "smoke": Preset(2, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
         "quick": Preset(
             20, trials=2, seeds=3, folds=1, measure_seconds=2.0, pretraining_epochs=4, ablation_seeds=1
@@ -86,13 +87,13 @@ class Spect(Task):
             40, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=20, ablation_seeds=2
         ),
     }
-    preprocessing = {"crop": True, "normalisation": "zscore"}  # noqa: RUF012
-    preprocessing_options = {  # noqa: RUF012
+    preprocessing = {"crop": True, "normalisation": "zscore"}
+    preprocessing_options = {
         "crop": switch(True),
         "normalisation": one_of("zscore", NORMALISATIONS),
         "slices": span(),
     }
-    pretraining_values = {"blur": 0.0, "noise": 0.0, "balance": "none", "batch_size": 32}  # noqa: RUF012
+    pretraining_values = {"blur": 0.0, "noise": 0.0, "balance": "none", "batch_size": 32}
     alone_classes = ("normal", "patient")
     alone_samples = 6000
     ablations = (
@@ -121,13 +122,13 @@ class Spect(Task):
         )
 
     def fetch(self, folder: Path, source: str | None = None) -> list[str]:
-        return imagenet.fetch(source)
+        return imagenet_weights.fetch(source)
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         return preprocess(x, crop=preprocessing["crop"], normalisation=preprocessing["normalisation"])
 
     def code(self) -> str:
-        return code_of("spect")
+        return preprocessing_digest("spect")
 
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         return binding_ratios(np.asarray(x))

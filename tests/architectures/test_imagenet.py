@@ -10,7 +10,7 @@ import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
 import architectures
-from architectures import _imagenet
+from architectures.layers import imagenet
 from tuning.program import Program
 
 KINDS = {"vgg16": keras.applications.VGG16, "resnet50": keras.applications.ResNet50}
@@ -51,7 +51,7 @@ def reference(tmp_path_factory):
             folder = tmp_path_factory.mktemp(kind)
             model = KINDS[kind](weights=None, include_top=False, pooling="avg", input_shape=(SIDE, SIDE, 3))
             randomise(model)
-            with h5py.File(folder / _imagenet.FILES[kind], "w") as file:
+            with h5py.File(folder / imagenet.FILES[kind], "w") as file:
                 legacy_h5_format.save_weights_to_hdf5_group(file, model)
             made[kind] = model, folder
         return made[kind]
@@ -79,7 +79,7 @@ def features(model: keras.Model, layer: str, x: np.ndarray) -> np.ndarray:
 def expected(reference, name: str, x: np.ndarray) -> np.ndarray:
     """Features `[n, features]` of `keras.applications` for z-scores `[n, height, width, 1]`."""
     kind = USES[name]
-    images = _imagenet.as_rgb(x)
+    images = imagenet.as_rgb(x)
     module = {"vgg16": keras.applications.vgg16, "resnet50": keras.applications.resnet50}[kind]
     return reference(kind)[0](module.preprocess_input(images)).numpy()
 
@@ -148,7 +148,7 @@ def test_fewer_blocks_of_the_original_width_take_the_first_weights(reference, bu
 @pytest.fixture
 def small_file(tmp_path):
     """A weights file of one layer of VGG16's shape."""
-    with h5py.File(tmp_path / _imagenet.FILES["vgg16"], "w") as file:
+    with h5py.File(tmp_path / imagenet.FILES["vgg16"], "w") as file:
         group = file.create_group("block1_conv1")
         group["kernel"], group["bias"] = np.zeros((3, 3, 3, 64)), np.zeros(64)
         group.attrs["weight_names"] = ["kernel", "bias"]
@@ -168,13 +168,13 @@ def test_a_slim_network_is_refused_and_left_as_it_was(small_file, build_model):
 def test_a_network_with_layers_that_the_file_lacks_is_refused(small_file, build_model):
     model = build_model("vgg16", {"width": 1.0, "blocks": 1, "normalisation": "none"})
     with pytest.raises(ValueError, match="no layer block1_conv2"):
-        _imagenet.load(model, "vgg16", small_file)
+        imagenet.load(model, "vgg16", small_file)
 
 
 def test_a_missing_file_is_named_with_the_places_searched(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
     with pytest.raises(FileNotFoundError, match=f"resnet50_weights.*notop.h5.*{tmp_path}") as error:
-        _imagenet.find("resnet50", tmp_path)
+        imagenet.find("resnet50", tmp_path)
     assert str(tmp_path / "cache" / "models") in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -182,9 +182,9 @@ def test_a_missing_file_is_named_with_the_places_searched(tmp_path, monkeypatch)
 def test_the_cache_of_keras_is_searched(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
-    path = tmp_path / "models" / _imagenet.FILES["vgg16"]
+    path = tmp_path / "models" / imagenet.FILES["vgg16"]
     path.touch()
-    assert _imagenet.find("vgg16") == path
+    assert imagenet.find("vgg16") == path
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5 at all"])
@@ -192,4 +192,4 @@ def test_a_damaged_file_is_named(content, tmp_path):
     path = tmp_path / "weights.h5"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"weights.h5: not a weights file"):
-        _imagenet.read(path)
+        imagenet.read(path)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from architectures._slices import FoldSlices, PickSlices, UnfoldSlices, Vote, fuse
+from architectures.layers.slices import FoldSlices, PickSlices, UnfoldSlices, Vote, fuse
 
 
 def test_picks_the_middle_slice(samples):

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.runfolder import disk_bytes
+from bench.sweep.run_directory import disk_bytes
 from tests.perf.watch import peak
 from tests.torture import fork
 from tests.torture.sweep import Sweep

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import journal
-from bench.journal import Journal
+from bench.sweep import journal
+from bench.sweep.journal import Journal
 from tests.torture.sweep import Sweep
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")

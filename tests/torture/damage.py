@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import journal
+from bench.sweep import journal
 from tests.torture import deaths, fork
 from tests.torture.parts import KILLED, Row
 from tests.torture.sweep import Broken, Sweep

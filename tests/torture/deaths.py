@@ -69,7 +69,7 @@ def _name(path: Any) -> str:
 
 def _journal(deaths: Deaths) -> list[str]:
     """Events; returns what is being appended, for `_fsync`."""
-    from bench.journal import Journal
+    from bench.sweep.journal import Journal
 
     append, current = Journal.append, []
 
@@ -125,7 +125,7 @@ def _epoch(path: Any) -> str:
 
 def _texts(deaths: Deaths) -> None:
     """Small files: notes of progress, the cache's description, tables."""
-    from bench.data import cache
+    from bench.data.caches import cached_dataset
 
     def torn(write, name):
         def written(path, content, *rest, **options):
@@ -138,7 +138,7 @@ def _texts(deaths: Deaths) -> None:
 
     pathlib.Path.write_text = torn(pathlib.Path.write_text, "text")  # type: ignore[method-assign]
     pathlib.Path.write_bytes = torn(pathlib.Path.write_bytes, "bytes")  # type: ignore[method-assign]
-    cache._write_synced = torn(cache._write_synced, "cache")
+    cached_dataset._write_synced = torn(cached_dataset._write_synced, "cache")
 
 
 def _arrays(deaths: Deaths) -> None:

@@ -27,12 +27,9 @@ def warm_up() -> None:
     import sklearn.svm  # noqa: F401
     import tensorflow  # noqa: F401
 
-    import bench.cli
-    import bench.measure.environment
-    import bench.report
-    import bench.run
-    import bench.sweep
-    import bench.work  # noqa: F401
+    import bench.commands.main
+    import bench.commands.run_sweep
+    import bench.worker.execute  # noqa: F401
     import tuning.search  # noqa: F401
 
 
@@ -98,9 +95,9 @@ def _be(sweep: Sweep, prepare: Callable[[], object]) -> None:
         os.dup2(log, 2)
         _note_pieces(sweep.ran)
         prepare()
-        from bench import cli
+        from bench.commands import main
 
-        status = cli.main(sweep.arguments())
+        status = main.main(sweep.arguments())
     except BaseException:
         traceback.print_exc()
     finally:
@@ -111,13 +108,13 @@ def _be(sweep: Sweep, prepare: Callable[[], object]) -> None:
 
 def _note_pieces(path: Path) -> None:
     """Let every piece that is begun leave its key in a file."""
-    from bench import work
+    from bench.worker import execute
 
-    original = work.run
+    original = execute.run
 
     def noted(description):
         with open(path, "a") as file:
             file.write(description["piece"] + "\n")
         return original(description)
 
-    work.run = noted
+    execute.run = noted

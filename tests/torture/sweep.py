@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import journal
+from bench.sweep import journal
 
 ACCURACY_COLUMNS = ("architecture", "validation", "test", "test_low", "test_high", "accuracy")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from architectures._layers import AdjustableDropout
+from architectures.layers.dense import AdjustableDropout
 from tuning.augment import STRENGTHS, Augmentation
 from tuning.program import SCHEDULES, Program
 

@@ -6,7 +6,7 @@ training, testing and later prediction.
 
 import numpy as np
 
-from bench.data.features.spect import reference_uptake
+from bench.data.preprocess.spect_binding_ratios import reference_uptake
 from bench.data.preprocess.spect_grid import (
     COLUMNS,
     ROWS,

@@ -2,7 +2,7 @@
 
 A slice is `[109, 91]`: 109 rows from the front of the head (anterior, +90 mm, row 0) to the back
 (-126 mm), 91 columns from the right of the head (+90 mm, column 0: the radiological view, as in
-`bench.data.readers.volume.to_display`) to the left (-90 mm), in steps of 2 mm. This is the transaxial
+`bench.data.formats.volume.to_display`) to the left (-90 mm), in steps of 2 mm. This is the transaxial
 plane of the 91x109x91 grid of MNI space (the template of FSL and SPM), in which DaT SPECT is commonly
 shared after spatial normalisation. x is positive to the right of the head, y to the front.
 """

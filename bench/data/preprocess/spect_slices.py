@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from bench.data.features.spect import place, reference_uptake
+from bench.data.formats.volume import Volume
+from bench.data.preprocess.spect_binding_ratios import place, reference_uptake
 from bench.data.preprocess.spect_grid import (
     BRAIN_X_MM,
     BRAIN_Y_MM,
@@ -20,7 +21,6 @@ from bench.data.preprocess.spect_grid import (
     X_MM,
     Y_MM,
 )
-from bench.data.readers.volume import Volume
 from bench.errors import UserError
 
 SLAB_MM = 12.0

@@ -8,10 +8,10 @@ from PIL import Image
 from scipy import ndimage
 from scipy.stats import chi2_contingency
 
-from bench.data.check import check_dataset
+from bench.data.checks.dataset_check import check_dataset
+from bench.data.checks.duplicates import near_identical
+from bench.data.checks.sites import _independence, site_predicts_label
 from bench.data.dataset import Dataset
-from bench.data.duplicates import near_identical
-from bench.data.sites import _independence, site_predicts_label
 
 
 def _images(n, seed=0, size=32):
@@ -47,7 +47,7 @@ def test_copies_under_other_subjects_are_found_also_as_jpeg_and_with_other_contr
 
 
 def test_copies_of_volumes_are_found_over_block_borders(monkeypatch):
-    monkeypatch.setattr("bench.data.duplicates._BLOCK", 7)
+    monkeypatch.setattr("bench.data.checks.duplicates._BLOCK", 7)
     x = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(30, 12, 20, 20)), (0, 1, 2, 2))
     x[29] = x[2]
     x[9] = x[8]

@@ -7,7 +7,7 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 
-from bench.data.readers import kind_of, probe, read
+from bench.data.formats import kind_of, probe, read
 from bench.errors import UserError
 
 # stored as LPS slices: [slice, row, column] = [z, posterior, left]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.data import download
+from bench.data.sources import download
 from bench.errors import UserError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)

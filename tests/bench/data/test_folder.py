@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from bench.data.folder import check_folder, collected_warnings, list_folder
-from bench.data.hash_index import HashIndex
-from bench.data.readers import read
+from bench.data.caches.content_hashes import HashIndex
+from bench.data.folders.folder import check_folder, collected_warnings, list_folder
+from bench.data.formats import read
 from bench.errors import UserError
 
 

@@ -10,10 +10,12 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from bench import run, runfolder, tasks
-from bench.cli import EXIT_USER, main
+from bench import tasks
+from bench.commands import run_sweep
+from bench.commands.main import EXIT_USER, main
 from bench.errors import UserError
-from bench.state import State
+from bench.sweep import run_directory
+from bench.sweep.state import State
 
 
 @pytest.fixture
@@ -49,17 +51,17 @@ class _NoSweep:
 @pytest.fixture
 def bench(tmp_path, monkeypatch, capsys):
     """Run `bench` without training; returns the console's text and the recorded notes."""
-    monkeypatch.setattr("bench.sweep.Sweep", _NoSweep)
+    monkeypatch.setattr("bench.sweep.scheduler.Sweep", _NoSweep)
     monkeypatch.setattr("tuning.runtime.import_tensorflow", lambda: None)
     monkeypatch.setattr("bench.measure.environment.environment", dict)
-    monkeypatch.setattr(run, "write_report", lambda *_: tmp_path / "report.md")
+    monkeypatch.setattr(run_sweep, "write_report", lambda *_: tmp_path / "report.md")
     words = ["--runs", str(tmp_path / "runs"), "--reports", str(tmp_path / "reports"), "--workers", "0"]
 
     def bench(data, *more):
         capsys.readouterr()
         assert main(["bench", "spect", "--data", str(data), "--arch", "vit", *words, *more]) == 0
-        folder = runfolder.latest(tmp_path / "runs", "spect")
-        return " ".join("".join(capsys.readouterr()).split()), runfolder.load_state(folder).sweep["notes"]
+        folder = run_directory.latest(tmp_path / "runs", "spect")
+        return " ".join("".join(capsys.readouterr()).split()), run_directory.load_state(folder).sweep["notes"]
 
     return bench
 
@@ -72,15 +74,19 @@ def test_one_patient_under_two_subjects_is_said_at_each_start_and_noted(one_pati
 
 
 def test_the_dataset_is_checked_once_in_a_run_folder(one_patient, bench, monkeypatch):
-    monkeypatch.setattr("bench.data.check.DatasetReport.warnings", lambda _: ["a constant image"])
+    monkeypatch.setattr(
+        "bench.data.checks.dataset_check.DatasetReport.warnings", lambda _: ["a constant image"]
+    )
     _, first = bench(one_patient)
-    monkeypatch.setattr("bench.data.check.check_dataset", lambda _: pytest.fail("checked again"))
+    monkeypatch.setattr(
+        "bench.data.checks.dataset_check.check_dataset", lambda _: pytest.fail("checked again")
+    )
     said, second = bench(one_patient)
     assert first == second
     assert second[-1] == "a constant image"
     assert "warning: a constant image" in said
     older = State(sweep={"notes": ["all that there was to note"]})
-    assert run.check_notes(older, None) == ["all that there was to note"]
+    assert run_sweep.check_notes(older, None) == ["all that there was to note"]
 
 
 @pytest.mark.parametrize("verb", ["check", "bench"])
@@ -106,7 +112,7 @@ def test_a_file_that_vanishes_is_no_question_of_writing(tmp_path, monkeypatch):
             "load",
             lambda *_: Path(name).touch() or _raise(errno.EACCES, "Permission denied", name),
         )
-        return run.load_dataset(task, str(data), tmp_path / "fetched", tmp_path / "runs")
+        return run_sweep.load_dataset(task, str(data), tmp_path / "fetched", tmp_path / "runs")
 
     data.mkdir()
     (tmp_path / "runs").mkdir()

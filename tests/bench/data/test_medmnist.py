@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bench import tasks
-from bench.data.cache import open_cached
-from bench.data.medmnist import cache_medmnist, load_medmnist
+from bench.data.caches.cached_dataset import open_cached
+from bench.data.sources.medmnist import cache_medmnist, load_medmnist
 from bench.data.splits import folds
 from bench.errors import UserError
 

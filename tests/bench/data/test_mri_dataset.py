@@ -9,10 +9,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.data.dataset import Dataset
-from bench.data.features.mri_scanner import scanner_features
 from bench.data.generators.mri import Recipe, generate
 from bench.data.generators.mri_dataset import Header, generate_dataset
 from bench.data.preprocess.mri import MriPreprocessing
+from bench.data.preprocess.mri_scanner_features import scanner_features
 
 SMALL = (10, 32, 32)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.data.features.mri import FEATURE_NAMES, features
-from bench.data.features.mri_scanner import (
+from bench.data.preprocess.mri_features import FEATURE_NAMES, features
+from bench.data.preprocess.mri_scanner_features import (
     BACKGROUND_FEATURE_NAMES,
     background_features,
     header_features,

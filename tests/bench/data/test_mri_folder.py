@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bench import tasks
-from bench.data.cache import open_cached
+from bench.data.caches.cached_dataset import open_cached
 from bench.errors import UserError
 
 TASK = tasks.load("mri")

@@ -6,9 +6,9 @@ import pytest
 from scipy import ndimage
 
 from bench import tasks
+from bench.data.formats import Volume, from_display, read, to_display
+from bench.data.preprocess.grid import Grid, to_grid
 from bench.data.preprocess.mri_head import background_at_zero, head_offsets
-from bench.data.readers import Volume, from_display, read, to_display
-from bench.data.volumes import Grid, to_grid
 
 TASK = tasks.load("mri")
 GRID = tasks.mri._GRID

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data.readers import from_display, kind_of, probe, read, to_display
+from bench.data.formats import from_display, kind_of, probe, read, to_display
 from bench.errors import UserError
 
 RAS = np.arange(4 * 5 * 6, dtype=np.float32).reshape(4, 5, 6)

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from bench import tasks
-from bench.data import spect_folder
-from bench.data.cache import open_cached
+from bench.data.caches.cached_dataset import open_cached
+from bench.data.folders import spect_folder
 from bench.data.generators import spect
 from bench.errors import UserError
 

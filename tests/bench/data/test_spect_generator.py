@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.data.features.spect import binding_ratios
 from bench.data.generators import spect, spect_imaging
 from bench.data.generators.spect_anatomy import CAUDATE, Pose, _inside, striatum, tissue
 from bench.data.generators.spect_physiology import Uptake, draw_uptake
+from bench.data.preprocess.spect_binding_ratios import binding_ratios
 from bench.data.preprocess.spect_grid import X_MM, Y_MM, column_of, row_of
 
 NO_POSE = Pose(0.0, np.zeros(2), np.ones(2))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bench.data.features.spect import binding_ratios, place, reference_uptake
 from bench.data.generators import spect
 from bench.data.preprocess.spect import NORMALISATIONS, central_crop, preprocess
+from bench.data.preprocess.spect_binding_ratios import binding_ratios, place, reference_uptake
 from bench.data.preprocess.spect_grid import X_MM, Y_MM
 
 

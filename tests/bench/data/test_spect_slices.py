@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from bench.data.features.spect import binding_ratios, place
+from bench.data.formats.volume import Volume, to_display
 from bench.data.generators import spect
+from bench.data.preprocess.spect_binding_ratios import binding_ratios, place
 from bench.data.preprocess.spect_slices import orient, slab, striatal_slice, to_slice
-from bench.data.readers.volume import Volume, to_display
 from bench.errors import UserError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.data import digits_standin, usps
+from bench.data.sources import digits_standin, usps
 from bench.errors import UserError
 
 COUNTS = {  # the shared data's README, and Hastie et al., "The Elements of Statistical Learning", 11.7

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from bench.data.readers import Volume, from_display, read
-from bench.data.volumes import Grid, brain_mask, interpolation_weights, resample, to_grid
+from bench.data.formats import Volume, from_display, read
+from bench.data.preprocess.grid import Grid, brain_mask, interpolation_weights, resample, to_grid
 from bench.errors import UserError
 
 RNG = np.random.default_rng(5)

@@ -8,7 +8,7 @@ from scipy import stats
 from bench.evaluate.comparisons import compare_with_best, holm, paired_difference
 from bench.evaluate.predictions import Run
 from bench.evaluate.simulate import Setting, false_claims, main, power
-from bench.evaluate.synthetic import Study, World
+from bench.evaluate.simulated_classifiers import Study, World
 
 
 def pair(a_only, b_only, both, neither=0):

@@ -20,7 +20,7 @@ from sklearn.metrics import (
 )
 
 from bench.evaluate import metrics
-from bench.evaluate.weighted import evaluate
+from bench.evaluate.weighted_metrics import evaluate
 
 NAMES = [name for name, metric in metrics.METRICS.items() if not metric.binary]
 

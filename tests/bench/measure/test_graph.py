@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from bench.measure.graph import GraphError, inference_graph
-from bench.measure.portable import LITERT_SUBSTITUTES, ONNX_SUBSTITUTES
+from bench.measure.inference_graph import GraphError, inference_graph
+from bench.measure.portable_operations import LITERT_SUBSTITUTES, ONNX_SUBSTITUTES
 
 
 def answer(frozen, x):

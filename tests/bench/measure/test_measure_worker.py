@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from bench.measure import isolation, runtimes, worker
-from bench.measure.loading import import_packages, load_model, load_samples
+from bench.measure import fresh_process, runtimes, worker
+from bench.measure.saved_models import import_packages, load_model, load_samples
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_macs_that_cannot_be_counted_leave_the_rest(save_entry):
 
 @pytest.mark.parametrize("end", [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: os._exit(3)])
 def test_a_process_that_dies_is_a_failure_of_its_model(end, monkeypatch):
-    monkeypatch.setattr(isolation.psutil.Process, "num_threads", lambda _: 1)
-    found = isolation.isolated(end, {"entries": [{}]})
+    monkeypatch.setattr(fresh_process.psutil.Process, "num_threads", lambda _: 1)
+    found = fresh_process.isolated(end, {"entries": [{}]})
     assert found["status"] == "failed"
     assert "signal 9" in found["reason"] or "status 3" in found["reason"]
 

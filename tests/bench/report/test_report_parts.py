@@ -13,23 +13,23 @@ from bench.evaluate.predictions import Run
 from bench.report import (
     ablation,
     answer,
-    assess,
-    content,
-    labels,
+    figure_style,
+    formatting,
     markdown,
-    packing,
-    page,
-    source,
-    style,
-    wording,
+    markdown_report,
+    packed_predictions,
+    point_labels,
+    results,
+    run_results,
+    statistics,
 )
 from bench.report.figure_predictions import confusion_shares, reliability
-from bench.report.images import hardest
-from bench.report.source import Entry, Refit
+from bench.report.run_results import Entry, Refit
+from bench.report.sample_images import hardest
 
 
-def _built(tmp_path: Path, **settings) -> content.Content:
-    return content.build(Sweep(**settings).write(tmp_path / "run"))
+def _built(tmp_path: Path, **settings) -> results.Content:
+    return results.build(Sweep(**settings).write(tmp_path / "run"))
 
 
 def test_the_cheapest_of_equals_is_the_fastest_then_the_smallest(tmp_path):
@@ -87,7 +87,7 @@ def test_the_same_answer_for_all_by_hand(tmp_path):
     certain = np.eye(2)[y]
     parts = (np.arange(0, 8, 2), np.arange(1, 8, 2))
     halves = [Run(y[part], certain[part], part, fold, 1) for fold, part in enumerate(parts)]
-    found = assess.uninformed(halves)
+    found = statistics.uninformed(halves)
     assert found["accuracy"] == 0.75
     assert (found["balanced_accuracy"], found["auc"]) == (0.5, 0.5)
     assert found["brier"] == pytest.approx(0.75 * 0.25**2 + 0.25 * 0.75**2)
@@ -96,7 +96,7 @@ def test_the_same_answer_for_all_by_hand(tmp_path):
 @pytest.mark.parametrize(("share", "warned"), [(0.9, True), (0.5, False)])
 def test_a_reference_that_should_find_nothing_raises_a_warning(tmp_path, share, warned):
     found = _built(tmp_path, references={"scanner_features": share})
-    text = page.markdown(found, {})
+    text = markdown_report.markdown(found, {})
     assert ("a network may have learned the scanner" in text) == warned
     assert "*Always the same answer*" in text
 
@@ -116,7 +116,7 @@ def _ablated(
         )
     events.append({"event": "failed", "piece": f"ablation/other/best/0/{trial}/1", "reason": "out of memory"})
     events.append({"event": "failed", "piece": "pretrain/best/attention", "reason": "out of disk"})
-    return ablation.find(source.read(sweep.write(folder, events)))
+    return ablation.find(run_results.read(sweep.write(folder, events)))
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,9 @@ def _run(n_classes: int, n: int = 50, seed: int = 1) -> Run:
 @pytest.mark.parametrize("n_classes", [2, 10])
 def test_packed_predictions_give_the_same_metric(metric, tolerance, n_classes):
     runs = [_run(n_classes, seed=seed) for seed in (1, 2)]
-    packed = packing.pack({"a": runs}, metric)
+    packed = packed_predictions.pack({"a": runs}, metric)
     assert len(packed["samples"]) == 1  # both seeds have the same samples
-    for before, after in zip(runs, packing.unpack(packed, n_classes)["a"], strict=True):
+    for before, after in zip(runs, packed_predictions.unpack(packed, n_classes)["a"], strict=True):
         assert np.array_equal(before.y, after.y)
         expected = score(metric, before.y, before.probabilities)
         assert score(metric, after.y, after.probabilities) == pytest.approx(expected, abs=tolerance)
@@ -203,7 +203,7 @@ def test_hardest_images_are_those_of_the_lowest_mean_probability():
 
 
 def test_labels_cover_neither_each_other_nor_the_points():
-    _, (axes,) = style.panels(1, 8, 4, style.Margins())
+    _, (axes,) = figure_style.panels(1, 8, 4, figure_style.Margins())
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     points = np.array([[0.5, 0.5], [0.51, 0.5], [0.5, 0.53], [0.52, 0.52], [0.97, 0.98]])
@@ -214,7 +214,7 @@ def test_labels_cover_neither_each_other_nor_the_points():
         Bbox.from_extents(*(axes.transData.transform(p) - 8), *(axes.transData.transform(p) + 8))
         for p in points
     ]
-    labels.place(axes, texts, points, marks)
+    point_labels.place(axes, texts, points, marks)
     boxes = [text.get_window_extent() for text in texts]
     frame = axes.get_window_extent()
     for i, box in enumerate(boxes):
@@ -260,28 +260,28 @@ def test_absolute_paths_are_cut(text, shown):
 
 
 def test_numbers_as_readers_see_them():
-    assert wording.with_limits("accuracy", 0.9554, 0.946, 0.9631) == "95.5% [94.6, 96.3]"
-    assert wording.with_limits("auc", 0.9, None, None) == "0.900"
-    assert wording.difference_limits("accuracy", -0.012, -0.02, 0.001) == "−1.2 points [−2.0, +0.1]"
-    assert wording.difference("log_loss", 0.05) == "+0.050"
-    assert [wording.number(x) for x in (0.1814, 12.34, 4563.2, 0, None)] == [
+    assert formatting.with_limits("accuracy", 0.9554, 0.946, 0.9631) == "95.5% [94.6, 96.3]"
+    assert formatting.with_limits("auc", 0.9, None, None) == "0.900"
+    assert formatting.difference_limits("accuracy", -0.012, -0.02, 0.001) == "−1.2 points [−2.0, +0.1]"
+    assert formatting.difference("log_loss", 0.05) == "+0.050"
+    assert [formatting.number(x) for x in (0.1814, 12.34, 4563.2, 0, None)] == [
         "0.181",
         "12.3",
         "4,563",
         "0",
         "–",
     ]
-    assert [wording.count(x) for x in (999, 17900, 6_038_144, 1.21e9)] == [
+    assert [formatting.count(x) for x in (999, 17900, 6_038_144, 1.21e9)] == [
         "999",
         "17.9 k",
         "6.04 M",
         "1.21 G",
     ]
-    assert [wording.duration(x) for x in (0.5, 45, 200, 7500)] == [
+    assert [formatting.duration(x) for x in (0.5, 45, 200, 7500)] == [
         "0.500 s",
         "45 s",
         "3 min 20 s",
         "2 h 5 min",
     ]
-    assert wording.size(1536) == "1.50 KiB"
-    assert wording.value("accuracy", float("nan")) == "–"
+    assert formatting.size(1536) == "1.50 KiB"
+    assert formatting.value("accuracy", float("nan")) == "–"

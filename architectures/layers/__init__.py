@@ -1,0 +1,27 @@
+"""Parts that architectures share, by their public names; an architecture needs Keras and these alone."""
+
+from architectures.layers import imagenet
+from architectures.layers.blocks import NORMALISATIONS, normalise, pool_features, scaled, shrink
+from architectures.layers.dense import AdjustableDropout, multilayer_perceptron
+from architectures.layers.residual import ResidualNetwork
+from architectures.layers.slices import FUSIONS, FoldSlices, PickSlices, UnfoldSlices, Vote, fuse
+from architectures.layers.vgg import vgg16_features
+
+__all__ = [
+    "FUSIONS",
+    "NORMALISATIONS",
+    "AdjustableDropout",
+    "FoldSlices",
+    "PickSlices",
+    "ResidualNetwork",
+    "UnfoldSlices",
+    "Vote",
+    "fuse",
+    "imagenet",
+    "multilayer_perceptron",
+    "normalise",
+    "pool_features",
+    "scaled",
+    "shrink",
+    "vgg16_features",
+]

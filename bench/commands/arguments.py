@@ -1,0 +1,82 @@
+"""The options that commands share, and what `bench` makes of them: settings, every one of them checked."""
+
+import argparse
+from pathlib import Path
+
+from bench import tasks
+from bench.data.processes import cores
+from bench.errors import UserError
+from bench.sweep import settings as s
+
+
+def settings_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--preset", metavar="PRESET", help="smoke (a minute), quick (default, ten minutes) or full")
+    add("--arch", metavar="ARCH", help="architectures, parted by commas (default: the task's)")
+    add("--tuner", metavar="TUNER", help="random (default), bayesian, hyperband or grid")
+    add("--trials", metavar="TRIALS", help="trials of each search")
+    add("--seeds", metavar="SEEDS", help="refits of each winner")
+    add(
+        "--folds",
+        metavar="FOLDS",
+        help="divisions of the subjects; 1: one hold-out; sites: each tested in turn",
+    )
+    add("--workers", metavar="WORKERS", help="worker processes (default: one a core; 0: in this process)")
+    add("--cluster", metavar="CLUSTER", help="address of a Dask scheduler, such as tcp://host:8786")
+    add("--budget", metavar="BUDGET", help="end in order after this time: 90s, 30m, 2h")
+    add("--preprocess", metavar="PREPROCESS", help="choices of preprocessing: normalisation=none,crop=off")
+    add("--weights", metavar="WEIGHTS", help="folder with files of keras.applications, for transfer")
+    add("--stall-seconds", metavar="S", help="take a piece back that shows no progress for so long (1800)")
+
+
+def common_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("task", nargs="?", metavar="TASK", help="the task")
+    add("--data", metavar="DATA", help="your data: a folder or a file")
+    add("--data-folder", metavar="DIR", default="data", help="where fetched data lie (default: data)")
+    add("--runs", metavar="RUNS", default="runs", help="where state lives (default: runs)")
+    add("--reports", metavar="REPORTS", default="reports", help="where tables go (default: reports)")
+
+
+def read_settings(arguments: argparse.Namespace):
+    """Check every option.
+
+    Raises
+    ------
+    UserError : the first that is wrong.
+    """
+    task = s.find_task(arguments.task)
+    preset_name = s.choice("PRESET", arguments.preset, s.PRESETS, "quick")
+    preset = task.presets[preset_name]
+    data = arguments.data or None
+    if data is not None and not tasks.is_builtin(data) and not Path(data).exists():
+        raise UserError(f"DATA={data}: found no such file or folder; expected the task's data, or builtin")
+    weights = Path(arguments.weights) if arguments.weights else None
+    if weights is not None and not weights.is_dir():
+        raise UserError(
+            f"WEIGHTS={weights}: found no such folder; expected one with keras.applications' files"
+        )
+    stall = s.whole_number("--stall-seconds", arguments.stall_seconds, 1800, 1)
+    by_site = arguments.folds == s.BY_SITE
+    return s.Settings(
+        task=task,
+        candidates=s.find_candidates(arguments.arch, task),
+        preset_name=preset_name,
+        tuner=s.choice("TUNER", arguments.tuner, s.TUNERS, "random"),
+        trials=s.whole_number("TRIALS", arguments.trials, preset.trials, 1),
+        seeds=s.whole_number("SEEDS", arguments.seeds, preset.seeds, 1, 1000),
+        folds=1 if by_site else s.whole_number("FOLDS", arguments.folds, preset.folds, 1, 100, s.BY_SITE),
+        by_site=by_site,
+        workers=s.whole_number("WORKERS", arguments.workers, cores(), 0, 1024),
+        data=data,
+        data_folder=Path(arguments.data_folder),
+        cluster=arguments.cluster or None,
+        budget_seconds=s.duration("BUDGET", arguments.budget),
+        runs=Path(arguments.runs),
+        reports=Path(arguments.reports),
+        stall_seconds=float(stall),
+        measure=not arguments.no_measure,
+        ablations=not arguments.no_ablations,
+        weights=weights,
+        preprocess=s.find_preprocessing(arguments.preprocess, task),
+    )

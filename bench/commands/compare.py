@@ -1,0 +1,236 @@
+"""`make compare`: what is better, worse or unchanged between two sweeps, tested, and what differed between them.
+
+The primary metric decides, tested over subjects (paired where both sides tested the same ones) and corrected
+for the number of architectures. Inference time counts as changed only where it must be the network and not
+the machine's mood: on the same processor, every round of the one slower than every round of the other, and
+the medians at least half again apart. All other costs are listed.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.evaluate import metrics
+from bench.evaluate.comparisons import SIGNIFICANCE, Difference, holm, paired_difference
+from bench.evaluate.predictions import Run
+from bench.report import formatting, results
+from bench.report.json_report import document, load
+from bench.report.packed_predictions import unpack
+from bench.sweep.identity import differences
+
+WORSE, BETTER, UNCHANGED = "worse", "better", "unchanged"
+SLOWER = 1.5
+_LEAST_ROUNDS = 5  # of five and five, all of one side slower by chance alone: 2 in 252
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: a report's document with its predictions unpacked."""
+
+    report: dict[str, Any]
+    runs: dict[str, list[Run]]
+
+    @property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        return {row["architecture"]: row for row in self.report["rows"]}
+
+
+@dataclass(frozen=True)
+class Change:
+    """How an architecture changed from a to b: the difference is of b less a."""
+
+    name: str
+    verdict: str
+    difference: Difference
+    p_holm: float
+
+
+def compare(a: Path, b: Path) -> tuple[str, bool]:
+    """Compare two run folders or report JSONs.
+
+    Parameters
+    ----------
+    a, b : before and after; a run folder, or a report's `<task>.json`.
+
+    Returns
+    -------
+    text : what is better, worse or unchanged, what it costs, and what differed.
+    worse : whether something got significantly worse: a metric, an inference time, or a result that a has
+        and that failed in b.
+
+    Raises
+    ------
+    UserError : a side that cannot be read, or two that answer different questions.
+    """
+    before, after = _read(a), _read(b)
+    for name in ("task", "metric"):
+        _require_same(a, b, name, before.report[name], after.report[name])
+    _require_same(a, b, "classes", before.report["data"]["classes"], after.report["data"]["classes"])
+    found = changes(before.runs, after.runs, before.report["metric"])
+    lost = [name for name in before.runs if after.rows.get(name, {}).get("status") == "failed"]
+    times = {name: verdict for name in before.rows if (verdict := time_verdict(name, before, after))}
+    lines = [
+        f"A: {_describe(before)}",
+        f"B: {_describe(after)}",
+        *_differences(before, after),
+        *_metric_lines(before, after, found),
+        *_missing_lines(before, after, lost),
+        *_cost_lines(before, after, times),
+        *_summary(found, lost, times),
+    ]
+    worse = any(change.verdict == WORSE for change in found) or bool(lost) or "slower" in times.values()
+    return "\n".join(lines), worse
+
+
+def changes(
+    before: Mapping[str, Sequence[Run]], after: Mapping[str, Sequence[Run]], metric: str
+) -> list[Change]:
+    """Test every architecture that both sides have tested; p values are corrected for their number."""
+    names = [name for name in before if name in after]
+    differences = [paired_difference(after[name], before[name], metric) for name in names]
+    sign = 1 if metrics.direction(metric) == "max" else -1
+    found = []
+    for name, difference, p in zip(names, differences, holm([d.p for d in differences]), strict=True):
+        verdict = UNCHANGED
+        if p < SIGNIFICANCE and math.isfinite(difference.estimate):
+            verdict = BETTER if sign * difference.estimate > 0 else WORSE
+        found.append(Change(name, verdict, difference, p))
+    return found
+
+
+def time_verdict(name: str, before: Side, after: Side) -> str | None:
+    """Say whether a network's inference at batch 1, in Keras, is "slower" or "faster" beyond the machine's mood."""
+    machines = [side.report["environment"].get("processor") for side in (before, after)]
+    rounds = [_rounds(side, name) for side in (before, after)]
+    if machines[0] != machines[1] or min(map(len, rounds)) < _LEAST_ROUNDS:
+        return None
+    ratio = _median(rounds[1]) / _median(rounds[0])
+    if ratio >= SLOWER and min(rounds[1]) > max(rounds[0]):
+        return "slower"
+    if ratio <= 1 / SLOWER and max(rounds[1]) < min(rounds[0]):
+        return "faster"
+    return None
+
+
+def _rounds(side: Side, name: str) -> list[float]:
+    threads = side.report["inference"].get(name, {}).get("keras", {}).get("threads", {})
+    return threads.get("1", {}).get("round_medians_ms", [])
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _read(path: Path) -> Side:
+    report = document(results.build(path)) if path.is_dir() else load(path)
+    try:
+        return Side(report, unpack(report["predictions"], len(report["data"]["classes"])))
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise UserError(f"{path}: found damaged predictions ({error}); expected a report's JSON") from error
+
+
+def _require_same(a: Path, b: Path, name: str, first: Any, second: Any) -> None:
+    if first != second:
+        raise UserError(f"A={a}, B={b}: found {name} {first!r} and {second!r}; expected the same in both")
+
+
+def _describe(side: Side) -> str:
+    report = side.report
+    state = "" if report["finished"] else ", not finished"
+    return f"{report['task']} on {report['data']['name']}, {report['ended']}{state}: {report['command']}"
+
+
+def _differences(before: Side, after: Side) -> list[str]:
+    sides = [
+        {
+            **side.report["identity"],
+            "plan": {name: value for name, value in side.report["plan"].items() if name != "candidates"},
+            "environment": side.report["environment"],
+        }
+        for side in (before, after)
+    ]
+    found = differences(sides[0], sides[1])
+    if not found:
+        return ["", "Settings, data, versions: the same."]
+    return ["", "What differed:", *(f"  {line}" for line in found)]
+
+
+def _metric_lines(before: Side, after: Side, found: list[Change]) -> list[str]:
+    metric = before.report["metric"]
+    title = metrics.get(metric).title
+    if not found:
+        return ["", f"{title}: nothing was tested in both."]
+    paired = all(change.difference.paired for change in found)
+    how = "paired over the same subjects" if paired else "subjects differ: not paired where it says so"
+    width = max(len(_title(after, change.name)) for change in found)
+    lines = ["", f"{title} on test, B less A ({how}; p corrected for {len(found)} comparisons):"]
+    for change in found:
+        d = change.difference
+        values = [formatting.value(metric, side.rows[change.name]["test"]) for side in (before, after)]
+        lines.append(
+            f"  {change.verdict:<9}  {_title(after, change.name):<{width}}  {values[0]} -> {values[1]}  "
+            f"{formatting.difference_limits(metric, d.estimate, d.low, d.high)}, "
+            f"{formatting.p_value(change.p_holm)}, "
+            f"{d.n_subjects} subjects{'' if d.paired else ', not paired'}"
+        )
+    return lines
+
+
+def _missing_lines(before: Side, after: Side, lost: list[str]) -> list[str]:
+    lines = [
+        f"  failed in B: {_title(after, name)}: {after.rows[name]['reason'] or 'no reason given'}"
+        for name in lost
+    ]
+    for here, there, label in ((before, after, "A"), (after, before, "B")):
+        only = [name for name in here.runs if name not in there.runs and name not in lost]
+        lines += [f"  tested in {label} only: {_title(here, name)}" for name in only]
+    return ["", *lines] if lines else []
+
+
+def _cost_lines(before: Side, after: Side, times: dict[str, str]) -> list[str]:
+    lines = []
+    for name, old in before.rows.items():
+        new = after.rows.get(name)
+        if new is None:
+            continue
+        parts = []
+        for column, title, write in _COSTS:
+            if old[column] is None or new[column] is None or old[column] == new[column]:
+                continue
+            ratio = f" (x{formatting.number(new[column] / old[column])})" if old[column] else ""
+            mark = f", {times[name]}" if column == "inference_ms" and name in times else ""
+            parts.append(f"{title} {write(old[column])} -> {write(new[column])}{ratio}{mark}")
+        if parts:
+            lines.append(f"  {_title(after, name)}: {'; '.join(parts)}")
+    return ["", "Costs that changed:", *lines] if lines else []
+
+
+_COSTS = (
+    ("parameters", "parameters", formatting.whole),
+    ("macs", "MACs", formatting.count),
+    ("inference_ms", "inference ms", formatting.number),
+    ("training_seconds", "training s", formatting.number),
+    ("bytes_on_disk", "size", formatting.size),
+    ("peak_memory_bytes", "peak memory", formatting.size),
+)
+
+
+def _summary(found: list[Change], lost: list[str], times: dict[str, str]) -> list[str]:
+    counts = {verdict: sum(c.verdict == verdict for c in found) for verdict in (BETTER, WORSE, UNCHANGED)}
+    parts = [f"{count} {verdict}" for verdict, count in counts.items()]
+    for verdict in ("slower", "faster"):
+        if number := sum(value == verdict for value in times.values()):
+            parts.append(f"{number} {verdict}")
+    if lost:
+        parts.append(f"{len(lost)} failed")
+    note = "Unchanged: no difference that these subjects can show, not proof that there is none."
+    return ["", f"{', '.join(parts)}. {note}"]
+
+
+def _title(side: Side, name: str) -> str:
+    return side.rows[name]["title"]

@@ -1,0 +1,61 @@
+"""The last step of a sweep: the winners' inference, timed together with nothing else running."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from bench.sweep.plan import Plan
+from bench.sweep.progress import Display
+from bench.sweep.settings import Settings
+
+_SAMPLES = 8  # real images to measure with
+
+
+def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, display: Display) -> None:
+    """Measure size, operations and inference time of all winners, in rounds, in processes of their own."""
+    from bench.measure.cost import Entry, MeasurementError, measure_models
+
+    winners, key = plan.winners(), plan.latency_key()
+    if not winners or plan.state.settled(key):
+        return
+    display.say("measuring inference time, nothing else running")
+    (folder / "work").mkdir(exist_ok=True)
+    chosen = np.random.default_rng(0).choice(len(dataset.x), min(_SAMPLES, len(dataset.x)), replace=False)
+    stored = np.asarray(dataset.x[np.sort(chosen)])
+    images = settings.task.prepare(stored, settings.preprocessing)
+    preprocessing_ms = _time_preprocessing(settings, stored)
+    entries = []
+    for name, (_, result) in winners.items():
+        samples = (folder / "work" / f"samples-{name}.npy").resolve()
+        np.save(samples, np.asarray(images, np.float32).reshape(-1, *result["input_shape"]))
+        entries.append(Entry(name, str((folder / result["files"]["model"]["path"]).resolve()), str(samples)))
+    preset = settings.preset
+    try:
+        costs = measure_models(
+            entries,
+            seconds=preset.measure_seconds,
+            runtimes=preset.runtimes,
+            threads=None if preset.careful else (1,),
+            memory=preset.careful,
+        )
+    except MeasurementError as error:
+        # Not recorded: the next call tries again.
+        display.say(f"inference was not measured: {str(error).splitlines()[0]}")
+        return
+    for name, (trial, _) in winners.items():
+        costs[name].update(trial=trial, preprocessing_ms=preprocessing_ms)
+    plan.state.apply(journal.append("done", piece=key, result={"costs": costs}))
+    for entry in entries:
+        Path(entry.samples).unlink(missing_ok=True)
+
+
+def _time_preprocessing(settings: Settings, stored: np.ndarray) -> float:
+    """Median milliseconds from a stored sample to what a network sees."""
+    samples = []
+    for place in range(4 * len(stored)):
+        one = stored[place % len(stored)][None]
+        started = time.perf_counter()
+        settings.task.prepare(one, settings.preprocessing)
+        samples.append(1000 * (time.perf_counter() - started))
+    return float(np.median(samples))

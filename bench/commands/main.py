@@ -1,0 +1,227 @@
+"""The commands: `python -m bench VERB`, also installed as `scanbench`."""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+# One thread for linear algebra in this process: the Bayesian oracle's proposals must not hang on the
+# number of cores. Read when NumPy is imported, so set before anything else of ours is.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from bench.errors import UserError  # noqa: E402
+
+EXIT_WORSE, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and exits with status 2."""
+
+    def error(self, message: str):
+        raise UserError(f"{self.prog}: {message}")
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from bench.commands.arguments import read_settings
+    from bench.commands.run_sweep import bench
+    from bench.sweep.progress import Display
+
+    return bench(read_settings(arguments), Display(arguments.quiet)).status
+
+
+def _data(arguments: argparse.Namespace) -> int:
+    from bench.sweep.settings import find_task
+
+    task = find_task(arguments.task)
+    for line in task.fetch(Path(arguments.data_folder) / task.name, arguments.source):
+        print(line)
+    return 0
+
+
+def _latest_run(arguments: argparse.Namespace) -> Path:
+    from bench.sweep import run_directory
+    from bench.sweep.settings import find_task
+
+    task = find_task(arguments.task)
+    folder = run_directory.latest(Path(arguments.runs), task.name)
+    if folder is None:
+        raise UserError(
+            f"RUNS={arguments.runs}: found no sweep of {task.name}; expected one: make bench first"
+        )
+    return folder
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from bench import report
+
+    print(report.write(_latest_run(arguments), Path(arguments.reports)))
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from bench.commands.status import status
+
+    print(status(_latest_run(arguments)))
+    return 0
+
+
+def _tensorboard(arguments: argparse.Namespace) -> int:
+    from bench.commands.tensorboard import export
+
+    logs = export(_latest_run(arguments))
+    print(f"{logs}: starting TensorBoard; press Ctrl-C to end it")
+    return subprocess.call([sys.executable, "-m", "tensorboard.main", "--logdir", str(logs)])
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from bench.commands.compare import compare
+
+    if not arguments.a or not arguments.b:
+        raise UserError("A and B: found one or none; expected two run folders or report JSONs")
+    text, worse = compare(Path(arguments.a), Path(arguments.b))
+    print(text)
+    return EXIT_WORSE if worse else 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from bench.commands.check import check
+    from bench.sweep.settings import find_task
+
+    task = find_task(arguments.task)
+    text, sound = check(task, arguments.data, Path(arguments.data_folder), Path(arguments.runs))
+    print(text)
+    return 0 if sound else EXIT_USER
+
+
+def _pretrain(arguments: argparse.Namespace) -> int:
+    import architectures
+    from bench.deploy import saved_networks
+    from bench.sweep import settings
+
+    task = settings.find_task(arguments.task)
+    preset = task.presets[settings.choice("PRESET", arguments.preset, settings.PRESETS, "full")]
+    architecture = settings.choice(
+        "ARCH", arguments.arch, tuple(architectures.names()), task.candidates[0].architecture
+    )
+    folder = Path(arguments.output or Path(arguments.runs) / "models" / f"{task.name}-{architecture}")
+    saved_networks.pretrain(
+        task,
+        folder,
+        Path(arguments.runs) / "cache",
+        architecture=architecture,
+        classes=tuple(filter(None, (arguments.classes or "").split(","))) or task.alone_classes,
+        samples=settings.whole_number("--samples", arguments.samples, task.alone_samples, 40),
+        epochs=settings.whole_number("--epochs", arguments.epochs, preset.pretraining_epochs, 1),
+        preprocessing=settings.find_preprocessing(arguments.preprocess, task),
+    )
+    print(f"{folder}: apply it with `python -m bench predict {task.name} --model {folder} --input FOLDER`")
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from bench.deploy import saved_networks
+    from bench.sweep import settings
+
+    task = settings.find_task(arguments.task)
+    for name in ("model", "input"):
+        if not getattr(arguments, name):
+            raise UserError(f"--{name}: found nothing; expected a path")
+    output = Path(arguments.output or "predictions.csv")
+    count = saved_networks.predict(task, Path(arguments.model), Path(arguments.input), output)
+    print(f"{output}: {count} rows")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    import architectures
+    from bench import tasks
+
+    print("tasks:")
+    for name in tasks.names():
+        task = tasks.load(name)
+        print(f"  {name}: {task.title}")
+        print(f"    candidates: {', '.join(candidate.name for candidate in task.candidates)}")
+        print(f"    references: {', '.join(task.references)}")
+    print(f"architectures: {', '.join(architectures.names())}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    from bench.commands.arguments import common_options, settings_options
+
+    parser = _Parser(prog="scanbench", description="Which network, and at what cost?")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+
+    def verb(
+        name: str, function: Callable[[argparse.Namespace], int], text: str, common: bool = True
+    ) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(function=function)
+        if common:
+            common_options(added)
+        return added
+
+    bench = verb("bench", _bench, "sweep a task's candidates and write its report, or go on with that")
+    settings_options(bench)
+    bench.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    bench.add_argument("--no-measure", action="store_true", help="leave out training and inference times")
+    bench.add_argument("--no-ablations", action="store_true", help="leave out what helped the best network")
+    data = verb("data", _data, "fetch a task's public data into the data folder, verified")
+    data.add_argument("--source", metavar="URL", help="another place to fetch the same files from")
+    verb("report", _report, "write the report of the latest sweep again")
+    verb("status", _status, "what the latest sweep has done, is doing and has left")
+    verb("tensorboard", _tensorboard, "show the latest sweep in TensorBoard's HParams view")
+    compare = verb("compare", _compare, "compare two run folders or report JSONs", common=False)
+    compare.add_argument("a", nargs="?", metavar="A", help="the earlier")
+    compare.add_argument("b", nargs="?", metavar="B", help="the later; status 1 if it is significantly worse")
+    verb("check", _check, "verify your data, and look for what would make results untrue")
+    pretrain = verb("pretrain", _pretrain, "train a network on generated images alone and save it")
+    for name, text in (
+        ("preset", "decides the number of epochs (default: full)"),
+        ("arch", "the architecture (default: the task's first)"),
+        ("classes", "classes to tell apart, parted by commas (default: normal and not)"),
+        ("samples", "number of generated images (default: the task's)"),
+        ("epochs", "epochs (default: the preset's)"),
+        ("preprocess", "choices of preprocessing: normalisation=none,crop=off"),
+        ("output", "folder for the network"),
+    ):
+        pretrain.add_argument(f"--{name}", metavar=name.upper(), help=text)
+    predict = verb("predict", _predict, "apply a saved network to images; writes a CSV")
+    for name, text in (
+        ("model", "folder of a saved network"),
+        ("input", "an image, or a folder of images"),
+        ("output", "the CSV (default: predictions.csv)"),
+    ):
+        predict.add_argument(f"--{name}", metavar=name.upper(), help=text)
+    verb("list", _list, "list tasks, candidates and architectures")
+    return parser
+
+
+def _interrupt(*_: object) -> None:
+    """SIGTERM is Ctrl-C wherever nothing gentler is done about it (`bench.sweep.scheduler` does)."""
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    parser = _parser()
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        parsed = parser.parse_args(arguments)
+        if not parsed.verb:
+            parser.print_help()
+            return EXIT_USER
+        return parsed.function(parsed)
+    except UserError as error:
+        print(f"scanbench: {error}", file=sys.stderr)
+        return EXIT_USER
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it was", file=sys.stderr)
+        return EXIT_INTERRUPTED

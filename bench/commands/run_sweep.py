@@ -1,0 +1,280 @@
+"""`make bench`: from settings to a report, going on from whatever is there."""
+
+import errno
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.commands.inference import measure_inference
+from bench.data.caches import cached_dataset
+from bench.data.dataset import Dataset
+from bench.data.folders.folder import collected_warnings
+from bench.data.formats.listing import unreadable_line
+from bench.data.splits import divide
+from bench.errors import UserError
+from bench.evaluate import metrics
+from bench.sweep import run_directory
+from bench.sweep.identity import candidate_digests
+from bench.sweep.identity import identity as identity_of
+from bench.sweep.journal import FILE, Journal
+from bench.sweep.plan import Plan
+from bench.sweep.progress import Display, duration
+from bench.sweep.settings import Settings
+from bench.sweep.state import State
+from bench.tasks import Task
+from bench.tasks.contract import pretraining
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of `bench` ended: exit status, run folder, and the report if one was written."""
+
+    status: int
+    folder: Path
+    report: Path | None
+
+
+def bench(settings: Settings, display: Display) -> Outcome:
+    """Run, or go on with, a sweep, and write its report.
+
+    Raises
+    ------
+    UserError : data, folders or disk that cannot be used.
+    """
+    task = settings.task
+    with collected_warnings() as warnings:
+        dataset_folder = load_dataset(
+            task, settings.data, settings.data_folder, settings.runs, settings.preprocessing
+        )
+    for line in warnings:
+        display.say(f"warning: {line}")
+    dataset = cached_dataset.open_cached(dataset_folder)
+    if settings.by_site:
+        settings = replace(settings, folds=len(divide(dataset, 1, settings.splits)))
+    identity = identity_of(settings, dataset)
+    candidates = candidate_digests(settings)
+    folder, differences = run_directory.find(settings, identity, candidates)
+    is_new = not folder.exists()
+    journal = Journal(folder)
+    try:
+        for text in journal.dropped:
+            display.say(f"dropped from {folder}: {text}")
+        state = State.replay(journal.events)
+        for piece, reason in run_directory.verify_files(folder, state).items():
+            display.say(f"{piece} will be run again: {reason}")
+            state.apply(journal.append("dropped", piece=piece, reason=reason))
+        plan = Plan(settings, state, metrics.direction(task.metric))
+        if not is_new and plan.finished() and _describes(state.sweep, settings):
+            if journal.events[-1]["event"] != "ended":  # killed after its last piece
+                journal.append("ended", reason="finished")
+            return _already_done(settings, folder, display)
+        run_directory.clean(folder, state)
+        _say_start(display, settings, dataset, folder, differences, state, is_new)
+        return _sweep(
+            settings, dataset, dataset_folder, warnings, identity, candidates, folder, journal, state, display
+        )
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise UserError(
+            f"{error.filename or folder}: cannot write ({os.strerror(error.errno)}); "
+            "expected a writable folder with free space"
+        ) from error
+    finally:
+        journal.close()
+
+
+def _describes(recorded: dict, settings: Settings) -> bool:
+    """Whether the last recorded plan is the one now asked for, so that the report speaks of it."""
+    return recorded.get("plan") == _plan_record(settings)
+
+
+def _plan_record(settings: Settings) -> dict:
+    return {
+        "candidates": [
+            {"name": c.name, "architecture": c.architecture, "transfer": c.transfer}
+            for c in settings.candidates
+        ],
+        "references": list(settings.task.references),
+        "trials": settings.trials,
+        "seeds": settings.seeds,
+        "folds": settings.folds,
+        "tuner": settings.tuner,
+        "preset": settings.preset_name,
+        "epochs": settings.preset.epochs,
+        "metric": settings.task.metric,
+        "ablations": settings.ablations,
+    }
+
+
+def _say_start(display, settings, dataset, folder, differences, state, is_new) -> None:
+    display.say(f"{settings.task.name} on {dataset.name}: {dataset.provenance}")
+    if not is_new:
+        display.say(f"going on in {folder}: {len(state.done)} pieces are done and will not be run again")
+        return
+    display.say(f"new run folder {folder}")
+    for line in differences:
+        display.say(f"  differs from the last run: {line}")
+
+
+def _already_done(settings: Settings, folder: Path, display: Display) -> Outcome:
+    path = settings.reports / f"{settings.task.name}.md"
+    display.say(f"{folder} is finished: nothing is left to run. Raise TRIALS, SEEDS or FOLDS to go on.")
+    newer = path.exists() and path.stat().st_mtime >= (folder / FILE).stat().st_mtime
+    if not newer or run_directory.latest(settings.runs, settings.task.name) != folder:
+        path = write_report(settings, folder)
+    display.say(f"report: {path} (`make report TASK={settings.task.name}` writes it again)")
+    return Outcome(0, folder, path)
+
+
+def _require_writable(reports: Path) -> None:
+    """Find out before the work, not after it, whether the report can be written."""
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        (reports / ".writable").touch()
+        (reports / ".writable").unlink()
+    except OSError as error:
+        raise UserError(f"REPORTS={reports}: {error.strerror}; expected a writable folder") from error
+
+
+def _sweep(
+    settings, dataset, dataset_folder, warnings, identity, candidates, folder, journal, state, display
+) -> Outcome:
+    from tuning.runtime import import_tensorflow
+
+    import_tensorflow()
+    from bench.measure import environment
+    from bench.sweep.executors import open_workers
+    from bench.sweep.scheduler import Sweep
+
+    divide(dataset, settings.folds, settings.splits)  # too few subjects are said here, once
+    _require_writable(settings.reports)
+    drop_damaged_checkpoints(folder, display)
+    checked = check_notes(state, dataset)
+    for line in checked:
+        display.say(f"warning: {line}")
+    record = journal.append(
+        "sweep",
+        identity=identity,
+        candidates=candidates,
+        plan=_plan_record(settings),
+        dataset=_dataset_record(dataset, dataset_folder, folder),
+        environment=environment.environment(),
+        command=settings.command(),
+        workers=settings.workers,
+        budget_seconds=settings.budget_seconds,
+        checked=checked,
+        notes=[*warnings, *checked],
+    )
+    state.apply(record)
+    workers = open_workers(settings.workers, settings.cluster)
+    started = time.monotonic()
+    try:
+        with display:
+            sweep = Sweep(
+                settings,
+                folder.resolve(),
+                dataset_folder.resolve(),
+                _pretraining_folder(settings, display),
+                journal,
+                state,
+                metrics.direction(settings.task.metric),
+                workers,
+                display,
+            )
+            sweep.run()
+        workers.close()
+        if settings.measure and not sweep.interrupted:
+            measure_inference(settings, dataset, folder, sweep.plan, journal, display)
+    finally:
+        workers.close()
+    journal.append("ended", reason=sweep.interrupted or "finished")
+    report = write_report(settings, folder)
+    display.say(f"{duration(time.monotonic() - started)}; report: {report}")
+    if sweep.interrupted and not sweep.plan.finished():
+        display.say(f"not finished ({sweep.interrupted}); the same command goes on: {settings.command()}")
+        return Outcome(0 if sweep.interrupted == "budget" else 130, folder, report)
+    return Outcome(0 if sweep.plan.winners() else 1, folder, report)
+
+
+def drop_damaged_checkpoints(folder: Path, display: Display) -> None:
+    """Delete checkpoints that cannot be read, and say so: their trainings begin with the first epoch."""
+    from tuning.training import Checkpoint
+
+    for path in sorted((folder / "work").glob("*.npz")):
+        if Checkpoint(path).load() is None:
+            display.say(f"dropped {path}: damaged; its training begins with the first epoch")
+            path.unlink()
+
+
+def load_dataset(
+    task: Task, data: str | None, data_folder: Path, runs: Path, preprocessing: dict[str, Any] | None = None
+) -> Path:
+    """Bring a task's dataset into the cache; returns its folder."""
+    try:
+        return task.load(data, data_folder / task.name, runs / "cache", preprocessing)
+    except OSError as error:
+        source = data_folder / task.name if data is None else Path(data)
+        if _lies_in(error.filename, source) and not _lies_in(error.filename, runs):
+            raise UserError(unreadable_line(error, source)) from error
+        raise UserError(
+            f"{error.filename or runs}: {error.strerror}; expected a writable folder with free space"
+        ) from error
+
+
+def _lies_in(name: str | None, folder: Path) -> bool:
+    return name is not None and Path(name).absolute().is_relative_to(folder.expanduser().absolute())
+
+
+def _pretraining_folder(settings: Settings, display: Display) -> Path | None:
+    if not any(candidate.transfer == "phantom" for candidate in settings.candidates):
+        return None
+    return pretraining.pretraining(settings.task, settings.runs / "cache", say=display.say)
+
+
+def check_notes(state: State, dataset: Dataset) -> list[str]:
+    """What a check of the dataset warns of; looked for once in a run folder.
+
+    What reading the user's folder warns of is not among it: that is found anew at each start.
+    """
+    recorded = state.sweep.get("checked", state.sweep.get("notes"))  # once, these were all the notes
+    if recorded is not None:
+        return recorded
+    from bench.data.checks.dataset_check import check_dataset
+
+    return check_dataset(dataset).warnings()
+
+
+def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dict:
+    counts = np.bincount(dataset.y, minlength=len(dataset.classes))
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "provenance": dataset.provenance,
+        "stand_in": dataset.stand_in,
+        "classes": list(dataset.classes),
+        "counts": [int(count) for count in counts],
+        "samples": len(dataset.x),
+        "subjects": len(np.unique(dataset.subjects)),
+        "shape": list(dataset.x.shape[1:]),
+        "details": dataset.details,
+        "folder": str(Path("..") / dataset_folder.relative_to(folder.parent)),
+    }
+
+
+def write_report(settings: Settings, folder: Path) -> Path:
+    """Write the report of a run folder; returns the markdown's path."""
+    from bench import report
+
+    try:
+        return report.write(folder, settings.reports)
+    except OSError as error:
+        raise UserError(
+            f"{settings.reports}: cannot write ({error.strerror}); expected a writable folder"
+        ) from error

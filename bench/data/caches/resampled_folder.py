@@ -1,0 +1,253 @@
+"""Resample a user's folder into a cache folder: in parallel, with a progress bar, never all in memory."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bench.data.caches.cached_dataset import ensure, replace_folder, sample_digest, seal
+from bench.data.caches.content_hashes import HashIndex
+from bench.data.dataset import Dataset, fingerprint
+from bench.data.folders.folder import Item, list_folder
+from bench.data.formats import read
+from bench.data.preprocess.grid import Grid, to_grid
+from bench.data.processes import worker_pool
+from bench.errors import UserError
+
+# raise when readers or resampling give other voxels: caches are then made again
+READING_VERSION = 2
+_MAX_JOBS = 8  # a process takes about 200 MiB for volumes of 240x240x155
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker needs to fill one sample of `x.npy`."""
+
+    index: int
+    item: Item
+    grid: Grid
+    file: Path
+    offset: int
+
+
+def build_cache(
+    data: str | Path,
+    grid: Grid,
+    cache: str | Path,
+    *,
+    name: str,
+    classes: Sequence[str] | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Bring a user's folder to one grid, once; later calls with the same content and settings find it.
+
+    Parameters
+    ----------
+    data : the folder; see `bench.data.folders.folder.list_folder`.
+    grid : what samples are resampled to.
+    cache : folder of all caches. This one's name carries a key of contents, labels and settings.
+    name : of the dataset.
+    classes : the classes in their order; by default the labels found, sorted.
+    jobs : worker processes, by default one a processor, at most eight. With 1, no process is started.
+    progress : show a progress bar.
+
+    Returns
+    -------
+    the cache folder, for `open_cached` and `open_headers`. A build that was killed goes on from the
+    volumes that it had finished; a damaged cache is made again.
+
+    Raises
+    ------
+    UserError : see `list_folder`; or a file's content is damaged, labels are not the task's classes, the
+        same content has two labels, or the disk is too full.
+    """
+    data, cache = Path(data).expanduser(), Path(cache).expanduser()
+    jobs = jobs or min(_MAX_JOBS, len(os.sched_getaffinity(0)))
+    items = sorted(list_folder(data), key=lambda item: (item.subject, item.path.as_posix()))
+    names = tuple(classes) if classes is not None else tuple(sorted({item.label for item in items}))
+    _check_classes(data, items, names)
+    cache.mkdir(parents=True, exist_ok=True)
+    with _progress(progress, "Reading hashes", len(items)) as advance:
+        hashes = HashIndex(cache / "hashes.json").hash_all([item.path for item in items], jobs, advance)
+    _check_contents(items, hashes)
+    folder = cache / f"{name}-{_key(data, items, hashes, names, grid)}"
+    return ensure(
+        folder,
+        lambda target: _build(target, items, names, grid, data.resolve().name, name, jobs, progress),
+    )
+
+
+def _check_classes(data: Path, items: list[Item], classes: tuple[str, ...]) -> None:
+    for item in items:
+        if item.label not in classes:
+            raise UserError(
+                f"{item.path}: found the label {item.label!r}, expected one of {', '.join(classes)}"
+            )
+    missing = [name for name in classes if name not in {item.label for item in items}]
+    if missing:
+        raise UserError(f"DATA={data}: found no image of class {', '.join(missing)}, expected some of each")
+
+
+def _check_contents(items: list[Item], hashes: list[str]) -> None:
+    first: dict[str, Item] = {}
+    for item, digest in zip(items, hashes, strict=True):
+        other = first.setdefault(digest, item)
+        if other.label != item.label:
+            raise UserError(
+                f"{item.path}: found the very content of {other.path}, labelled {item.label!r} and "
+                f"{other.label!r}, expected one label an image"
+            )
+
+
+def _key(data: Path, items: list[Item], hashes: list[str], classes: tuple[str, ...], grid: Grid) -> str:
+    rows = [
+        (digest, item.label, item.subject, item.site, item.kind)
+        for item, digest in zip(items, hashes, strict=True)
+    ]
+    text = json.dumps([READING_VERSION, data.resolve().name, grid.key(), classes, rows])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _progress(show: bool, title: str, total: int) -> Iterator[Any]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not show, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda: bar.advance(task)
+
+
+def _build(
+    folder: Path,
+    items: list[Item],
+    classes: tuple[str, ...],
+    grid: Grid,
+    source: str,
+    name: str,
+    jobs: int,
+    progress: bool,
+) -> None:
+    building = folder.with_name(f".{folder.name}.building")
+    building.mkdir(exist_ok=True)
+    shape = (len(items), *grid.shape, 1)
+    offset = _allocate(building / "x.npy", shape)
+    done = _finished(building, shape, offset)
+    todo = [_Job(n, item, grid, building / "x.npy", offset) for n, item in enumerate(items) if n not in done]
+    with (
+        _progress(progress, f"Resampling {source}", len(todo)) as advance,
+        (building / "done").open("a") as log,
+    ):
+        for index, digest, facts in _run(todo, jobs):
+            done[index] = (digest, facts)
+            log.write(json.dumps([index, digest, facts]) + "\n")
+            log.flush()
+            advance()
+    digests = np.array([done[index][0] for index in range(len(items))], dtype=np.uint64)
+    dataset = _describe(building / "x.npy", items, classes, grid, source, name, digests)
+    seal(building, dataset, digests, [done[index][1] for index in range(len(items))])
+    replace_folder(building, folder)
+    (folder / "done").unlink()
+
+
+def _allocate(file: Path, shape: tuple[int, ...]) -> int:
+    """Make `x.npy` of the final size, unless an interrupted build left it; return where samples begin."""
+    try:
+        found = np.load(file, mmap_mode="r", allow_pickle=False)
+        if found.shape == shape and found.dtype == np.float32:
+            return int(found.offset)
+    except (OSError, ValueError):
+        pass
+    needed, free = int(np.prod(shape)) * 4, shutil.disk_usage(file.parent).free
+    if needed > free:
+        raise UserError(
+            f"{file.parent}: found {free / 1e9:.1f} GB free, expected {needed / 1e9:.1f} GB for the cache"
+        )
+    return int(np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape).offset)
+
+
+def _finished(building: Path, shape: tuple[int, ...], offset: int) -> dict[int, tuple[int, dict[str, Any]]]:
+    """Read what an interrupted build finished; a sample counts if its digest still holds."""
+    done: dict[int, tuple[int, dict[str, Any]]] = {}
+    if not (building / "done").exists():
+        return done
+    n_bytes = int(np.prod(shape[1:])) * 4
+    intact = []
+    with (building / "x.npy").open("rb") as file:
+        for line in (building / "done").read_text().splitlines():
+            try:
+                index, digest, facts = json.loads(line)
+                sample = np.frombuffer(os.pread(file.fileno(), n_bytes, offset + index * n_bytes), np.float32)
+            except ValueError:  # a torn line
+                continue
+            if int(sample_digest(sample)) == digest:
+                done[index] = (digest, facts)
+                intact.append(line)
+    (building / "done").write_text("".join(f"{line}\n" for line in intact))
+    return done
+
+
+def _run(todo: list[_Job], jobs: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    if jobs == 1 or len(todo) < 2:
+        yield from map(_resample_one, todo)
+        return
+    with worker_pool(min(jobs, len(todo)), "Reading volumes (those finished are kept)") as pool:
+        for future in as_completed([pool.submit(_resample_one, job) for job in todo]):
+            yield future.result()
+
+
+def _resample_one(job: _Job) -> tuple[int, int, dict[str, Any]]:
+    """Read, resample and write one sample into its place; runs in a worker."""
+    volume = read(job.item.path, job.item.kind)
+    sample = to_grid(volume, job.grid, job.item.path)
+    handle = os.open(job.file, os.O_WRONLY)
+    try:
+        written = os.pwrite(handle, sample.tobytes(), job.offset + job.index * sample.nbytes)
+        if written != sample.nbytes:
+            raise OSError(f"wrote {written} of {sample.nbytes} bytes to {job.file}")
+    finally:
+        os.close(handle)
+    return job.index, int(sample_digest(sample)), volume.facts
+
+
+def _describe(
+    file: Path,
+    items: list[Item],
+    classes: tuple[str, ...],
+    grid: Grid,
+    source: str,
+    name: str,
+    digests: np.ndarray,
+) -> Dataset:
+    y = np.array([classes.index(item.label) for item in items], dtype=np.int64)
+    subjects = np.array([item.subject for item in items])
+    sites = np.array([item.site for item in items], dtype=str) if all(item.site for item in items) else None
+    kinds = Counter(item.kind for item in items)
+    size = "x".join(map(str, grid.shape))
+    view = "of the whole field of view" if grid.voxel_mm is None else f"of {grid.voxel_mm} mm"
+    return Dataset(
+        name=name,
+        x=np.load(file, mmap_mode="r"),
+        y=y,
+        subjects=subjects,
+        classes=classes,
+        fingerprint=fingerprint(digests, y, subjects, "|".join(classes), *([] if sites is None else [sites])),
+        provenance=f"The folder {source}: {len(items)} scans of {len(set(subjects))} subjects "
+        f"({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}), resampled linearly to "
+        f"{size} voxels {view}.",
+        sites=sites,
+        details={
+            "grid": f"{size} voxels {view}",
+            "antialias": str(grid.antialias),
+            "formats": ", ".join(sorted(kinds)),
+        },
+    )

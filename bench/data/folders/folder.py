@@ -1,0 +1,200 @@
+"""A user's folder of images: what is in it, verified before any work starts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from bench.data.folders.labels_csv import LABELS, LabelRow, read_labels
+from bench.data.folders.scan_checks import (
+    FolderReport,
+    Found,
+    Item,
+    check_labels,
+    check_scans,
+    probe_all,
+    stem_of,
+)
+from bench.data.formats import EXPECTED, kind_of
+from bench.data.formats.analyze_files import header_of
+from bench.data.formats.listing import (
+    broken_link_lines,
+    broken_links,
+    is_broken_link,
+    is_sidecar,
+    unreadable_line,
+    visible,
+)
+from bench.errors import UserError
+
+__all__ = ["FolderReport", "Item", "check_folder", "collected_warnings", "list_folder"]
+
+
+_collected: ContextVar[list[str] | None] = ContextVar("warnings of folders", default=None)
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect what `list_folder` warns of (`FolderReport.notes`), however deep it is called.
+
+    A task's `load` calls it each time, also for a dataset that is in the cache, but returns a path alone.
+    """
+    heard: list[str] = []
+    token = _collected.set(heard)
+    try:
+        yield heard
+    finally:
+        _collected.reset(token)
+
+
+def list_folder(folder: str | Path) -> list[Item]:
+    """List and verify a user's folder.
+
+    The folder holds either `labels.csv` (`path,label,subject`, optional `site`), or a folder a class. In
+    the latter, what lies directly in the class folder is one subject (`normal/sub-01.nii.gz`,
+    `normal/sub-02/`), and its id carries the class (`normal/sub-01`), since numbers may begin anew in each.
+    Warnings go to `collected_warnings`.
+
+    Raises
+    ------
+    UserError : the first problem; `check_folder` collects them all.
+    """
+    report = check_folder(folder)
+    if report.problems:
+        more = len(report.problems) - 1
+        also = f" (and {more} more problem{'s' if more > 1 else ''}; `make check` lists them)" if more else ""
+        raise UserError(report.problems[0] + also)
+    heard = _collected.get()
+    if heard is not None:
+        heard.extend(report.notes)
+    return report.items
+
+
+def check_folder(folder: str | Path) -> FolderReport:
+    """Verify a user's folder as `list_folder` does, and collect all problems and warnings.
+
+    Headers are read, voxels are not.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        what = "a file" if folder.is_file() else "nothing there"
+        return FolderReport([], [f"DATA={folder}: found {what}, expected a folder of images"], [])
+    found = Found()
+    items: list[Item] = []
+    with _reported(folder, found):
+        items = _list(folder, found)
+    probe_all(items, found)
+    found.problems[:0] = broken_link_lines(found.broken, f"DATA={folder}") if found.broken else []
+    check_labels(folder, items, found)
+    return found.report(items)
+
+
+@contextmanager
+def _reported(path: Path, found: Found) -> Iterator[None]:
+    """Make a problem of what the file system refuses; the rest of the folder is then still looked at."""
+    try:
+        yield
+    except OSError as error:
+        found.problems.append(unreadable_line(error, path))
+
+
+def _list(folder: Path, found: Found) -> list[Item]:
+    if (folder / LABELS).exists() or (folder / LABELS).is_symlink():
+        return _from_labels(folder, found)
+    items = _from_class_folders(folder, found)
+    check_scans(folder, items, found)
+    return items
+
+
+def _kind(path: Path, where: str, found: Found) -> str | None:
+    """Name the format of an existing, non-empty, known file, or report a problem."""
+    problems = found.problems
+    if is_broken_link(path):
+        found.broken.append(path)
+        return None
+    if not path.exists():
+        problems.append(f"{where}: found no file {path}, expected one of {EXPECTED}")
+        return None
+    if path.is_file() and path.stat().st_size == 0:
+        problems.append(f"{where}: found an empty file {path}, expected an image")
+        return None
+    kind = kind_of(path)
+    missing = broken_links(path) if kind is None and path.is_dir() else []
+    found.broken += missing
+    if kind is None and not missing:
+        what = "a folder without DICOM files" if path.is_dir() else "an unknown format"
+        problems.append(f"{where}: found {what} ({path}), expected {EXPECTED}")
+    return kind
+
+
+def _from_labels(folder: Path, found: Found) -> list[Item]:
+    items = []
+    seen: dict[Path, tuple[int, str]] = {}
+    for row in read_labels(folder / LABELS, found.problems):
+        where = f"{folder / LABELS}, line {row.line}"
+        with _reported(folder / row.path, found):
+            path = _path_of(folder, row)
+            identity = path if is_broken_link(path) else header_of(path.resolve())
+            if identity in seen:
+                line, label = seen[identity]
+                what = f"label {row.label!r} and {label!r}" if label != row.label else "twice"
+                found.problems.append(
+                    f"{where}: found {row.path} {what} (also line {line}), expected each path once"
+                )
+                continue
+            seen[identity] = (row.line, row.label)
+            kind = _kind(path, where, found)
+            if kind:
+                items.append(Item(path, row.label, row.subject, row.site, kind))
+    return items
+
+
+def _path_of(folder: Path, row: LabelRow) -> Path:
+    path = folder / row.path
+    written_on_windows = "\\" in row.path and not path.exists() and not path.is_symlink()
+    return folder / row.path.replace("\\", "/") if written_on_windows else path
+
+
+def _from_class_folders(folder: Path, found: Found) -> list[Item]:
+    entries = [path for path in visible(folder) if path.is_dir() or not is_sidecar(path)]
+    classes = [path for path in entries if path.is_dir()]
+    found.broken += [path for path in entries if is_broken_link(path)]
+    if not classes and not found.broken:
+        found.problems.append(
+            f"DATA={folder}: found neither {LABELS} nor folders, expected {LABELS} or a folder a class"
+        )
+        return []
+    for loose in (path for path in entries if path.is_file()):
+        found.problems.append(
+            f"{loose}: found a file outside of the class folders, expected {LABELS} to give its label"
+        )
+    return [item for class_folder in classes for item in _items_of_class(class_folder, found)]
+
+
+def _items_of_class(folder: Path, found: Found) -> list[Item]:
+    items: list[Item] = []
+    n_faults = len(found.broken) + len(found.problems)
+    with _reported(folder, found):
+        for entry in visible(folder):
+            subject = f"{folder.name}/{stem_of(entry)}"
+            with _reported(entry, found):
+                for path in _scans(entry):
+                    kind = _kind(path, str(folder), found)
+                    if kind:
+                        items.append(Item(path, folder.name, subject, None, kind))
+    if not items and len(found.broken) + len(found.problems) == n_faults:
+        found.problems.append(f"{folder}: found no image, expected {EXPECTED}")
+    return items
+
+
+def _scans(path: Path) -> list[Path]:
+    """List the scans of a file or folder: a DICOM series folder is one; the `.img` of a pair is none.
+
+    A broken link is listed as a scan, since that is what it stands for.
+    """
+    if path.is_file() or is_broken_link(path):
+        return [] if header_of(path) != path or is_sidecar(path) else [path]
+    inside = visible(path)
+    if not any(entry.is_dir() for entry in inside) and kind_of(path) == "dicom":
+        return [path]
+    return [scan for entry in inside for scan in _scans(entry)]

@@ -1,0 +1,67 @@
+"""`labels.csv`: which file shows what, of whom, from where."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.data.formats.listing import broken_link_lines, is_broken_link
+
+LABELS = "labels.csv"
+_REQUIRED = ("path", "label", "subject")
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One row; `line` is its line in the file, from 1, for messages."""
+
+    line: int
+    path: str
+    label: str
+    subject: str
+    site: str | None
+
+
+def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
+    """Read the rows that are complete; append a line to `problems` for all others.
+
+    Columns `path`, `label`, `subject` and optionally `site`, in any order and case; others are ignored.
+    What spreadsheets write is understood: a byte order mark, and semicolons for commas.
+    """
+    if is_broken_link(file):
+        problems.extend(broken_link_lines([file], file))
+        return []
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{file}: found {' '.join(str(error).split())}, expected a readable UTF-8 text")
+        return []
+    header_line = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header_line.count)
+    reader = csv.reader(text.splitlines(), delimiter=delimiter)
+    header = [name.strip().lower() for name in next(reader, [])]
+    missing = [name for name in _REQUIRED if name not in header]
+    if missing:
+        found = ",".join(header) or "an empty file"
+        problems.append(f"{file}, line 1: found {found}, expected the columns path,label,subject (and site)")
+        return []
+    rows = []
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        where = f"{file}, line {reader.line_num}"
+        if len(cells) != len(header):
+            problems.append(f"{where}: found {len(cells)} cells, expected {len(header)} as in the header")
+            continue
+        values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+        empty = [name for name in _REQUIRED if not values[name]]
+        if "site" in values and not values["site"]:
+            empty.append("site")
+        if empty:
+            problems.append(f"{where}: found no {' and no '.join(empty)}, expected a value")
+            continue
+        rows.append(
+            LabelRow(reader.line_num, values["path"], values["label"], values["subject"], values.get("site"))
+        )
+    if not rows and not problems:
+        problems.append(f"{file}: found no rows, expected one for each image")
+    return rows

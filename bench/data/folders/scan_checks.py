@@ -1,0 +1,173 @@
+"""What the scans of a user's folder are checked for, and the report of it."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.data.folders.labels_csv import LABELS
+from bench.data.formats import probe
+from bench.errors import UserError
+
+# the last word of names that segmentations go by, after `_`, `-`, `.` or a space
+_LABEL_MAP = re.compile(r"(^|[_.\- ])(d?seg|segmentation|mask|labels?|lesion)$", re.IGNORECASE)
+_SHOWN = 3  # examples in a line; warnings of one kind in a report
+
+
+@dataclass(frozen=True)
+class Item:
+    """One scan of a user's folder: a file, or a DICOM series folder.
+
+    Attributes
+    ----------
+    path : where it is.
+    label : name of its class.
+    subject : whose it is; all of a subject's items stay in one part of a fold.
+    site : scanner or hospital, or None.
+    kind : its format, one of `bench.data.formats.KINDS`.
+    """
+
+    path: Path
+    label: str
+    subject: str
+    site: str | None
+    kind: str
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """All that verification found: `problems` must be mended, `warnings` should be read.
+
+    `notes` are the warnings as a report has room for: the first few of each kind.
+    """
+
+    items: list[Item]
+    problems: list[str]
+    warnings: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Found:
+    """What verification has found so far; warnings under what they are about."""
+
+    problems: list[str] = field(default_factory=list)
+    broken: list[Path] = field(default_factory=list)
+    warnings: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def report(self, items: list[Item]) -> FolderReport:
+        """Sum it up."""
+        warnings = [line for lines in self.warnings.values() for line in lines]
+        return FolderReport(
+            items, self.problems, warnings, [n for w in self.warnings.values() for n in _few(w)]
+        )
+
+
+def _few(lines: list[str]) -> list[str]:
+    more = len(lines) - _SHOWN
+    if more <= 0:
+        return lines
+    return [*lines[:_SHOWN], f"{more} more such warning{'s' if more > 1 else ''}: `make check` lists them"]
+
+
+def stem_of(path: Path) -> str:
+    """Name of a file without its suffixes, or of a folder as it is."""
+    if path.is_dir():
+        return path.name
+    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
+    return name.rsplit(".", 1)[0] if "." in name else name
+
+
+def check_scans(folder: Path, items: list[Item], found: Found) -> None:
+    """Look for files of class folders that may be no samples: label maps, and further scans of a subject."""
+    maps = [item.path for item in items if _LABEL_MAP.search(stem_of(item.path))]
+    if maps:
+        shown = _some([path.relative_to(folder).as_posix() for path in maps])
+        found.problems.append(
+            f"DATA={folder}: found {len(maps)} file{'s' if len(maps) > 1 else ''} named like a label map "
+            f"({shown}), expected images alone, or {LABELS} to say which they are"
+        )
+    scans: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        scans[item.subject].append(item.path.name)
+    several = [subject for subject, names in scans.items() if len(names) > 1]
+    if several:
+        found.warnings["scans"].append(
+            f"DATA={folder}: {len(several)} subject{'s have' if len(several) > 1 else ' has'} several scans, "
+            f"each taken for a sample ({several[0]}: {_some(scans[several[0]])}); {LABELS} can say which are"
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+
+
+def probe_all(items: list[Item], found: Found) -> None:
+    """Read every header; find one DICOM series, or one patient, under two subject ids."""
+    series: dict[str, Item] = {}
+    patients: dict[str, dict[str, Item]] = defaultdict(dict)
+    for item in items:
+        try:
+            facts = probe(item.path, item.kind)
+        except UserError as error:
+            found.problems.append(str(error))
+            continue
+        first = series.setdefault(facts["series"], item) if "series" in facts else item
+        if first.subject != item.subject:
+            found.problems.append(
+                f"{item.path}: found the DICOM series of {first.path.name} under another subject, "
+                "expected each series in a folder of its own"
+            )
+        if "patient" in facts:
+            patients[facts["patient"]].setdefault(item.subject, item)
+        for what in ("tilt", "spacing"):
+            if what in facts:
+                found.warnings[what].append(f"{item.path}: {facts[what]}")
+    _check_patients(patients, found)
+
+
+def _check_patients(patients: dict[str, dict[str, Item]], found: Found) -> None:
+    """Warn of patients who are several subjects; their id is left out, since reports are published."""
+    for subjects in patients.values():
+        if len(subjects) < 2:
+            continue
+        first, second, *others = subjects.values()
+        more = f" and of {len(others)} more subject{'s' if len(others) > 1 else ''}" if others else ""
+        found.warnings["patients"].append(
+            f"{second.path} of subject {second.subject}: its PatientID also stands in {first.path} of subject "
+            f"{first.subject}{more}; one patient may so be in training and test"
+        )
+
+
+def check_labels(folder: Path, items: list[Item], found: Found) -> None:
+    """Look for classes spelt in two ways, a single class, and subjects of several labels or sites."""
+    counts = Counter(item.label for item in items)
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(counts):
+        spellings[label.casefold()].append(label)
+    for labels in spellings.values():
+        if len(labels) > 1:
+            found.problems.append(
+                f"DATA={folder}: found labels {' and '.join(map(repr, labels))}, "
+                "expected one spelling a class"
+            )
+    if len(spellings) < 2 and not found.problems:
+        what = f"only the label {next(iter(counts))!r}" if counts else "no image"
+        found.problems.append(f"DATA={folder}: found {what}, expected at least two classes")
+    for name, value_of in _CONSISTENT.items():
+        values: dict[str, set[str]] = defaultdict(set)
+        for item in items:
+            values[item.subject].add(value_of(item))
+        several = sorted(subject for subject, seen in values.items() if len(seen) > 1)
+        if several:
+            example = f"{several[0]}: {', '.join(sorted(values[several[0]]))}"
+            found.warnings[name].append(
+                f"DATA={folder}: {len(several)} subjects have several {name} ({example})"
+            )
+
+
+_CONSISTENT: dict[str, Callable[[Item], str]] = {
+    "labels": lambda item: item.label,
+    "sites": lambda item: item.site or "",
+}

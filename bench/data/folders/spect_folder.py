@@ -1,0 +1,82 @@
+"""A user's folder of SPECT images as a `Dataset` of striatal slices."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.dataset import Dataset, fingerprint
+from bench.data.folders.folder import list_folder
+from bench.data.formats import read
+from bench.data.formats.volume import Volume
+from bench.data.preprocess.spect_slices import orient, to_slice
+from bench.errors import UserError
+
+_BY_UPTAKE = "the slices through the striatum, found by its uptake"
+_STAGES = ("normal", "early", "middle", "late")
+
+
+def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
+    """Read DICOM, NIfTI, Analyze, PNG, JPEG or `.npy`, volumes or slices, to `[n, 109, 91, 1]`.
+
+    Classes that are all stages keep the order of severity; others are sorted by name.
+
+    Parameters
+    ----------
+    slices : first and last slice of a volume to average, counted from 0; None finds them by the uptake.
+
+    Raises
+    ------
+    UserError : see `bench.data.folders.folder.list_folder`; or a volume without voxel sizes or with too few slices.
+    """
+    if folder.is_file():
+        raise UserError(f"DATA={folder}: found a file; expected a folder with labels.csv or a folder a class")
+    items = list_folder(folder)
+    found = {item.label for item in items}
+    classes = tuple(s for s in _STAGES if s in found) if found <= set(_STAGES) else tuple(sorted(found))
+    x = read_slices([(item.path, item.kind) for item in items], slices)[..., None]
+    y = np.array([classes.index(item.label) for item in items], np.int64)
+    sites = np.array([item.site or "" for item in items])
+    subjects = np.array([item.subject for item in items])
+    how = f"slices {slices[0]} to {slices[1]}" if slices else _BY_UPTAKE
+    counts = ", ".join(f"{name} {int((y == label).sum())}" for label, name in enumerate(classes))
+    return Dataset(
+        name=f"spect-{folder.resolve().name}",
+        x=x,
+        y=y,
+        subjects=subjects,
+        classes=classes,
+        fingerprint=fingerprint(x, y, *subjects),
+        provenance=f"Own images; of a volume the mean of {how}.",
+        sites=sites if any(sites) else None,
+        details={"grid": "109 x 91 pixels of 2 mm, anterior at the top", "samples": counts},
+    )
+
+
+def read_slices(files: list[tuple[Path, str | None]], slices: Sequence[int] | None = None) -> np.ndarray:
+    """Read files to striatal slices, float32 `[n, 109, 91]`.
+
+    Pictures without a header say nothing of how the head lies: those of one shape are turned alike.
+
+    Parameters
+    ----------
+    files : path and kind of each; the kind may be None, to be told from the file.
+    slices : as in `load`.
+    """
+    span = (slices[0], slices[1] + 1) if slices else None
+    volumes = [read(path, kind) for path, kind in files]
+    result = np.empty((len(files), 109, 91), np.float32)
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for place, ((path, _), volume) in enumerate(zip(files, volumes, strict=True)):
+        if _is_bare_picture(volume):
+            by_shape.setdefault(volume.array.shape, []).append(place)
+        else:
+            result[place] = to_slice(volume, slices=span, name=str(path)).array
+    for places in by_shape.values():
+        pictures = np.stack([volumes[place].array for place in places])
+        result[places] = orient(pictures, name=str(files[places[0]][0]))
+    return result
+
+
+def _is_bare_picture(volume: Volume) -> bool:
+    return volume.array.ndim == 2 and volume.array.shape in ((109, 91), (91, 109))

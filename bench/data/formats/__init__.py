@@ -1,0 +1,119 @@
+"""Reading medical images: one small file a format, one `Volume` for all of them."""
+
+import importlib
+import os
+from pathlib import Path
+from types import ModuleType
+
+from bench.data.formats import dicom_files
+from bench.data.formats.listing import broken_link_lines, cannot_be_read, is_broken_link, unreadable_line
+from bench.data.formats.volume import Volume, from_display, to_display
+from bench.errors import UserError
+
+__all__ = ["EXPECTED", "KINDS", "Volume", "from_display", "kind_of", "probe", "read", "to_display"]
+
+EXPECTED = "NIfTI (.nii, .nii.gz), Analyze (.hdr/.img), DICOM (a file or a series folder), .png, .jpg or .npy"
+
+# Kinds and the modules that read them, imported with the first file: some of their libraries take long.
+_MODULES = {
+    "nifti": "nifti",
+    "analyze": "nifti",
+    "dicom": "dicom",
+    "image": "images",
+    "array": "numpy_file",
+}
+KINDS = tuple(_MODULES)
+
+_SUFFIXES = {
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".hdr": "analyze",
+    ".img": "analyze",
+    ".dcm": "dicom",
+    ".ima": "dicom",
+    ".dicom": "dicom",
+    ".png": "image",
+    ".jpg": "image",
+    ".jpeg": "image",
+    ".npy": "array",
+}
+
+
+def kind_of(path: Path) -> str | None:
+    """Name the format of a file or of a DICOM series folder; None if there is no reader for it.
+
+    DICOM files often have no suffix (`IM0001`) or a number for one, so anything else is asked for the
+    letters `DICM` behind its preamble (DICOM PS3.10, section 7.1).
+    """
+    if path.is_dir():
+        return "dicom" if dicom_files.files_of(path) else None
+    name = path.name.lower()
+    for suffix, kind in _SUFFIXES.items():
+        if name.endswith(suffix):
+            return kind
+    return "dicom" if dicom_files.has_magic(path) else None
+
+
+def _known(path: Path, kind: str | None) -> str:
+    if is_broken_link(path):
+        raise UserError(broken_link_lines([path], path)[0])
+    if not path.exists():
+        raise UserError(f"{path}: found nothing there, expected a file or a DICOM series folder")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: found a file that may not be read, expected read permission")
+    if path.is_file() and path.stat().st_size == 0:
+        raise UserError(f"{path}: found an empty file, expected an image")
+    kind = kind or kind_of(path)
+    if kind is None:
+        what = "a folder without DICOM files" if path.is_dir() else "an unknown format"
+        raise UserError(f"{path}: found {what}, expected {EXPECTED}")
+    return kind
+
+
+def _module(kind: str) -> ModuleType:
+    return importlib.import_module(f"bench.data.formats.{_MODULES[kind]}")
+
+
+def _fault(path: Path, error: Exception, what: str, kind: str | None) -> str:
+    if isinstance(error, OSError) and cannot_be_read(error):
+        return unreadable_line(error, path)
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"{path}: found {what} ({reason}), expected {kind or EXPECTED}"
+
+
+def probe(path: Path, kind: str | None = None) -> dict[str, str]:
+    """Read the header alone, cheaply, to find unreadable files before any work starts.
+
+    Returns
+    -------
+    what identifies the scan, where the header says it: `series` and `patient` (DICOM); and a text for each
+    way in which its geometry is not what resampling assumes: `tilt` and `spacing`.
+
+    Raises
+    ------
+    UserError : the file is missing, empty, not permitted, of unknown format, or its header is damaged.
+    """
+    try:
+        kind = _known(path, kind)
+        return _module(kind).probe(path)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(_fault(path, error, "a damaged header", kind)) from error
+
+
+def read(path: Path, kind: str | None = None) -> Volume:
+    """Read a file, or a DICOM series folder, of any known format.
+
+    Raises
+    ------
+    UserError : as in `probe`, or the content is damaged or not one volume. Any failure of a format's
+        library is the file's fault as far as a user is concerned, and names the file.
+    """
+    try:
+        kind = _known(path, kind)
+        return _module(kind).read(path)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        raise UserError(_fault(path, error, "damaged content", kind)) from error

@@ -1,0 +1,176 @@
+"""DICOM: series folders of single frames, and the multi-frame files of nuclear medicine and enhanced MR.
+
+Section numbers are those of DICOM PS3.3. Geometry is in `dicom_geometry.py`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import ImplicitVRLittleEndian
+
+from bench.data.formats.dicom_files import files_of
+from bench.data.formats.dicom_geometry import FrameGeometry, Stack, frames_of_file, orientation_of, stack
+from bench.data.formats.listing import broken_link_lines, broken_links
+from bench.data.formats.volume import Volume, as_volume, without_non_finite
+from bench.errors import UserError
+
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+def _read_file(path: Path, header_only: bool = False) -> pydicom.Dataset:
+    try:
+        data = pydicom.dcmread(path, stop_before_pixels=header_only)
+    except InvalidDicomError:  # old exports lack the preamble and the file meta information
+        data = pydicom.dcmread(path, stop_before_pixels=header_only, force=True)
+        if not hasattr(data.file_meta, "TransferSyntaxUID"):
+            data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    if "Rows" not in data or "Columns" not in data:
+        raise UserError(f"{path}: found no Rows and Columns in the header, expected a DICOM image")
+    return data
+
+
+def _number(value: object, default: float) -> float:
+    return default if value is None or value == "" else float(value)  # type: ignore[arg-type]
+
+
+def _rescale(data: pydicom.Dataset, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return slope and intercept of each frame: C.11.1 for a file, C.7.6.16.2.9 for functional groups."""
+    slope = np.full(n_frames, _number(data.get("RescaleSlope"), 1.0), dtype=np.float32)
+    intercept = np.full(n_frames, _number(data.get("RescaleIntercept"), 0.0), dtype=np.float32)
+    shared = data.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()]
+    each = data.get("PerFrameFunctionalGroupsSequence") or []
+    for index in range(n_frames):
+        groups = ([each[index]] if index < len(each) else []) + [shared[0]]
+        for group in groups:
+            transformation = group.get("PixelValueTransformationSequence")
+            if transformation:
+                slope[index] = _number(transformation[0].get("RescaleSlope"), 1.0)
+                intercept[index] = _number(transformation[0].get("RescaleIntercept"), 0.0)
+                break
+    return slope, intercept
+
+
+def _pixels(data: pydicom.Dataset, path: Path) -> np.ndarray:
+    """Decode to float32 `[frames, rows, columns]`, rescaled, bright meaning much."""
+    if "PixelData" not in data and "FloatPixelData" not in data and "DoubleFloatPixelData" not in data:
+        raise UserError(f"{path}: found no pixel data, expected a DICOM image")
+    try:
+        raw = data.pixel_array
+    except (RuntimeError, NotImplementedError) as error:
+        syntax = data.file_meta.TransferSyntaxUID.name
+        reason = " ".join(str(error).split())[:150]
+        raise UserError(
+            f"{path}: found pixels that cannot be decoded ({syntax}: {reason}), "
+            "expected uncompressed or RLE DICOM, or an installed decoder such as pylibjpeg"
+        ) from error
+    if int(data.get("SamplesPerPixel", 1)) == 3:
+        raw = raw.astype(np.float32) @ _LUMA
+    frames = raw.astype(np.float32).reshape(-1, int(data.Rows), int(data.Columns))
+    if data.get("PhotometricInterpretation") == "MONOCHROME1":  # C.7.6.3.1.2: the lowest value is white
+        signed = int(data.get("PixelRepresentation", 0)) == 1
+        frames = (-1.0 if signed else 2.0 ** int(data.BitsStored) - 1) - frames
+    slope, intercept = _rescale(data, len(frames))
+    frames *= slope[:, None, None]
+    frames += intercept[:, None, None]
+    return frames
+
+
+def _facts(data: pydicom.Dataset, shape: tuple[int, ...]) -> dict[str, float | str]:
+    facts: dict[str, float | str] = {
+        "stored_i": float(shape[2]),
+        "stored_j": float(shape[1]),
+        "stored_k": float(shape[0]),
+        "stored_bits": float(data.get("BitsStored", 16)),
+    }
+    for key in ("Modality", "Manufacturer", "ManufacturerModelName"):
+        if data.get(key):
+            facts[key] = str(data.get(key))
+    return facts
+
+
+def _series(folder: Path, header_only: bool = False) -> list[tuple[Path, pydicom.Dataset]]:
+    """Read a folder's files, which must be of one series, and all of it."""
+    missing = broken_links(folder)
+    if missing:
+        raise UserError(broken_link_lines(missing, folder, most=1)[0])
+    files = [(path, _read_file(path, header_only)) for path in files_of(folder)]
+    if not files:
+        raise UserError(f"{folder}: found no DICOM file, expected the files of one series")
+    series: dict[str, int] = {}
+    for _, data in files:
+        uid = str(data.get("SeriesInstanceUID", ""))
+        series[uid] = series.get(uid, 0) + 1
+    if len(series) > 1:
+        sizes = " + ".join(map(str, sorted(series.values(), reverse=True)))
+        raise UserError(f"{folder}: found {len(series)} series ({sizes} files), expected one series a folder")
+    if len(files) > 1:
+        for path, data in files:
+            if int(_number(data.get("NumberOfFrames"), 1)) > 1:
+                raise UserError(
+                    f"{path}: found a multi-frame file among others, expected it alone in a folder"
+                )
+    return files
+
+
+def probe(path: Path) -> dict[str, str]:
+    """Read headers, and check the geometry of a series or of several frames; pixels stay on disk.
+
+    Returns
+    -------
+    `series` and `patient`; `tilt` and `spacing` where these need a warning (see `Stack.warnings`).
+    """
+    files = _series(path, header_only=True) if path.is_dir() else [(path, _read_file(path, True))]
+    first_path, first = files[0]
+    n_frames = int(_number(first.get("NumberOfFrames"), 1))
+    warnings = {}
+    if len(files) > 1:
+        warnings = _stacked(files, path).warnings()
+    elif n_frames > 1:
+        warnings = stack(frames_of_file(first, n_frames, first_path), first_path).warnings()
+    keys = {"series": "SeriesInstanceUID", "patient": "PatientID"}
+    return {name: str(first.get(tag)) for name, tag in keys.items() if first.get(tag)} | warnings
+
+
+def _stacked(files: list[tuple[Path, pydicom.Dataset]], folder: Path) -> Stack:
+    for path, data in files:
+        if (data.Rows, data.Columns) != (files[0][1].Rows, files[0][1].Columns):
+            raise UserError(
+                f"{path}: found {data.Rows}x{data.Columns} pixels, "
+                f"expected {files[0][1].Rows}x{files[0][1].Columns} as in {files[0][0].name}"
+            )
+    return stack([FrameGeometry.of_header(data, path) for path, data in files], folder)
+
+
+def read(path: Path) -> Volume:
+    """Read a series folder or a file.
+
+    A series is sorted by the position of its slices along their normal. A single frame is an image, in
+    its own pixel order. Missing geometry falls back, in this order: positions from
+    `ImagePositionPatient`, `SliceLocation`, `InstanceNumber`; distances from the positions,
+    `SpacingBetweenSlices`, `SliceThickness`, 1 mm; orientation: axial.
+
+    Raises
+    ------
+    UserError : several series or time points in one place, a slice missing, no decoder for the pixels.
+    """
+    files = _series(path) if path.is_dir() else [(path, _read_file(path))]
+    first_path, first = files[0]
+    if len(files) > 1:
+        stacked = _stacked(files, path)
+        frames = np.concatenate([_pixels(files[index][1], files[index][0]) for index in stacked.order])
+    else:
+        frames = _pixels(first, first_path)
+        if len(frames) == 1:
+            image, n_bad = without_non_finite(frames[0], path)
+            spacing = orientation_of(first).spacing_mm
+            return Volume(image, spacing, None, {**_facts(first, frames.shape), "non_finite": float(n_bad)})
+        stacked = stack(frames_of_file(first, len(frames), first_path), first_path)
+        frames = frames[stacked.order]
+    facts = _facts(first, frames.shape)
+    facts |= {
+        f"stored_spacing_{axis}_mm": float(np.linalg.norm(stacked.affine[:3, n]))
+        for n, axis in enumerate("ijk")
+    }
+    return as_volume(frames.transpose(2, 1, 0), stacked.affine, facts, path)

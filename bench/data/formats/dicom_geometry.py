@@ -1,0 +1,267 @@
+"""Where DICOM frames lie: orientation, spacing and order of slices.
+
+Section numbers are those of DICOM PS3.3. DICOM's patient axes are LPS; the affines made here are RAS.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+
+from bench.data.formats.volume import tilt_warning
+from bench.errors import UserError
+
+_UNEVEN = 0.05  # share of the mean distance by which distances of slices may differ without a word
+_AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """The plane of a frame: two direction cosines (LPS) and the distances of rows and of columns."""
+
+    along_row: np.ndarray
+    along_column: np.ndarray
+    spacing_mm: tuple[float, float] | None
+
+    @property
+    def normal(self) -> np.ndarray:
+        return np.cross(self.along_row, self.along_column)
+
+
+@dataclass(frozen=True)
+class FrameGeometry:
+    """What a header says about one frame; None for what it does not."""
+
+    orientation: Orientation
+    position: np.ndarray | None
+    location: float | None
+    number: float
+    distance_mm: float | None
+    name: str
+
+    @classmethod
+    def of_header(cls, data: pydicom.Dataset, path: Path) -> "FrameGeometry":
+        """Read a single-frame file (C.7.6.2)."""
+        position = data.get("ImagePositionPatient")
+        location = data.get("SliceLocation")
+        return cls(
+            orientation_of(data),
+            np.array(position, dtype=np.float64) if position else None,
+            float(location) if location not in (None, "") else None,
+            float(data.get("InstanceNumber") or 0),
+            _distance(data),
+            path.name,
+        )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Frames in the order of their places.
+
+    Attributes
+    ----------
+    order : indices of the frames.
+    affine : `[4, 4]`, (column, row, slice) indices to RAS millimetres.
+    gaps_mm : distances of neighbours along the normal; None where no header gives a place.
+    """
+
+    order: list[int]
+    affine: np.ndarray
+    gaps_mm: np.ndarray | None
+
+    def warnings(self) -> dict[str, str]:
+        """What is not as resampling assumes it: `tilt` and `spacing`, a text each; mostly empty."""
+        return {**tilt_warning(self.affine), **_uneven(self.gaps_mm)}
+
+
+def _uneven(gaps_mm: np.ndarray | None) -> dict[str, str]:
+    if gaps_mm is None or np.ptp(gaps_mm) <= max(_UNEVEN * gaps_mm.mean(), 0.01):
+        return {}
+    return {
+        "spacing": f"found slices {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm apart, "
+        f"assumed {gaps_mm.mean():.2f} mm between all"
+    }
+
+
+def _distance(*groups: pydicom.Dataset) -> float | None:
+    """Distance of slices: `SpacingBetweenSlices`, else `SliceThickness`, of the first that has it."""
+    for key in ("SpacingBetweenSlices", "SliceThickness"):
+        for group in groups:
+            value = group.get(key)
+            if value not in (None, "") and float(value) != 0:
+                return float(value)
+    return None
+
+
+def orientation_of(*groups: pydicom.Dataset) -> Orientation:
+    """Take orientation and pixel spacing from the first of these headers or sequence items that has them.
+
+    `PixelSpacing` is (between rows, between columns), C.7.6.2.1.1; projection images have
+    `ImagerPixelSpacing` instead.
+    """
+    cosines = np.array(_AXIAL)
+    spacing: tuple[float, float] | None = None
+    for group in reversed(groups):
+        if group.get("ImageOrientationPatient"):
+            cosines = np.array(group.ImageOrientationPatient, dtype=np.float64)
+        values = group.get("PixelSpacing") or group.get("ImagerPixelSpacing")
+        if values and min(map(float, values)) > 0:
+            spacing = (float(values[0]), float(values[1]))
+    return Orientation(cosines[:3], cosines[3:], spacing)
+
+
+def _item(group: pydicom.Dataset, sequence: str) -> pydicom.Dataset:
+    items = group.get(sequence)
+    return items[0] if items else pydicom.Dataset()
+
+
+def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[FrameGeometry]:
+    """Return the geometry of every frame of a multi-frame file.
+
+    Raises
+    ------
+    UserError : the frames are not the slices of one volume.
+    """
+    if data.get("PerFrameFunctionalGroupsSequence"):
+        return _functional_groups(data, n_frames, path)
+    return _one_stack(data, n_frames, path)
+
+
+def _functional_groups(data: pydicom.Dataset, n_frames: int, path: Path) -> list[FrameGeometry]:
+    """Enhanced MR, CT and PET: functional groups, of each frame or shared (C.7.6.16)."""
+    each = data.PerFrameFunctionalGroupsSequence
+    if len(each) != n_frames:
+        raise UserError(f"{path}: found {n_frames} frames and {len(each)} groups, expected a group a frame")
+    shared = _item(data, "SharedFunctionalGroupsSequence")
+    frames = []
+    for index, group in enumerate(each):
+        planes = [_item(g, "PlaneOrientationSequence") for g in (group, shared)]
+        measures = [_item(g, "PixelMeasuresSequence") for g in (group, shared)]
+        position = next(
+            (
+                item.ImagePositionPatient
+                for item in (_item(g, "PlanePositionSequence") for g in (group, shared))
+                if item.get("ImagePositionPatient")
+            ),
+            None,
+        )
+        frames.append(
+            FrameGeometry(
+                orientation_of(*planes, *measures, data),
+                np.array(position, dtype=np.float64) if position is not None else None,
+                None,
+                float(index),
+                _distance(*measures, data),
+                f"frame {index + 1}",
+            )
+        )
+    return frames
+
+
+def _one_stack(data: pydicom.Dataset, n_frames: int, path: Path) -> list[FrameGeometry]:
+    """Nuclear medicine and others without functional groups: equal steps from one first frame.
+
+    C.8.4.15: a negative `SpacingBetweenSlices` stacks against the normal of the first frame.
+    """
+    image_type = [str(part).upper() for part in data.get("ImageType", [])]
+    if data.get("Modality") == "NM" and len(image_type) > 2 and "RECON" not in image_type[2]:
+        raise UserError(
+            f"{path}: found nuclear-medicine frames of type {image_type[2]}, expected reconstructed slices "
+            "(RECON TOMO)"
+        )
+    n_slices = int(data.get("NumberOfSlices") or n_frames)
+    if n_slices != n_frames:
+        raise UserError(f"{path}: found {n_frames} frames for {n_slices} slices, expected a frame a slice")
+    detector = _item(data, "DetectorInformationSequence")
+    orientation = orientation_of(detector, data)
+    distance = _distance(data)
+    start = detector.get("ImagePositionPatient") or data.get("ImagePositionPatient") or (0.0, 0.0, 0.0)
+    step = orientation.normal * (distance if distance is not None else 1.0)
+    numbers = [float(value) for value in (data.get("SliceVector") or range(1, n_frames + 1))]
+    if len(numbers) != n_frames:
+        raise UserError(f"{path}: found {len(numbers)} entries in SliceVector, expected {n_frames}")
+    return [
+        FrameGeometry(
+            orientation,
+            np.array(start, dtype=np.float64) + (number - 1) * step,
+            None,
+            number,
+            distance,
+            f"frame {index + 1}",
+        )
+        for index, number in enumerate(numbers)
+    ]
+
+
+def stack(frames: list[FrameGeometry], source: Path) -> Stack:
+    """Order frames along their normal, and make the affine of the stack.
+
+    Raises
+    ------
+    UserError : orientations or spacings differ, a position occurs twice (time points, echoes), or a slice
+        is missing (one gap above 1.5 times the usual).
+    """
+    plane = frames[0].orientation
+    for frame in frames:
+        same = np.allclose(frame.orientation.along_row, plane.along_row, atol=1e-3) and np.allclose(
+            frame.orientation.along_column, plane.along_column, atol=1e-3
+        )
+        if not same:
+            raise UserError(
+                f"{source}: found another orientation in {frame.name} than in {frames[0].name}, "
+                "expected parallel slices"
+            )
+        if not np.allclose(frame.orientation.spacing_mm or (1, 1), plane.spacing_mm or (1, 1), rtol=1e-3):
+            raise UserError(f"{source}: found another pixel spacing in {frame.name}, expected one for all")
+    positions = [frame.position for frame in frames]
+    known = [position for position in positions if position is not None]
+    if len(known) == len(frames):
+        along = np.array([float(position @ plane.normal) for position in known])
+        what = "position"
+    elif all(frame.location is not None for frame in frames):
+        along = np.array([frame.location for frame in frames], dtype=np.float64)
+        what = "slice location"
+    else:
+        along = np.array([frame.number for frame in frames], dtype=np.float64)
+        what = "instance number"
+    order = [int(index) for index in np.argsort(along, kind="stable")]
+    gaps = np.diff(along[order])
+    _check_gaps(gaps, order, frames, what, source)
+    step = plane.normal * _step_mm(frames, gaps, what)
+    start = np.zeros(3)
+    if len(known) == len(frames):
+        start = known[order[0]]
+        step = (known[order[-1]] - start) / (len(frames) - 1)  # also right where a gantry was tilted
+    row_mm, column_mm = plane.spacing_mm or (1.0, 1.0)
+    affine = np.eye(4)
+    affine[:3, 0] = plane.along_row * column_mm
+    affine[:3, 1] = plane.along_column * row_mm
+    affine[:3, 2] = step
+    affine[:3, 3] = start
+    return Stack(order, _LPS_TO_RAS @ affine, None if what == "instance number" else gaps)
+
+
+def _step_mm(frames: list[FrameGeometry], gaps: np.ndarray, what: str) -> float:
+    if what == "instance number":
+        return abs(frames[0].distance_mm or 1.0)
+    return float(gaps.mean())
+
+
+def _check_gaps(
+    gaps: np.ndarray, order: list[int], frames: list[FrameGeometry], what: str, source: Path
+) -> None:
+    usual = float(np.median(gaps))
+    for index, gap in enumerate(gaps):
+        before, after = frames[order[index]].name, frames[order[index + 1]].name
+        if gap < 1e-3 or gap < 0.1 * usual:
+            raise UserError(
+                f"{source}: found the same {what} in {before} and {after}, expected one frame a position "
+                "(several time points or echoes in one folder?)"
+            )
+        if gap > 1.5 * usual:
+            raise UserError(
+                f"{source}: found a gap of {gap:.2f} between {before} and {after} where others are "
+                f"{usual:.2f} ({what}), expected no missing slice"
+            )

@@ -1,0 +1,44 @@
+"""PNG and JPEG, through Pillow."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from bench.data.formats.volume import Volume
+
+# luma of ITU-R BT.601-7, section 2.5.1: what Pillow's mode L uses, here without its rounding
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_GREY_MODES = ("L", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def probe(path: Path) -> dict[str, str]:
+    """Check the file's structure without decoding the pixels."""
+    with Image.open(path) as image:
+        image.verify()
+    return {}
+
+
+def read(path: Path) -> Volume:
+    """Read an 8 or 16-bit image as grey values `[height, width]`, not rescaled.
+
+    Colour becomes luma; transparency is dropped, since its hidden pixels are the image here.
+    """
+    with Image.open(path) as opened:
+        mode = opened.mode
+        image = ImageOps.exif_transpose(opened)
+        if mode in _GREY_MODES:
+            array = np.asarray(image).astype(np.float32)
+        elif mode in ("1", "LA"):
+            array = np.asarray(image.convert("L"), dtype=np.float32)
+        else:
+            array = np.asarray(image.convert("RGB"), dtype=np.float32) @ _LUMA
+    height, width = array.shape
+    facts: dict[str, float | str] = {
+        "stored_i": float(width),
+        "stored_j": float(height),
+        "stored_k": 1.0,
+        "stored_bits": 16.0 if mode.startswith("I") else 8.0,
+        "stored_mode": mode,
+    }
+    return Volume(array, None, None, facts)

@@ -1,0 +1,109 @@
+"""What a scan shows of its scanner without its brain: the header and the noise of the background.
+
+Many small sets take their normals from one scanner and their tumours from another. A classifier on these
+features that beats chance says that a network may have learned the scanner.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from bench.data.caches.memory_maps import passing
+from bench.data.preprocess.mri_mask import brain_mask
+
+BACKGROUND_FEATURE_NAMES: tuple[str, ...] = (
+    "background median, logarithm",
+    "background standard deviation, logarithm",
+    "background skewness",
+    "share of zeros in the background",
+    "neighbouring background pixels, correlation",
+)
+
+
+def scanner_features(
+    x: np.ndarray, headers: Sequence[Mapping[str, float | str]] | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Features of the background, and of the header where there is one.
+
+    Parameters
+    ----------
+    x : `[n, depth, height, width, 1]` or without the last axis, *before* preprocessing: masking or
+        normalising takes the background away. Read a volume at a time.
+    headers : facts of each sample's header, `n` of them: numbers become a column, texts a column for each
+        text.
+
+    Returns
+    -------
+    values : float32 `[n, k]`.
+    names : of the k columns.
+
+    Raises
+    ------
+    ValueError : another number of headers than of samples.
+    """
+    values = np.empty((len(x), len(BACKGROUND_FEATURE_NAMES)), dtype=np.float32)
+    for index, volume in enumerate(passing(x)):
+        values[index] = background_features(volume[..., 0] if volume.ndim == 4 else volume)
+    if not headers:
+        return values, BACKGROUND_FEATURE_NAMES
+    if len(headers) != len(x):
+        raise ValueError(f"{len(headers)} headers for {len(x)} samples")
+    table, names = header_features(headers)
+    return np.concatenate([values, table], axis=1), BACKGROUND_FEATURE_NAMES + names
+
+
+def header_features(headers: Sequence[Mapping[str, float | str]]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Table of header facts, float32 `[n, k]`, and the names of its columns; what a header lacks is -1.
+
+    Of the count of voxels that are not finite, only whether there are any is a column: in files that are NaN
+    outside of the brain, the count is the brain's size.
+    """
+    headers = [_without_anatomy(facts) for facts in headers]
+    numbers = sorted({key for facts in headers for key, value in facts.items() if not isinstance(value, str)})
+    texts = sorted(
+        {(key, value) for facts in headers for key, value in facts.items() if isinstance(value, str)}
+    )
+    rows = [
+        [float(facts.get(key, -1.0)) for key in numbers]
+        + [float(facts.get(key) == value) for key, value in texts]
+        for facts in headers
+    ]
+    names = (*numbers, *(f"{key} is {value}" for key, value in texts))
+    return np.array(rows, dtype=np.float32).reshape(len(headers), len(names)), names
+
+
+def _without_anatomy(facts: Mapping[str, float | str]) -> dict[str, float | str]:
+    kept = {key: value for key, value in facts.items() if key != "non_finite"}
+    if "non_finite" in facts:
+        kept["has_non_finite"] = float(float(facts["non_finite"]) > 0)
+    return kept
+
+
+def background_features(volume: np.ndarray) -> np.ndarray:
+    """Noise of the air around the head, float32 `[len(BACKGROUND_FEATURE_NAMES)]`.
+
+    Air is what lies at least 3 pixels outside the brain mask in its slice. Where the head fills the image,
+    the darkest hundredth of the volume stands in.
+    """
+    volume = np.asarray(volume, dtype=np.float32)
+    outside = ~ndimage.binary_dilation(brain_mask(volume), np.ones((1, 7, 7), dtype=bool))
+    air = volume[outside].astype(np.float64)
+    if air.size < 16:
+        air = np.sort(volume, axis=None)[: max(16, volume.size // 100)].astype(np.float64)
+    deviation = air.std()
+    centred = np.where(outside, volume - air.mean(), 0.0)
+    pairs = outside[:, :, 1:] & outside[:, :, :-1]
+    varied = deviation > 0
+    return np.array(
+        [
+            np.log(max(abs(np.median(air)), 1e-6)),
+            np.log(max(deviation, 1e-6)),
+            np.mean((air - air.mean()) ** 3) / deviation**3 if varied else 0.0,
+            np.mean(air == 0),
+            np.mean((centred[:, :, 1:] * centred[:, :, :-1])[pairs]) / deviation**2
+            if varied and pairs.any()
+            else 0.0,
+        ],
+        dtype=np.float32,
+    )

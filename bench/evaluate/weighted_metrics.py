@@ -1,0 +1,198 @@
+"""Metrics under many weightings of the subjects at once: what makes a bootstrap of thousands affordable.
+
+Most metrics are functions of sums over samples: of counts in the confusion matrix, of losses, of gaps in a
+bin. So each subject's share of the sums is worked out once, and a matrix product with the weights gives
+the sums of every bootstrap replicate. The AUC, which counts pairs, has its own path. Values
+with equal weights are scikit-learn's (see `definitions`; the tests hold them together).
+
+Folds are pooled: the sums run over the samples of all folds, so a fold of three subjects in which a class is
+missing does not get a metric of its own (Forman & Scholz 2010, Apples-to-apples in cross-validation studies:
+averaging F1 over folds is biased, pooling the counts is not). Only the AUC compares samples within a fold
+alone, since the scores of different models have no common scale, and pools the pairs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.evaluate import metric_definitions
+from bench.evaluate.predictions import Run
+
+Contributions = list[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A metric as a function of sums over samples.
+
+    Attributes
+    ----------
+    width : how many sums, from the number of classes.
+    contributions : of `(y, probabilities)`: pairs of `column` int `[n]` and `value` float `[n]`; each sample
+        adds its value to that sum.
+    value : the metric from the sums `[..., width]`.
+    """
+
+    width: Callable[[int], int]
+    contributions: Callable[[np.ndarray, np.ndarray], Contributions]
+    value: Callable[[np.ndarray], np.ndarray]
+
+
+def evaluate(name: str, arranged: list[list[Run]], subjects: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Compute a metric of each repetition under each weighting of the subjects.
+
+    Parameters
+    ----------
+    arranged : repetitions, each with a run of every fold (see `predictions.repetitions`).
+    subjects : str `[subjects]`, sorted.
+    weights : float `[weightings, subjects]`.
+
+    Returns
+    -------
+    float `[weightings, repetitions]`, nan where the metric is undefined.
+    """
+    # All seeds of a fold predict the same samples, so the first repetition's owners are everyone's.
+    owners = [np.searchsorted(subjects, run.subjects) for run in arranged[0]]
+    if name == "auc":
+        return np.stack([_auc(folds, owners, weights) for folds in arranged], axis=1)
+    family = _family(name, arranged[0][0].n_classes)
+    shares = np.stack([_subject_sums(family, folds, owners, len(subjects)) for folds in arranged], axis=1)
+    totals = weights @ shares.reshape(len(subjects), -1)
+    return family.value(totals.reshape(len(weights), len(arranged), -1))
+
+
+def _subject_sums(family: Sums, folds: list[Run], owners: list[np.ndarray], n_subjects: int) -> np.ndarray:
+    """Each subject's share of the sums, float `[subjects, width]`."""
+    width = family.width(folds[0].n_classes)
+    shares = np.zeros(n_subjects * width)
+    for run, owner in zip(folds, owners, strict=True):
+        for column, value in family.contributions(run.y, run.probabilities):
+            shares += np.bincount(owner * width + column, value, minlength=len(shares))
+    return shares.reshape(n_subjects, width)
+
+
+def _family(name: str, n_classes: int) -> Sums:
+    if name == "accuracy":
+        return _mean_of(_correct)
+    if name == "log_loss":
+        return _mean_of(_log_losses)
+    if name == "brier":
+        return _mean_of(metric_definitions.squared_errors)
+    if name == "calibration_error":
+        return Sums(lambda classes: metric_definitions.CALIBRATION_BINS + 1, _gaps, _calibration_error)
+    if name == "balanced_accuracy":
+        return _recalls(list(range(n_classes)))
+    if name in ("sensitivity", "specificity"):
+        return _recalls([1 if name == "sensitivity" else 0])
+    if name.startswith("sensitivity["):
+        return _recalls([int(name[len("sensitivity[") : -1])])
+    from_confusion = {"macro_f1": _macro_f1, "mcc": _mcc, "quadratic_weighted_kappa": _kappa}[name]
+    return Sums(lambda classes: classes**2, _confusion, lambda sums: from_confusion(_square(sums, n_classes)))
+
+
+def _correct(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    return (probabilities.argmax(axis=1) == y).astype(float)
+
+
+def _log_losses(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    return -np.log(metric_definitions.clip(probabilities)[np.arange(len(y)), y])
+
+
+def _mean_of(losses: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Sums:
+    def contributions(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
+        first = np.zeros(len(y), dtype=int)
+        return [(first, losses(y, probabilities)), (first + 1, np.ones(len(y)))]
+
+    return Sums(lambda classes: 2, contributions, lambda sums: _ratio(sums[..., 0], sums[..., 1]))
+
+
+def _recalls(columns: list[int]) -> Sums:
+    """Mean over `columns` of recall, classes without weight left out."""
+
+    def contributions(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
+        return [(y, _correct(y, probabilities)), (y + probabilities.shape[1], np.ones(len(y)))]
+
+    def value(sums: np.ndarray) -> np.ndarray:
+        hits, counts = np.split(sums, 2, axis=-1)
+        return _mean_of_present(_ratio(hits[..., columns], counts[..., columns]))
+
+    return Sums(lambda classes: 2 * classes, contributions, value)
+
+
+def _gaps(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
+    gap = _correct(y, probabilities) - probabilities.max(axis=1)
+    count_column = np.full(len(y), metric_definitions.CALIBRATION_BINS)
+    return [(metric_definitions.confidence_bins(probabilities), gap), (count_column, np.ones(len(y)))]
+
+
+def _calibration_error(sums: np.ndarray) -> np.ndarray:
+    return _ratio(np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1])
+
+
+def _confusion(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
+    return [(y * probabilities.shape[1] + probabilities.argmax(axis=1), np.ones(len(y)))]
+
+
+def _square(sums: np.ndarray, n_classes: int) -> np.ndarray:
+    """Confusion matrices `[..., true, predicted]`."""
+    return sums.reshape(*sums.shape[:-1], n_classes, n_classes)
+
+
+def _macro_f1(confusion: np.ndarray) -> np.ndarray:
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    return _mean_of_present(np.where(true > 0, _ratio(2 * hits, true + predicted), np.nan))
+
+
+def _mcc(confusion: np.ndarray) -> np.ndarray:
+    """Gorodkin 2004, the form of `sklearn.metrics.matthews_corrcoef`."""
+    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    total = true.sum(axis=-1)
+    hits = np.trace(confusion, axis1=-2, axis2=-1)
+    covariance = hits * total - (true * predicted).sum(axis=-1)
+    spread = (total**2 - (true**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
+    # Rounding may leave a trace of spread where it is none: all in one row or in one column.
+    defined = spread > 1e-9 * total**4
+    return np.where(defined, covariance / np.sqrt(np.where(defined, spread, 1.0)), 0.0)
+
+
+def _kappa(confusion: np.ndarray) -> np.ndarray:
+    """Cohen 1968, quadratic weights."""
+    ranks = np.arange(confusion.shape[-1])
+    penalty = np.square(ranks[:, None] - ranks[None, :])
+    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    observed = (penalty * confusion).sum(axis=(-2, -1)) * true.sum(axis=-1)
+    chance = np.einsum("...i,ij,...j->...", true, penalty, predicted)
+    return 1.0 - _ratio(observed, chance)
+
+
+def _auc(folds: list[Run], owners: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """One-vs-rest areas by the Mann-Whitney count of pairs within folds, ties one half; mean over classes."""
+    n_classes = folds[0].n_classes
+    areas = []
+    for column in [1] if n_classes == 2 else range(n_classes):
+        concordant, pairs = np.zeros(len(weights)), np.zeros(len(weights))
+        for run, owner in zip(folds, owners, strict=True):
+            order = np.argsort(run.probabilities[:, column], kind="stable")
+            scores, positive = run.probabilities[order, column], run.y[order] == column
+            starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
+            sample_weights = weights[:, owner[order]]
+            above = np.add.reduceat(sample_weights * positive, starts, axis=1)
+            below = np.add.reduceat(sample_weights * ~positive, starts, axis=1)
+            concordant += (above * (below.cumsum(axis=1) - below / 2)).sum(axis=1)
+            pairs += above.sum(axis=1) * below.sum(axis=1)
+        areas.append(_ratio(concordant, pairs))
+    return _mean_of_present(np.stack(areas, axis=-1))
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide, nan where the denominator is zero."""
+    present = denominator > 0
+    return np.where(present, numerator / np.where(present, denominator, 1.0), np.nan)
+
+
+def _mean_of_present(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis without nan; nan where nothing is left."""
+    present = ~np.isnan(values)
+    return _ratio(np.where(present, values, 0.0).sum(axis=-1), present.sum(axis=-1))

@@ -1,0 +1,137 @@
+"""How figures look, and how they are saved: opaque and legible on light and dark pages, small, always the same."""
+
+import io
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from bench.report import atomic_files
+from bench.report.statistics import Assessment
+
+DPI = 120
+INK, QUIET, LINE = "#1f2328", "#59636e", "#d1d9e0"
+MOST = 8  # networks in a figure; more cannot be told apart
+
+# Okabe & Ito 2008, Color Universal Design, without its yellow and its black, which serves for text.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8A6D3B")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+_REFERENCE_COLOUR = "#6b7580"
+
+_SETTINGS: Any = {
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.7,
+    # Text from users' data is shown as it is: a dollar sign in a class name begins no formula.
+    "text.parse_math": False,
+}
+
+
+class Look:
+    """Colour and marker of each architecture, the same in all figures of a report."""
+
+    def __init__(self, assessments: Sequence[Assessment]) -> None:
+        networks = sorted(a.name for a in assessments if a.entry.is_network)
+        references = sorted(a.name for a in assessments if not a.entry.is_network)
+        self._place = {name: i for names in (networks, references) for i, name in enumerate(names)}
+        self._references = set(references)
+
+    def colour(self, name: str) -> str:
+        return _REFERENCE_COLOUR if name in self._references else _COLOURS[self._place[name] % len(_COLOURS)]
+
+    def marker(self, name: str) -> str:
+        return _MARKERS[self._place[name] % len(_MARKERS)]
+
+    def fill(self, name: str) -> str:
+        """References are hollow."""
+        return "white" if name in self._references else self.colour(name)
+
+
+def settings() -> AbstractContextManager[None]:
+    """Context in which figures are made."""
+    return matplotlib.rc_context(_SETTINGS)
+
+
+def new(width: float, height: float) -> Figure:
+    """Make an empty figure of that many inches, with a renderer."""
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Room around and between panels, in inches. Set by hand: Matplotlib's own layout takes half the time."""
+
+    left: float = 0.62
+    right: float = 0.08
+    bottom: float = 0.5
+    top: float = 0.3
+    between: float = 0.22
+    below: float = 0.8  # a row of panels and the next
+
+
+def panels(
+    count: int, width: float, height: float, margins: Margins, columns: int = 4, **options
+) -> tuple[Figure, list[Axes]]:
+    """Make a grid of `count` panels in a figure `width` inches wide, each row `height` inches high.
+
+    Unused places stay empty.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    total = margins.top + rows * height + (rows - 1) * margins.below + margins.bottom
+    figure = new(width, total)
+    panel = (width - margins.left - margins.right - (columns - 1) * margins.between) / columns
+    figure.subplots_adjust(
+        left=margins.left / width,
+        right=1 - margins.right / width,
+        bottom=margins.bottom / total,
+        top=1 - margins.top / total,
+        wspace=margins.between / panel,
+        hspace=margins.below / height,
+    )
+    grid = figure.subplots(rows, columns, squeeze=False, **options).ravel()
+    for unused in grid[count:]:
+        unused.set_axis_off()
+    return figure, list(grid[:count])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Save as a PNG of at most 256 colours."""
+    figure.canvas.draw()
+    image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")  # type: ignore[attr-defined]
+    buffer = io.BytesIO()
+    image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(buffer, "PNG")
+    atomic_files.write(path, buffer.getvalue())
+
+
+def shortened(text: str, length: int = 16) -> str:
+    """Cut a text that would not fit."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= length else line[: length - 1] + "…"

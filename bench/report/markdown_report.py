@@ -1,0 +1,206 @@
+"""The page: answer first, then the table, then the evidence, then how it was made."""
+
+from collections.abc import Sequence
+
+from bench.evaluate import metrics
+from bench.report import ablation, answer, formatting, sections_cost, sections_evidence, sections_setup
+from bench.report.markdown import escape, picture, table, without_paths
+from bench.report.result_rows import progress, status, trials
+from bench.report.results import Content
+from bench.report.statistics import Assessment
+from bench.worker.references import REFERENCES
+
+_NOTES = (
+    "*Validation*: the score of each search's best trial on validation subjects, mean over folds; the search "
+    "chose by it, so it is optimistic. *Test*: mean over seeds on test subjects that no decision has seen, folds "
+    "pooled, with a 95% interval by bootstrap over subjects, the seeds' own variance added. *Optimism*: "
+    "validation less test. *Seeds ±*: standard deviation over seeds.",
+    "*Parameters*: all of the network, trainable or not. *MACs*: multiply-accumulates of one sample. *Inference*: "
+    "one sample (batch 1), NumPy array to NumPy array, median and in brackets 95th percentile, milliseconds: a "
+    "network in Keras, a compiled call on one thread of the processor, in a fresh process with nothing else "
+    "running, all networks interleaved in rounds; a reference in scikit-learn. *Training*: seconds of one refit: "
+    "its steps, timed alone, without tracing; of a reference, one fit.",
+    "*Trials*: done of planned, over all folds; of a reference, the settings tried on validation. *Verdict*: the "
+    "paired difference from the best with its 95% interval; p corrected (Holm) for all pairs in the table.",
+)
+
+
+def markdown(content: Content, pictures: dict[str, str]) -> str:
+    """Compose the page.
+
+    Parameters
+    ----------
+    pictures : names of the figures that were drawn, to their paths from the page.
+    """
+    lines = [
+        f"# {escape(content.title)}",
+        "",
+        *_stand_in(content),
+        *_answer(content),
+        *_warnings(content),
+        *_figure(pictures, "front", f"Test {formatting.metric_title(content.metric)} against inference time"),
+        "## Table",
+        "",
+        *_table(content),
+        *_ensembles(content),
+        *(line for note in _NOTES for line in (note, "")),
+        *ablation.lines(content.ablations, content.titles, content.metric),
+        *sections_evidence.lines(content, pictures),
+        *sections_cost.lines(content),
+        "## Rules of the answer",
+        "",
+        *(f"- {rule}" for rule in answer.RULES),
+        "",
+        *sections_setup.lines(content),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _stand_in(content: Content) -> list[str]:
+    data = content.source.sweep["dataset"]
+    lines = []
+    if data["stand_in"]:
+        lines = [
+            f"> **Stand-in data.** {escape(without_paths(data['provenance']))} What follows holds for these data "
+            "and says little of real ones.",
+            "",
+        ]
+    if content.source.plan["preset"] == "smoke":
+        lines += [
+            "> **Smoke preset.** Made to see that everything works; trained too little to compare anything.",
+            "",
+        ]
+    return lines
+
+
+def _answer(content: Content) -> list[str]:
+    metric = content.metric
+    lines = ["**Answer.** " + " ".join(answer.sentences(content.answer, content.assessments, metric))]
+    if not content.finished:
+        unfinished = [
+            f"{escape(a.entry.title)} {' and '.join(progress(a.entry)) or 'its timing'}"
+            for a in content.assessments
+            if status(a.entry) in ("unfinished", "not started")
+        ]
+        lines += ["", f"**Not finished**, so this may change: {'; '.join(unfinished)}."]
+    steps = answer.front_lines(content.answer, metric)
+    if steps:
+        lines += ["", "What each step along the front of accuracy and inference time buys:", "", *steps]
+    return [*lines, ""]
+
+
+def _warnings(content: Content) -> list[str]:
+    notes = [*content.source.sweep.get("notes", []), *content.source.dropped]
+    notes += [text for a in content.tested if (text := _suspicion(content, a))]
+    return [line for note in notes for line in (f"> **Note.** {escape(without_paths(note))}", "")]
+
+
+def _suspicion(content: Content, a: Assessment) -> str:
+    """What is to be feared where a reference, which should find nothing, finds something; "" otherwise."""
+    reference, metric, test = REFERENCES.get(a.name), content.metric, a.test
+    if reference is None or not reference.suspicion or test is None or metric not in content.uninformed:
+        return ""
+    chance = content.uninformed[metric]
+    beats = test.low > chance if metrics.direction(metric) == "max" else test.high < chance
+    if not beats:
+        return ""
+    return (
+        f"{a.entry.title} reaches {formatting.with_limits(metric, test.estimate, test.low, test.high)}, "
+        f"where always the same answer has {formatting.value(metric, chance)}: {reference.suspicion}."
+    )
+
+
+def _figure(pictures: dict[str, str], name: str, description: str) -> list[str]:
+    return picture(description, pictures[name]) if name in pictures else []
+
+
+def _table(content: Content) -> list[str]:
+    header = [
+        "Architecture",
+        "Validation",
+        f"Test {formatting.metric_title(content.metric)} [95% interval]",
+        "Optimism",
+        "Seeds ±",
+        "Parameters",
+        "MACs",
+        "Inference ms (p95)",
+        "Training s",
+        "Trials",
+        "Verdict",
+    ]
+    return table(header, [_row(content, a) for a in content.assessments], texts_from=len(header) - 1)
+
+
+def _row(content: Content, a: Assessment) -> list[str]:
+    metric, test = content.metric, a.test
+    name = escape(a.entry.title)
+    if a is content.answer.best:
+        name = f"**{name}**"
+    inference = formatting.number(a.inference_ms)
+    if a.inference_p95_ms is not None:
+        inference += f" ({formatting.number(a.inference_p95_ms)})"
+    done, planned = trials(a.entry)
+    failed = sum(search.failed for search in a.entry.searches)
+    return [
+        name if a.entry.is_network else f"{name} (reference)",
+        formatting.value(metric, a.validation),
+        formatting.with_limits(metric, test.estimate, test.low, test.high) if test else formatting.NONE,
+        formatting.difference(metric, a.optimism, unit=False),
+        formatting.bare(metric, a.seed_spread) if a.seed_spread is not None else formatting.NONE,
+        formatting.whole(a.parameters),
+        formatting.count(a.macs),
+        inference,
+        formatting.number(a.training_seconds),
+        f"{done} of {planned}" + (f" ({failed} failed)" if failed else "") if planned else formatting.NONE,
+        "; ".join([verdict(content, a), *progress_words(a)]),
+    ]
+
+
+def progress_words(a: Assessment) -> list[str]:
+    """What is unfinished of a row, where the verdict does not say it already."""
+    return [] if status(a.entry) in ("failed", "not started") else progress(a.entry)
+
+
+def verdict(content: Content, a: Assessment) -> str:
+    """What the data say of a row: best, indistinguishable, worse by so much; or why there is nothing to say."""
+    found = content.answer
+    if a.test is None:
+        if status(a.entry) == "failed":
+            reason = a.entry.blocked or next(iter(a.entry.failures), "every refit failed")
+            return f"failed: {escape(without_paths(reason))}"
+        return "not started" if status(a.entry) == "not started" else "not tested yet"
+    if a is found.best:
+        alone = len(content.tested) == 1
+        text = "nothing to compare with" if alone else "**best**"
+        return f"{text}, cheapest" if a is found.cheapest and found.equals else text
+    assert a.comparison is not None
+    d, p = a.comparison.difference, formatting.p_value(a.comparison.p_holm)
+    if not a.comparison.distinguishable:
+        text = "**indistinguishable, cheapest**" if a is found.cheapest else "indistinguishable"
+        return f"{text} ({formatting.difference_limits(content.metric, d.estimate, d.low, d.high)}, {p})"
+    size, ends = abs(d.estimate), sorted((d.low, d.high), key=abs)
+    if d.estimate < 0:
+        ends = [-d.high, -d.low]
+    shown = f"{formatting.bare(content.metric, size)}{_unit(content.metric)}"
+    return f"worse by {shown} {formatting.limits(content.metric, ends[0], ends[1])}, {p}"
+
+
+def _unit(metric: str) -> str:
+    return " points" if formatting.is_percent(metric) else ""
+
+
+def _ensembles(content: Content) -> list[str]:
+    rows: list[Sequence[str]] = []
+    for a in content.assessments:
+        if a.ensemble is None or a.test is None:
+            continue
+        found = formatting.with_limits(content.metric, a.ensemble.estimate, a.ensemble.low, a.ensemble.high)
+        gain = formatting.difference(content.metric, a.ensemble.estimate - a.test.estimate, unit=False)
+        rows.append([f"{escape(a.entry.title)}, ensemble of {len(a.seeds)} seeds", found, gain])
+    if not rows:
+        return []
+    return [
+        "The probabilities of the seeds averaged, at as many times the inference time:",
+        "",
+        *table(["Ensemble", "Test [95% interval]", "Over the mean"], rows),
+    ]

@@ -1,0 +1,97 @@
+"""All that a report says, worked out once; markdown, CSV, JSON and figures are made from it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench import tasks
+from bench.report import ablation, answer, result_rows, run_results, sample_images, statistics
+from bench.report.ablation import Ablation
+from bench.report.answer import Answer
+from bench.report.run_results import Source
+from bench.report.statistics import Assessment
+
+
+@dataclass(frozen=True)
+class Content:
+    """A report's content.
+
+    Attributes
+    ----------
+    title : of the task.
+    assessments : every candidate and reference, in the order of the table.
+    """
+
+    source: Source
+    title: str
+    assessments: list[Assessment]
+    answer: Answer
+    ablations: list[Ablation]
+
+    @property
+    def metric(self) -> str:
+        return self.source.metric
+
+    @property
+    def tested(self) -> list[Assessment]:
+        return [a for a in self.assessments if a.test is not None]
+
+    @property
+    def networks(self) -> list[Assessment]:
+        return [a for a in self.assessments if a.entry.is_network]
+
+    @property
+    def shown(self) -> list[Assessment]:
+        """The best and, where it is another, the cheapest that cannot be told from it: whose errors are shown."""
+        both = (self.answer.best, self.answer.cheapest)
+        return list({a.name: a for a in both if a is not None}.values())
+
+    @cached_property
+    def uninformed(self) -> dict[str, float]:
+        """Every metric of an answer that is the same for all test samples; see `assess.uninformed`."""
+        return statistics.uninformed(self.tested[0].entry.runs) if self.tested else {}
+
+    @property
+    def titles(self) -> dict[str, str]:
+        return {a.name: a.entry.title for a in self.assessments}
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the CSV."""
+        return [result_rows.row(self.source, a) for a in self.assessments]
+
+    @property
+    def finished(self) -> bool:
+        return all(row["status"] in ("done", "failed") for row in self.rows)
+
+    @cached_property
+    def images(self) -> sample_images.Images | None:
+        """The dataset's images; None where its cache is gone."""
+        return sample_images.open_images(self.source)
+
+
+def build(folder: Path) -> Content:
+    """Read a run folder and work out its report.
+
+    Raises
+    ------
+    UserError : no sweep has been recorded there.
+    """
+    found = run_results.read(folder)
+    assessments = answer.ranked(statistics.assess(found), found.metric)
+    return Content(
+        found,
+        _title(found.task),
+        assessments,
+        answer.find(assessments, found.metric),
+        ablation.find(found),
+    )
+
+
+def _title(task: str) -> str:
+    """The task's own title; its name where the file is not here (a report of another checkout's run)."""
+    try:
+        return tasks.load(task).title
+    except (KeyError, TypeError):
+        return task

@@ -1,0 +1,119 @@
+"""Images of the dataset as the networks see them, for the figures; read from the cache beside the run folder."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench import tasks
+from bench.data.caches.cached_dataset import DamagedCacheError, open_cached
+from bench.data.dataset import Dataset
+from bench.data.splits import divide
+from bench.errors import UserError
+from bench.report.run_results import Entry, Source
+
+
+@dataclass(frozen=True)
+class Images:
+    """A dataset with the preprocessing of its task."""
+
+    dataset: Dataset
+    task: str
+    preprocessing: dict
+
+    def picture(self, index: int) -> np.ndarray | None:
+        """One sample as a network sees it: `[height, width]` or `[height, width, 3]`.
+
+        Of a volume slices at a quarter, at half and at three quarters of its depth, one below the other. None
+        for samples that are not images.
+        """
+        sample = np.asarray(self.dataset.x[index : index + 1], np.float32)
+        with contextlib.suppress(KeyError, TypeError):  # a run of another checkout: shown as stored
+            sample = tasks.load(self.task).prepare(sample, self.preprocessing)
+        image = np.asarray(sample)[0]
+        if image.ndim == 4:
+            image = np.concatenate([image[len(image) * quarter // 4] for quarter in (1, 2, 3)])
+        if image.ndim != 3:
+            return None
+        return image if image.shape[-1] == 3 else image.mean(axis=-1)
+
+    def of_class(self, label: int, number: int) -> np.ndarray:
+        """Indices of up to `number` samples of a class, spread evenly over the dataset."""
+        members = np.flatnonzero(self.dataset.y == label)
+        if len(members) <= number:
+            return members
+        return members[np.linspace(0, len(members) - 1, number).round().astype(int)]
+
+
+def open_images(source: Source) -> Images | None:
+    """Open the dataset that a sweep used; None where it is no longer there, or is another by now."""
+    recorded = source.sweep["dataset"]
+    try:
+        dataset = open_cached(source.folder / recorded["folder"])
+    except (DamagedCacheError, OSError, KeyError):
+        return None
+    if dataset.fingerprint != recorded["fingerprint"] or len(dataset.x) == 0:
+        return None
+    return Images(dataset, source.task, source.sweep["identity"].get("preprocessing", {}))
+
+
+def part_sizes(source: Source, images: Images | None) -> list[dict[str, Any]]:
+    """Samples in train, validation and test part of each fold; empty where the dataset is not at hand."""
+    splits = source.sweep["identity"].get("splits", {})
+    if images is None or "seed" not in splits:
+        return []
+    try:
+        found = divide(images.dataset, source.plan["folds"], splits)
+    except UserError:
+        return []
+    return [
+        {"fold": fold.name, **{part: len(getattr(fold, part)) for part in ("train", "validation", "test")}}
+        for fold in found
+    ]
+
+
+@dataclass(frozen=True)
+class HardImage:
+    """A test image that is hard to tell.
+
+    Attributes
+    ----------
+    index : of the sample in the dataset.
+    truth, told : true class, and the predicted one: that of the highest mean probability.
+    probability : of the true class, mean over all trainings that tested this sample.
+    """
+
+    index: int
+    truth: int
+    told: int
+    probability: float
+
+
+def hardest(entries: list[Entry], number: int) -> list[HardImage]:
+    """Find the test images whose true class gets the lowest probability, over the trainings of `entries`.
+
+    Every training that tested an image counts the same.
+    """
+    tested = [
+        (refit.run, refit.indices)
+        for entry in entries
+        for refit in entry.refits
+        if refit.run is not None and refit.indices is not None
+    ]
+    if not tested:
+        return []
+    indices = np.concatenate([indices for _, indices in tested])
+    samples, position = np.unique(indices, return_inverse=True)
+    probabilities = np.concatenate([run.probabilities for run, _ in tested])
+    truth = np.zeros(len(samples), int)
+    truth[position] = np.concatenate([run.y for run, _ in tested])
+    means = (
+        np.stack([np.bincount(position, column, len(samples)) for column in probabilities.T], axis=1)
+        / np.bincount(position)[:, None]
+    )
+    of_truth = means[np.arange(len(samples)), truth]
+    order = np.argsort(of_truth, kind="stable")[:number]
+    return [
+        HardImage(int(samples[i]), int(truth[i]), int(means[i].argmax()), float(of_truth[i])) for i in order
+    ]

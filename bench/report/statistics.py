@@ -1,0 +1,149 @@
+"""What the predictions say: the statistics of `bench.evaluate`, for every row of the table."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bench.evaluate import intervals, weighted_metrics
+from bench.evaluate.bootstrap import resample
+from bench.evaluate.comparisons import Comparison, compare_with_best
+from bench.evaluate.intervals import Interval
+from bench.evaluate.metrics import METRICS
+from bench.evaluate.predictions import Run, by_fold, ensemble, repetitions
+from bench.report.run_results import Entry, Source
+
+
+@dataclass
+class Assessment:
+    """An entry with what is claimed of it.
+
+    Attributes
+    ----------
+    validation : mean over folds of the chosen trials' scores; None before the first trial.
+    test : of the primary metric; None before the first test.
+    seeds : the metric with each seed, folds pooled.
+    ensemble : of the mean probabilities of the seeds; None with fewer than two.
+    metrics : every metric that is defined, mean over seeds, folds pooled; `sensitivity[k]` by class.
+    comparison : with the best; None for the best itself and for what has not been tested.
+    """
+
+    entry: Entry
+    validation: float | None = None
+    test: Interval | None = None
+    seeds: list[float] = field(default_factory=list)
+    ensemble: Interval | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    comparison: Comparison | None = None
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def optimism(self) -> float | None:
+        """Validation less test."""
+        if self.validation is None or self.test is None:
+            return None
+        return self.validation - self.test.estimate
+
+    @property
+    def seed_spread(self) -> float | None:
+        """Standard deviation over seeds."""
+        return float(np.std(self.seeds, ddof=1)) if len(self.seeds) > 1 else None
+
+    @property
+    def inference_ms(self) -> float | None:
+        """Median of a call at batch 1: a network's in Keras on one thread, a reference's in scikit-learn."""
+        return (self.entry.cost if self.entry.is_network else self.entry.timing).get("inference_ms")
+
+    @property
+    def inference_p95_ms(self) -> float | None:
+        return (self.entry.cost if self.entry.is_network else self.entry.timing).get("inference_p95_ms")
+
+    @property
+    def training_seconds(self) -> float | None:
+        return self.entry.timing.get("training_seconds")
+
+    @property
+    def parameters(self) -> int | None:
+        if "parameters" in self.entry.cost:
+            return self.entry.cost["parameters"]
+        results = [refit.result for refit in self.entry.refits] + [
+            search.trials[search.chosen] for search in self.entry.searches if search.chosen is not None
+        ]
+        return next((result["parameters"] for result in results if result and "parameters" in result), None)
+
+    @property
+    def macs(self) -> int | None:
+        return self.entry.cost.get("macs")
+
+
+def assess(source: Source) -> list[Assessment]:
+    """Assess every entry of a source, in its order."""
+    assessments = [_assess(entry, source.metric) for entry in source.entries]
+    tested = {a.name: a.entry.runs for a in assessments if a.test is not None}
+    comparisons = {c.name: c for c in compare_with_best(tested, source.metric)}
+    for assessment in assessments:
+        assessment.comparison = comparisons.get(assessment.name)
+    return assessments
+
+
+def _assess(entry: Entry, metric: str) -> Assessment:
+    assessment = Assessment(entry, validation=_validation(entry))
+    runs = entry.runs
+    if not runs:
+        return assessment
+    replicates = resample(runs, metric)
+    found = intervals.of_replicates(replicates)
+    assessment.metrics = estimates(runs)
+    if math.isfinite(found.estimate):
+        assessment.test = found
+        assessment.seeds = replicates.estimates.tolist()
+    seeds = seeds_ensemble(runs)
+    if seeds and assessment.test:
+        assessment.ensemble = intervals.interval(seeds, metric)
+    return assessment
+
+
+def _validation(entry: Entry) -> float | None:
+    scores = []
+    for search in entry.searches:
+        chosen = search.trials.get(search.chosen) if search.chosen is not None else None
+        if chosen:
+            scores.append(chosen["score"])
+    return float(np.mean(scores)) if scores else None
+
+
+def seeds_ensemble(runs: Sequence[Run]) -> list[Run]:
+    """Average the seeds of each fold; empty where no fold has two of them."""
+    folds = by_fold(runs)
+    if max(len(members) for members in folds.values()) < 2:
+        return []
+    return [ensemble(members) for members in folds.values()]
+
+
+def uninformed(runs: Sequence[Run]) -> dict[str, float]:
+    """Every metric of an answer that is the same for each test sample: the shares of the classes among them.
+
+    Its accuracy is that of always saying the most frequent class.
+    """
+    members = repetitions(runs)[0]
+    counts = np.bincount(np.concatenate([run.y for run in members]), minlength=runs[0].n_classes)
+    shares = counts / counts.sum()
+    return estimates([replace(run, probabilities=np.tile(shares, (len(run.y), 1))) for run in members])
+
+
+def estimates(runs: Sequence[Run]) -> dict[str, float]:
+    """Every metric that is defined for these runs, as in `Replicates.estimate`, without its uncertainty."""
+    n_classes = runs[0].n_classes
+    names = [name for name, metric in METRICS.items() if not metric.binary]
+    names += [f"sensitivity[{column}]" for column in range(n_classes)]
+    arranged = repetitions(runs)
+    subjects = np.unique(np.concatenate([run.subjects for run in arranged[0]]))
+    weights = np.ones((1, len(subjects)))
+    values = {
+        name: float(weighted_metrics.evaluate(name, arranged, subjects, weights).mean()) for name in names
+    }
+    return {name: value for name, value in values.items() if math.isfinite(value)}

@@ -1,0 +1,212 @@
+"""Who does the work: this process, worker processes, or a Dask cluster, behind `concurrent.futures`."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from multiprocessing import active_children, get_context
+from typing import Any, Protocol
+
+from bench.data.processes import end_with_parent
+from bench.errors import UserError
+
+
+class Workers(Protocol):
+    """A number of slots, each of which does one piece at a time."""
+
+    @property
+    def slots(self) -> int: ...
+
+    @property
+    def queues(self) -> bool:
+        """Whether a submitted piece may have to wait for a worker, so that its silence means nothing."""
+
+    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future: ...
+
+    def kill(self, slot: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class InlineExecutor(Executor):
+    """Does the work at once, in this process."""
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:
+        future: Future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class Inline:
+    """One slot in this process (`WORKERS=0`): for debugging; a crash takes the sweep along."""
+
+    slots, queues = 1, False
+
+    def __init__(self) -> None:
+        from tuning import runtime
+
+        runtime.configure()
+        self._executor = InlineExecutor()
+
+    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
+        return self._executor.submit(function, description)
+
+    def kill(self, slot: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Processes:
+    """Worker processes, each an executor of its own, so that the death of one is the loss of one.
+
+    A worker lives for the whole sweep and keeps its programs. It trains on one thread (see
+    `tuning.runtime`), ignores the keyboard's interrupt, and ends when its sweep does, even by SIGKILL.
+    """
+
+    queues = False
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._executors: list[ProcessPoolExecutor | None] = [None] * slots
+        self._pids: list[Future | None] = [None] * slots
+
+    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
+        try:
+            return (self._executors[slot] or self._start(slot)).submit(function, description)
+        except BrokenExecutor:  # its worker died while it had nothing to do
+            self.kill(slot)
+            return self._start(slot).submit(function, description)
+
+    def _start(self, slot: int) -> ProcessPoolExecutor:
+        executor = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_start_worker)
+        self._pids[slot] = executor.submit(os.getpid)
+        self._executors[slot] = executor
+        return executor
+
+    def kill(self, slot: int) -> None:
+        """End a worker at once, whatever it does; the next submission to its slot starts another."""
+        executor, pid = self._executors[slot], self._pids[slot]
+        if executor is None or pid is None:
+            return
+        if pid.done() and not pid.exception():
+            # Of our own children alone: the number of one that died may be somebody else's by now.
+            for process in active_children():
+                if process.pid == pid.result():
+                    process.kill()
+        executor.shutdown(wait=False, cancel_futures=True)
+        self._executors[slot] = None
+
+    def close(self) -> None:
+        """End all workers; they hold nothing that is not on disk."""
+        for slot in range(self.slots):
+            self.kill(slot)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent()
+    from tuning import runtime
+
+    runtime.configure()
+
+
+class Cluster:
+    """The workers of a Dask cluster, one piece each at a time.
+
+    A worker that dies is Dask's affair: its piece goes to another, and on from its last epoch. Workers may
+    come and go. The run folder and the data must be on a file system that all of its machines share.
+    """
+
+    queues = True
+
+    def __init__(self, address: str) -> None:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise UserError(
+                f"CLUSTER={address}: found no dask.distributed; expected it: pip install scanbench[cluster]"
+            ) from None
+        self._address = address
+        try:
+            # TLS and time-outs come from Dask's own configuration (files or DASK_ variables).
+            self._client = Client(address, set_as_default=False)
+            self._client.wait_for_workers(1, timeout=60)
+        except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
+            raise UserError(
+                f"CLUSTER={address}: found no scheduler with workers there ({error}); expected one"
+            ) from None
+        self._executor = self._client.get_executor(pure=False, retries=2)
+        self._futures: dict[int, Future] = {}
+
+    @property
+    def slots(self) -> int:
+        """One for each worker of this moment, or one that waits for a worker.
+
+        A training takes one thread, its data a worker's memory.
+
+        Raises
+        ------
+        UserError : the scheduler is gone.
+        """
+        self._assert_connected()
+        try:
+            return max(len(self._client.scheduler_info(n_workers=-1)["workers"]), 1)
+        except (OSError, TimeoutError) as error:
+            raise self._gone() from error
+
+    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
+        self._futures[slot] = self._executor.submit(function, description)
+        return self._futures[slot]
+
+    def kill(self, slot: int) -> None:
+        """Take a piece back. Dask cannot end what a worker is in the middle of; the next goes to another.
+
+        Raises
+        ------
+        UserError : the scheduler is gone; that is no fault of the piece.
+        """
+        self._assert_connected()
+        if slot in self._futures:
+            self._futures[slot].cancel()
+
+    def _assert_connected(self) -> None:
+        if self._client.status != "running":
+            raise self._gone()
+
+    def _gone(self) -> UserError:
+        return UserError(
+            f"CLUSTER={self._address}: lost the scheduler; expected it to stay: start it again, and the same "
+            "command goes on"
+        )
+
+    def close(self) -> None:
+        self._client.close(timeout=5)
+
+
+def open_workers(count: int, cluster: str | None) -> Workers:
+    """Open what the settings ask for."""
+    if cluster:
+        return Cluster(cluster)
+    return Processes(count) if count else Inline()
+
+
+_one_at_a_time = threading.Lock()
+
+
+def run_work_item(description: dict[str, Any]) -> dict[str, Any]:
+    """The function that every kind of worker is sent.
+
+    A process does one piece at a time, however many threads Dask gave it: programs and Keras' seed are shared.
+    """
+    from tuning import runtime
+
+    with _one_at_a_time:
+        runtime.configure()
+        from bench.worker import execute
+
+        return execute.run(description)

@@ -1,0 +1,95 @@
+"""What a result means: everything that, changed, opens a new run folder, and how two such accounts differ."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import architectures
+import bench
+import tuning
+from bench.data.caches.source_digest import code_digest, generators_digest, with_parts
+from bench.data.dataset import Dataset
+from bench.sweep.settings import Settings
+from tuning import space
+
+# Raised when the meaning of a result changes in a way that no other part of the identity shows.
+PROTOCOL = 1
+_PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scipy", "scikit-learn")
+# What turns a description into a result, beside `tuning` and the architectures.
+_WORK = (
+    "worker/arrays.py",
+    "worker/execute.py",
+    "worker/programs.py",
+    "worker/references.py",
+    "data/splits.py",
+    "evaluate/metric_definitions.py",
+)
+
+
+def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+    """Everything that changes what a result means. TRIALS, SEEDS, FOLDS and ARCH are not among it.
+
+    It is as JSON gives it back (lists, not tuples), so that it can be compared with a recorded one.
+    """
+    task = settings.task
+    content = {
+        "protocol": PROTOCOL,
+        "task": task.name,
+        "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
+        "splits": settings.splits,
+        "preprocessing": settings.preprocessing,
+        "augmentation": list(task.augmentation),
+        "training_space": {entry["name"]: entry for entry in space.describe(task.training_space)},
+        "transfer_space": {entry["name"]: entry for entry in space.describe(task.transfer_space)},
+        "metric": task.metric,
+        "preset": {"name": settings.preset_name, "epochs": settings.preset.epochs},
+        "tuner": settings.tuner,
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "pretraining": {
+            "epochs": settings.preset.pretraining_epochs,
+            "values": task.pretraining_values,
+            "generators": generators_digest() if settings.preset.pretraining_epochs else "",
+        },
+        "code": {
+            "prepare": task.code(),
+            "tuning": code_digest(sorted(Path(tuning.__file__).parent.glob("*.py"))),
+            "work": code_digest(Path(bench.__file__).parent / name for name in _WORK),
+        },
+    }
+    return json.loads(json.dumps(content))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except ModuleNotFoundError:
+        return version("tensorflow-cpu") if package == "tensorflow" else "none"
+
+
+def candidate_digests(settings: Settings) -> dict[str, str]:
+    """A digest of the source behind each candidate: its own file and the parts that it imports."""
+    return {
+        candidate.name: code_digest(
+            with_parts(architectures.FOLDER / f"{candidate.architecture}.py", architectures.FOLDER)
+        )
+        for candidate in settings.candidates
+    }
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """List what differs between two nested dicts, a line each: `data.fingerprint: 1a2b -> 3c4d`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            line
+            for key in dict.fromkeys([*old, *new])
+            for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+        ]
+    if old == new:
+        return []
+    return [f"{path}: {_short(old)} -> {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."

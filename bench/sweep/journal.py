@@ -1,0 +1,161 @@
+"""The record of a sweep: JSON lines, appended, synced, replayed. It is the only truth."""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+
+FILE = "journal.jsonl"
+
+
+def read(path: Path) -> tuple[list[dict], int, list[str]]:
+    """Read a journal without changing it.
+
+    Returns
+    -------
+    events : those that could be read, in order.
+    good_bytes : where a torn tail begins (the file's size, if there is none).
+    dropped : what was left out, a line of text each.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return [], 0, []
+    events, dropped, position = [], [], 0
+    for number, line in enumerate(content.split(b"\n"), 1):
+        end = position + len(line) + 1
+        if end > len(content):  # no newline: never finished
+            if line:
+                dropped.append(f"{path.name} line {number}: torn, {len(line)} bytes")
+            break
+        event = _decode(line)
+        if event is not None:
+            events.append(event)
+        elif line:
+            dropped.append(f"{path.name} line {number}: damaged, {len(line)} bytes")
+        position = end
+    return events, position, dropped
+
+
+def _decode(line: bytes) -> dict | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+class Lock:
+    """Holds a run folder for one sweep. The kernel frees it when its holder dies, however it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "lock"
+        self._file = open(self._path, "a+")
+        try:
+            if not self._acquire():
+                self._file.seek(0)
+                holder = self._file.read().strip() or "another sweep"
+                raise UserError(
+                    f"{folder}: in use by {holder}; expected no other sweep: wait for it, or stop it"
+                )
+            self._file.truncate(0)
+            started = time.strftime("%Y-%m-%d %H:%M:%S")
+            self._file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}")
+            self._file.flush()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            raise
+
+    def _acquire(self) -> bool:
+        """Take the lock; tried for half a second, because who asks for the holder holds it for an instant."""
+        for attempt in range(6):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if attempt < 5:
+                    time.sleep(0.1)
+        return False
+
+    def release(self) -> None:
+        """Let the folder go."""
+        self._file.close()
+
+
+class Journal:
+    """The journal of one run folder, open for appending.
+
+    Parameters
+    ----------
+    folder : the run folder; made if it is not there.
+
+    Attributes
+    ----------
+    events : everything recorded so far, `append`ed events included.
+    dropped : texts about records that could not be read; a torn tail has been cut off the file.
+
+    Raises
+    ------
+    UserError : the folder cannot be written, or another sweep holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = Lock(folder)
+        except OSError as error:
+            raise UserError(_explain(folder, error)) from error
+        try:
+            self.events, good, self.dropped = read(self.path)
+            # Without a buffer: what could not be written must not reach the file later, behind our back.
+            self._file = open(self.path, "ab", buffering=0)
+            if self._file.tell() > good:  # else left alone: its time of change tells what a report has seen
+                self._file.truncate(good)
+            self._size = good
+        except OSError as error:
+            self._lock.release()
+            raise UserError(_explain(folder, error)) from error
+
+    def append(self, event: str, **content: Any) -> dict:
+        """Record an event; when this returns it is on the disk.
+
+        Raises
+        ------
+        UserError : the disk is full or not writable. What was recorded before stays readable.
+        """
+        record = {"event": event, "time": round(time.time(), 3), **content}
+        line = json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            # Half a line is taken off again, as far as the disk allows it; the next start would do it too.
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)
+            raise UserError(_explain(self.path, error)) from error
+        self._size += len(line)
+        self.events.append(record)
+        return record
+
+    def close(self) -> None:
+        """Release the run folder."""
+        try:
+            self._file.close()
+        finally:
+            self._lock.release()
+
+
+def _explain(path: Path, error: OSError) -> str:
+    return (
+        f"{path}: cannot write ({os.strerror(error.errno or 0)}); expected a writable folder with free space"
+    )

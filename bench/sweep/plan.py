@@ -1,0 +1,274 @@
+"""The plan of a sweep: which pieces of work could be started now, given what has happened."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bench.sweep.searches import Searches
+from bench.sweep.settings import Settings
+from bench.sweep.state import State, search_name
+from bench.sweep.work_items import WorkItem, WorkItemFactory
+from bench.tasks import Ablation, Candidate
+from tuning.seeds import seed_of
+from tuning.space import defaults
+
+
+class Plan:
+    """What a sweep consists of.
+
+    Parameters
+    ----------
+    settings : of the sweep.
+    state : is read anew at every question; the caller keeps it up to date.
+    direction : of the task's metric.
+    on_exhausted : told the name of a search and its number of trials, when its space has no more to offer.
+
+    Attributes
+    ----------
+    closed : candidates that get no further trials in this call, because their share of the budget is used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: State,
+        direction: str,
+        on_exhausted: Callable[[str, int], None] = lambda search, trials: None,
+    ) -> None:
+        self.settings = settings
+        self.state = state
+        self.direction = direction
+        self.closed: set[str] = set()
+        self._make = WorkItemFactory(settings, state)
+        self._searches = Searches(settings, state, direction, on_exhausted)
+
+    def planned_trials(self, candidate: str, fold: int) -> int:
+        """How many trials a search will have: TRIALS, or as many as its space has to offer."""
+        return min(self.settings.trials, self.state.exhausted.get(search_name(candidate, fold), 10**9))
+
+    def searched(self, candidate: str, fold: int) -> bool:
+        """Say whether a search needs no more trials."""
+        done = len(self.state.trials(candidate, fold))
+        return done >= self.planned_trials(candidate, fold) or (candidate in self.closed and done > 0)
+
+    def winner(self, candidate: str, fold: int) -> int | None:
+        """The best trial of a finished search."""
+        if not self.searched(candidate, fold):
+            return None
+        return self.state.best_trial(candidate, fold, self.direction)
+
+    def ready(self, running: set[str]) -> Iterator[WorkItem]:
+        """Yield every piece that could be started now and is neither running nor settled."""
+        for piece in self._pieces():
+            if piece.key not in running and not self.state.settled(piece.key):
+                yield piece
+
+    def _pieces(self) -> Iterator[WorkItem]:
+        for candidate in self.settings.candidates:
+            before = self._preparation(candidate)
+            if before is not None:
+                yield before
+            elif not self.hopeless(candidate.name):
+                for fold in range(self.settings.folds):
+                    if self.searched(candidate.name, fold):
+                        yield from self._refits(candidate, fold)
+                    else:
+                        yield from self._trials(candidate, fold)
+        for reference in self.settings.task.references:
+            for fold in range(self.settings.folds):
+                key = f"reference/{reference}/{fold}"
+                yield WorkItem(key, reference, self._make.describe(key, reference, fold, "reference"))
+        yield from self.ablations()
+
+    def hopeless(self, candidate: str) -> bool:
+        """Say whether a candidate cannot be trained at all: no space, or no weights to start from."""
+        return any(f"{kind}/{candidate}" in self.state.failed for kind in ("space", "pretrain"))
+
+    def _preparation(self, candidate: Candidate) -> WorkItem | None:
+        """What has to be done before a candidate's trials: find its space, pretrain its network."""
+        key, pretrain = f"space/{candidate.name}", f"pretrain/{candidate.name}"
+        if not self.state.settled(key):
+            return self._make.piece(key, candidate, fold=0)
+        if candidate.transfer != "phantom" or self.state.settled(pretrain) or key in self.state.failed:
+            return None
+        return self._pretraining(pretrain, candidate, {})
+
+    def _pretraining(self, key: str, candidate: Candidate, changed: dict[str, Any]) -> WorkItem:
+        """Training on generated images of a candidate's one structure, or of that with values changed."""
+        space = self.state.done[f"space/{candidate.name}"]
+        held = {entry["config"]["name"]: entry["config"]["value"] for entry in _fixed(space)}
+        task, preset = self.settings.task, self.settings.preset
+        return self._make.piece(
+            key,
+            candidate,
+            fold=0,
+            values={**defaults(task.training_space), **task.pretraining_values, **held, **changed},
+            epochs=preset.pretraining_epochs,
+            seed=seed_of(task.name, candidate.name, "pretrain"),
+        )
+
+    def best_candidate(self) -> Candidate | None:
+        """The candidate whose winners have the best mean score on validation; None while there are searches."""
+        sign = 1 if self.direction == "max" else -1
+        ranked = []
+        for place, candidate in enumerate(self.settings.candidates):
+            if self.hopeless(candidate.name):
+                continue
+            scores = []
+            for fold in range(self.settings.folds):
+                trial = self.winner(candidate.name, fold)
+                result = self.state.trials(candidate.name, fold).get(trial) if trial is not None else None
+                if not self.searched(candidate.name, fold):
+                    return None
+                scores.append(-sign * result["score"] if result else float("inf"))
+            ranked.append((sum(scores) / len(scores), place))
+        return self.settings.candidates[min(ranked)[1]] if ranked and min(ranked)[0] < float("inf") else None
+
+    def ablations(self) -> Iterator[WorkItem]:
+        """The refits of the best candidate with one thing changed, once every search has ended."""
+        task = self.settings.task
+        candidate = self.best_candidate() if task.ablations and self.settings.ablations else None
+        if candidate is None:
+            return
+        pieces: dict[str, WorkItem] = {}  # folds share what is pretrained
+        for fold in range(self.settings.folds):
+            trial = self.winner(candidate.name, fold)
+            if trial is not None:
+                for ablation in task.ablations:
+                    pieces |= {piece.key: piece for piece in self._ablation(ablation, candidate, fold, trial)}
+        yield from pieces.values()
+
+    def _ablation(
+        self, ablation: Ablation, candidate: Candidate, fold: int, trial: int
+    ) -> Iterator[WorkItem]:
+        """Refits with one thing changed, none where it changes nothing.
+
+        Where a pretrained network's structure is changed, the changed one is pretrained before them: what is
+        compared is then the change alone.
+        """
+        values = {"transfer": candidate.transfer, **self.state.trial_values(candidate.name, fold, trial)}
+        if not ablation.applies(self.settings.preprocessing, values):
+            return
+        changed = {k: v for k, v in ablation.values.items() if k in values}
+        values |= changed
+        content: dict[str, Any] = {}
+        structural = self.state.done[f"space/{candidate.name}"]["structural"]
+        restructured = {k: v for k, v in changed.items() if k in structural}
+        if restructured and values["transfer"] == "phantom":
+            key = f"pretrain/{candidate.name}/{ablation.name}"
+            if not self.state.settled(key):
+                yield self._pretraining(key, candidate, restructured)
+            if key not in self.state.done:
+                return
+            content["start"] = self.state.done[key]["files"]["weights"]["path"]
+        limit = self.settings.preset.ablation_seeds
+        seeds = self.settings.seeds if limit is None else min(limit, self.settings.seeds)
+        for seed in range(1, seeds + 1):
+            yield self._refit(
+                f"ablation/{ablation.name}/{candidate.name}/{fold}/{trial}/{seed}",
+                candidate,
+                fold,
+                seed,
+                values,
+                preprocessing={**self.settings.preprocessing, **ablation.preprocessing},
+                ablation={
+                    "title": ablation.title,
+                    "learning": ablation.learning,
+                    "effect": ablation.effect,
+                },
+                **content,
+            )
+
+    def measurements(self) -> list[WorkItem]:
+        """Timings that are still missing, to be run one at a time with nothing else running."""
+        pieces = []
+        for candidate in self.settings.candidates:
+            trial = self.winner(candidate.name, 0)
+            if trial is not None and self.state.refits(candidate.name, 0, trial):
+                values = self.state.trial_values(candidate.name, 0, trial)
+                key = f"timing/{candidate.name}/{trial}"
+                pieces.append(self._make.piece(key, candidate, fold=0, values=values, reference=False))
+        for reference in self.settings.task.references:
+            done = self.state.done.get(f"reference/{reference}/0")
+            if done:
+                key = f"timing/{reference}/{hashlib.sha256(json.dumps(done['values']).encode()).hexdigest()[:8]}"
+                description = self._make.describe(key, reference, 0, "timing")
+                description.update(values=done["values"], reference=True)
+                pieces.append(WorkItem(key, reference, description))
+        return [piece for piece in pieces if not self.state.settled(piece.key)]
+
+    def winners(self) -> dict[str, tuple[int, dict]]:
+        """Candidate to its winning trial in the first fold and the refit whose model was kept."""
+        found = {}
+        for candidate in self.settings.candidates:
+            trial = self.winner(candidate.name, 0)
+            refits = self.state.refits(candidate.name, 0, trial) if trial is not None else {}
+            kept = [result for result in refits.values() if "model" in result["files"]]
+            if trial is not None and kept:
+                found[candidate.name] = (trial, kept[0])
+        return found
+
+    def latency_key(self) -> str:
+        """Name of the measurement of all winners together; another winner, another measurement."""
+        winners = {name: result["files"]["model"]["sha256"] for name, (_, result) in self.winners().items()}
+        return "latency/" + hashlib.sha256(json.dumps(winners, sort_keys=True).encode()).hexdigest()[:12]
+
+    def finished(self) -> bool:
+        """Say whether nothing is left to do; asks no oracle, imports no TensorFlow."""
+        for candidate in self.settings.candidates:
+            if not self.hopeless(candidate.name) and not all(
+                self.searched(candidate.name, fold) for fold in range(self.settings.folds)
+            ):
+                return False
+        if next(self.ready(set()), None) is not None:
+            return False
+        if not self.settings.measure:
+            return True
+        return not self.measurements() and (not self.winners() or self.state.settled(self.latency_key()))
+
+    def _refits(self, candidate: Candidate, fold: int) -> Iterator[WorkItem]:
+        trial = self.winner(candidate.name, fold)
+        if trial is None:
+            return
+        values = self.state.trial_values(candidate.name, fold, trial)
+        for seed in range(1, self.settings.seeds + 1):
+            key = f"refit/{candidate.name}/{fold}/{trial}/{seed}"
+            yield self._refit(key, candidate, fold, seed, values, model=fold == 0 and seed == 1)
+
+    def _refit(
+        self, key: str, candidate: Candidate, fold: int, seed: int, values: dict[str, Any], **content: Any
+    ) -> WorkItem:
+        values = dict(values)
+        transfer = values.pop("transfer", candidate.transfer)
+        name = self.settings.task.name
+        return self._make.piece(
+            key,
+            candidate,
+            fold,
+            values=values,
+            transfer=transfer,
+            # The same for ablations: where what is switched off changes nothing, neither do the results.
+            seed=seed_of(name, candidate.name, fold, "refit", seed),
+            **content,
+        )
+
+    def _trials(self, candidate: Candidate, fold: int) -> Iterator[WorkItem]:
+        for proposal in self._searches.open_proposals(candidate.name, fold):
+            yield self._make.piece(
+                f"trial/{search_name(candidate.name, fold)}/{proposal.number}",
+                candidate,
+                fold,
+                values=proposal.values,
+                epochs=min(proposal.epochs or 10**9, self.settings.preset.epochs),
+                seed=seed_of(self.settings.task.name, candidate.name, fold, "search"),
+            )
+
+
+def _fixed(space: dict[str, Any]) -> list[dict[str, Any]]:
+    """The structural entries of a space whose structure is not searched."""
+    return [
+        entry
+        for entry in space["space"]["space"]
+        if entry["class_name"] == "Fixed" and entry["config"]["name"] in space["structural"]
+    ]

@@ -1,0 +1,99 @@
+"""Where a sweep's state lives: which folder goes with which settings, and what lies in it."""
+
+import hashlib
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.data.sources.download import sha256_of
+from bench.errors import UserError
+from bench.sweep import journal
+from bench.sweep.identity import differences
+from bench.sweep.settings import Settings
+from bench.sweep.state import State
+
+
+def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, str]) -> tuple[Path, list[str]]:
+    """Find the run folder of these settings, or name a new one.
+
+    Returns
+    -------
+    folder : of the run.
+    differences : if it is new and there are other runs of the task: what differs from the latest of them,
+        a line each with the old and the new value.
+    """
+    digest = hashlib.sha256(json.dumps(identity_, sort_keys=True).encode()).hexdigest()[:8]
+    stem = f"{identity_['task']}-{identity_['data']['name']}-{identity_['preset']['name']}-{digest}"
+    try:
+        existing = sorted(path for path in settings.runs.glob(f"{stem}*") if path.is_dir())
+    except OSError:
+        existing = []
+    changed: list[str] = []
+    for folder in existing:
+        recorded = load_state(folder).candidates
+        changed = [name for name in candidates if recorded.get(name, candidates[name]) != candidates[name]]
+        if not changed:
+            return folder, []
+    if existing:
+        lines = [f"architecture {name}: its source has changed" for name in changed]
+        taken = {folder.name for folder in existing}
+        free = next(number for number in itertools.count(2) if f"{stem}-{number}" not in taken)
+        return settings.runs / f"{stem}-{free}", lines
+    others = latest(settings.runs, identity_["task"])
+    if others is None:
+        return settings.runs / stem, []
+    return settings.runs / stem, differences(load_state(others).sweep.get("identity", {}), identity_)
+
+
+def latest(runs: Path, task: str) -> Path | None:
+    """The run folder of a task in which something was recorded last."""
+    journals = list(runs.glob(f"{task}-*/{journal.FILE}"))
+    return max(journals, key=lambda path: path.stat().st_mtime).parent if journals else None
+
+
+def load_state(folder: Path) -> State:
+    """Replay the journal of a folder, without changing anything in it."""
+    events, _, _ = journal.read(folder / journal.FILE)
+    return State.replay(events)
+
+
+def verify_files(folder: Path, state: State) -> dict[str, str]:
+    """Check every file that the journal names; returns piece to what is wrong with a file of its."""
+    wrong = {}
+    for relative, (piece, sha256) in state.files().items():
+        path = folder / relative
+        if not path.is_file():
+            wrong[piece] = f"{relative} is missing"
+        elif sha256_of(path) != sha256:
+            wrong[piece] = f"{relative} is damaged"
+    return wrong
+
+
+def clean(folder: Path, state: State) -> None:
+    """Delete what the journal does not name: files of killed writers, checkpoints of settled pieces.
+
+    Raises
+    ------
+    UserError : a file cannot be deleted.
+    """
+    named = set(state.files())
+    settled = {key.replace("/", "-") for key in (*state.done, *state.failed)}
+    try:
+        for kind in ("predictions", "models", "weights"):
+            for path in (folder / kind).glob("*"):
+                if f"{kind}/{path.name}" not in named:
+                    path.unlink()
+        for path in (folder / "work").glob("*"):
+            if path.name.split(".")[0] in settled or path.suffix == ".tmp":
+                path.unlink(missing_ok=True)
+        (folder / "stop").unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename}: cannot delete ({error.strerror}); expected a writable folder"
+        ) from error
+
+
+def disk_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,324 @@
+"""One sweep: ask the plan, hand out pieces, record what comes back, until nothing is left.
+
+Only this loop writes the journal and asks the oracles. What runs elsewhere may die at any moment.
+"""
+
+import json
+import math
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.sweep import estimate
+from bench.sweep.executors import Workers, run_work_item
+from bench.sweep.journal import Journal
+from bench.sweep.plan import Plan, WorkItem
+from bench.sweep.progress import Display
+from bench.sweep.settings import Settings
+from bench.sweep.state import State, parse_key
+
+MOST_LOSSES = 2  # a piece is tried again so often after its worker died
+_TICK_SECONDS = 0.5
+# By name, because Dask, which is optional, has its own.
+_DEATHS = {"BrokenProcessPool", "CancelledError", "FutureCancelledError", "KilledWorker"}
+_KIND_ORDER = {"space": 0, "reference": 1}
+
+
+@dataclass
+class Running:
+    """A piece in somebody's hands."""
+
+    piece: WorkItem
+    future: Future
+    started: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+    note: dict[str, Any] = field(default_factory=dict)
+
+
+class Sweep:
+    """Runs what a plan says is left.
+
+    Parameters
+    ----------
+    folder : the run folder, whose journal is open.
+    dataset_folder : where workers find the arrays.
+    pretraining_folder : where they find generated ones to pretrain with, if any candidate needs them.
+
+    Attributes
+    ----------
+    interrupted : name of the signal that asked for an end ("SIGINT", "SIGTERM"), or "budget", or None.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        dataset_folder: Path,
+        pretraining_folder: Path | None,
+        journal: Journal,
+        state: State,
+        direction: str,
+        workers: Workers,
+        display: Display,
+    ) -> None:
+        self.settings, self.folder, self.journal, self.state = settings, folder, journal, state
+        self.workers, self.display = workers, display
+        self.plan = Plan(settings, state, direction, self._record_exhausted)
+        self.interrupted: str | None = None
+        self._dataset_folder, self._pretraining_folder = dataset_folder, pretraining_folder
+        self._stop = folder / "stop"
+        self._running: dict[int, Running] = {}
+        self._structures: dict[int, set[str]] = defaultdict(set)  # by worker: what it has traced
+        self._seconds: dict[str, float] = defaultdict(float)  # by owner, in all sessions
+        self._session_seconds: dict[str, float] = defaultdict(float)  # by owner, since `_began`
+        self._best: dict[str, float] = {}
+        self._measuring = False
+        self._began = time.monotonic()
+        for key, result in state.done.items():
+            self._account(key, result)
+
+    def run(self) -> None:
+        """Work until nothing is left or an end is asked for.
+
+        Raises
+        ------
+        UserError : the disk is full or not writable; everything recorded so far is safe.
+        """
+        with self._signals():
+            self._loop(self._next_item)
+            self._measure_training()
+
+    def _loop(self, next_piece) -> None:
+        while True:
+            if not self.interrupted:
+                for slot in range(self.workers.slots):
+                    if slot not in self._running and (piece := next_piece(slot)):
+                        self._start(slot, piece)
+            if not self._running:
+                return
+            self._watch()
+            futures = {running.future: slot for slot, running in self._running.items()}
+            done, _ = wait(futures, timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._finish(futures[future], future)
+
+    def _measure_training(self) -> None:
+        """Time training steps, one piece at a time, while nothing else runs."""
+        if self.interrupted or not self.settings.measure:
+            return
+        self._measuring = True
+        self._loop(lambda slot: None if self._running else next(iter(self.plan.measurements()), None))
+
+    def _next_item(self, slot: int) -> WorkItem | None:
+        """Choose for whom most is left to do, so that workers end together; of its pieces, one that is traced.
+
+        What nobody can tell yet comes first. With a budget it is the one for whom the least time was spent
+        so far: then not all will be done, and time is divided fairly.
+        """
+        self._share_budget()
+        busy: dict[str, float] = defaultdict(float)
+        for running in self._running.values():
+            busy[running.piece.owner] += time.monotonic() - running.started
+        pieces = self.plan.ready({running.piece.key for running in self._running.values()})
+
+        left: dict[str, float] = {}
+        if self.settings.budget_seconds is None:
+            for candidate in self.settings.candidates:
+                seconds = estimate.candidate_seconds(self.plan, candidate.name)
+                left[candidate.name] = math.inf if seconds is None else seconds
+
+        def rank(piece: WorkItem) -> tuple:
+            return (
+                _KIND_ORDER.get(piece.kind, 2),
+                -left.get(piece.owner, 0.0),
+                self._seconds[piece.owner] + busy[piece.owner],
+                self._tracing_needed(slot, piece.structure),
+            )
+
+        return min(pieces, key=rank, default=None)
+
+    def _tracing_needed(self, slot: int, structure: str) -> int:
+        """0: this worker has traced the structure; 1: nobody has; 2: another has, leave it to that one."""
+        if structure in self._structures[slot]:
+            return 0
+        return 2 if any(structure in known for known in self._structures.values()) else 1
+
+    def _share_budget(self) -> None:
+        """Close searches whose architecture has used its share, so that there is time for its refits."""
+        if self.settings.budget_seconds is None:
+            return
+        candidates = self.settings.candidates
+        preset = self.settings.preset
+        measuring = 10 + 2 * preset.measure_seconds * len(candidates)
+        available = max(self.settings.budget_seconds - measuring, 0.5 * self.settings.budget_seconds)
+        if self._measuring:  # what was kept back for it
+            available = self.settings.budget_seconds
+        if time.monotonic() - self._began > available:
+            self._ask_to_stop("budget")
+        share = available * self.workers.slots / len(candidates)
+        for candidate in candidates:
+            trials = [
+                result["seconds"]
+                for fold in range(self.settings.folds)
+                for result in self.state.trials(candidate.name, fold).values()
+                if result
+            ]
+            if trials:
+                refits = max(trials) * self.settings.seeds * self.settings.folds
+                if self._session_seconds[candidate.name] + refits >= share:
+                    self.plan.closed.add(candidate.name)
+
+    def _start(self, slot: int, piece: WorkItem) -> None:
+        work = self.folder / "work" / piece.key.replace("/", "-")
+        Path(f"{work}.progress").unlink(missing_ok=True)
+        description = {
+            **piece.description,
+            "folder": str(self.folder),
+            "dataset": str(self._pretraining_folder if piece.kind == "pretrain" else self._dataset_folder),
+            "work": str(work),
+            "stop": str(self._stop),
+        }
+        content = {"values": piece.description["values"]} if piece.kind == "trial" else {}
+        if piece.key not in self.state.values:
+            self._record("started", piece=piece.key, **content)
+        self._structures[slot].add(piece.structure)
+        self._running[slot] = Running(piece, self.workers.submit(slot, run_work_item, description))
+
+    def _watch(self) -> None:
+        """Hear how far the pieces are; take back what shows no progress for too long."""
+        if self.settings.budget_seconds is not None:
+            self._share_budget()
+        for slot, running in list(self._running.items()):
+            path = self.folder / "work" / (running.piece.key.replace("/", "-") + ".progress")
+            try:
+                note = json.loads(path.read_text())
+            except (OSError, ValueError):
+                note = running.note
+            if note != running.note or (not note and self.workers.queues):
+                running.note, running.heard = note, time.monotonic()
+            if time.monotonic() - running.heard > self.settings.stall_seconds:
+                self.workers.kill(slot)
+                self._structures.pop(slot, None)
+                del self._running[slot]
+                self._lose(running.piece, f"no progress for {self.settings.stall_seconds:g} s")
+        self._show()
+
+    def _finish(self, slot: int, future: Future) -> None:
+        running = self._running.pop(slot, None)
+        if running is None or running.future is not future:
+            return
+        piece = running.piece
+        try:
+            outcome = future.result()
+        except (Exception, CancelledError) as error:
+            if isinstance(error, ImportError):  # before any of our code has run there
+                raise UserError(f"a worker: {error}; expected what the sweep itself has installed") from error
+            if type(error).__name__ not in _DEATHS:
+                raise
+            self.workers.kill(slot)
+            self._structures.pop(slot, None)
+            self._lose(piece, "its worker died (killed, or out of memory)")
+            return
+        if "fatal" in outcome:
+            self._ask_to_stop("fatal")
+            raise UserError(f"{outcome['fatal']}; expected a writable folder with free space")
+        if "failed" in outcome:
+            self._fail(piece, outcome["failed"], outcome.get("traceback"))
+        elif "result" in outcome:
+            self._record("done", piece=piece.key, result=outcome["result"])
+            self._account(piece.key, outcome["result"], now=True)
+            self._forget_work(piece)
+
+    def _lose(self, piece: WorkItem, reason: str) -> None:
+        """Put a piece back into the queue, unless it has cost too many workers already."""
+        if self.interrupted:
+            return
+        losses = self.state.lost.get(piece.key, 0)
+        self._record("lost", piece=piece.key, reason=reason)
+        if losses >= MOST_LOSSES:
+            self._fail(piece, f"{reason}, {losses + 1} times")
+        else:
+            self.display.say(f"{piece.key}: {reason}; it goes back into the queue")
+
+    def _fail(self, piece: WorkItem, reason: str, trace: str | None = None) -> None:
+        self._record("failed", piece=piece.key, reason=reason, **({"traceback": trace} if trace else {}))
+        self._forget_work(piece)
+        self.display.say(f"{piece.key} failed: {reason}")
+
+    def _forget_work(self, piece: WorkItem) -> None:
+        stem = piece.key.replace("/", "-")
+        for suffix in (".npz", ".progress"):
+            (self.folder / "work" / (stem + suffix)).unlink(missing_ok=True)
+
+    def _record(self, event: str, **content: Any) -> None:
+        self.state.apply(self.journal.append(event, **content))
+
+    def _record_exhausted(self, search: str, trials: int) -> None:
+        self._record("exhausted", search=search, trials=trials)
+
+    def _account(self, key: str, result: dict, now: bool = False) -> None:
+        parts = parse_key(key)
+        owner = parts["candidate"]
+        seconds = float(result.get("seconds", 0.0))
+        self._seconds[owner] += seconds
+        if now:
+            self._session_seconds[owner] += seconds
+        if parts["kind"] == "trial":
+            sign = 1 if self.plan.direction == "max" else -1
+            best = self._best.get(owner)
+            if best is None or sign * result["score"] > sign * best:
+                self._best[owner] = result["score"]
+
+    def _show(self) -> None:
+        done, total = estimate.counts(self.plan)
+        lines = []
+        for running in self._running.values():
+            parts = parse_key(running.piece.key)
+            owner, kind = parts["candidate"], parts["kind"]
+            text = f"{owner}: {kind}"
+            if kind == "trial":
+                text += f" {parts['trial'] + 1} of {self.plan.planned_trials(owner, parts['fold'])}"
+            elif kind == "ablation":
+                text += f" {running.piece.key.split('/')[1]}, seed {parts['seed']}"
+            elif "seed" in parts:
+                text += f" {parts['seed']} of {self.settings.seeds}"
+            if self.settings.folds > 1 and "fold" in parts:
+                text += f", fold {parts['fold'] + 1} of {self.settings.folds}"
+            if running.note.get("epoch"):
+                text += f", epoch {running.note['epoch']}"
+            if owner in self._best:
+                text += f", best {self._best[owner]:.4f}"
+            lines.append(text)
+        self.display.update(done, total, estimate.seconds_left(self.plan, self.workers.slots), lines)
+
+    def _ask_to_stop(self, reason: str) -> None:
+        if not self.interrupted:
+            self.interrupted = reason
+            with suppress(OSError):  # a full disk: workers are then ended without being asked
+                self._stop.touch()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """End in order on SIGINT and SIGTERM: epochs under way are finished. A second one ends at once."""
+
+        def handle(number: int, _: object) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self._ask_to_stop(signal.Signals(number).name)
+            self.display.say("ending after the epochs under way; press Ctrl-C again to end at once")
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            with suppress(OSError):  # must not hide why the sweep ends; the next start removes it too
+                self._stop.unlink(missing_ok=True)

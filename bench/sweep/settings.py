@@ -1,0 +1,203 @@
+"""What the user asked for, checked: the variables of the Makefile, the options of the command line."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import architectures
+from bench import tasks
+from bench.errors import UserError
+from bench.tasks import TRANSFERS, Candidate, Preset, Task
+from bench.tasks.contract.options import parse_changes
+
+PRESETS = ("smoke", "quick", "full")
+TUNERS = ("random", "bayesian", "hyperband", "grid")
+FOLDS_SEED = 0
+BY_SITE = "sites"  # as a value of FOLDS
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One sweep's settings, all of them valid.
+
+    Attributes
+    ----------
+    workers : worker processes; 0 means in this process.
+    budget_seconds : wall-clock time for this call, or None.
+    stall_seconds : a piece that shows no progress for so long has lost its worker.
+    ablations : whether the best network is trained again with one thing changed at a time.
+    weights : folder with the files of `keras.applications`.
+    by_site : whether each fold tests one site and trains on the others; `folds` is then the number of sites,
+        known once the dataset is open.
+    preprocess : choices of preprocessing that differ from the task's own.
+    measure : whether training and inference are timed once the searches are done.
+    """
+
+    task: Task
+    candidates: tuple[Candidate, ...]
+    preset_name: str
+    tuner: str
+    trials: int
+    seeds: int
+    folds: int
+    workers: int
+    data: str | None = None
+    data_folder: Path = Path("data")
+    cluster: str | None = None
+    budget_seconds: float | None = None
+    runs: Path = Path("runs")
+    reports: Path = Path("reports")
+    stall_seconds: float = 1800.0
+    measure: bool = True
+    ablations: bool = True
+    weights: Path | None = None
+    by_site: bool = False
+    preprocess: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """The choices of preprocessing that this sweep makes."""
+        return {**self.task.preprocessing, **self.preprocess}
+
+    @property
+    def splits(self) -> dict[str, Any]:
+        """How the subjects are divided, for `bench.data.splits.divide`."""
+        return {"seed": FOLDS_SEED, **({"by": "site"} if self.by_site else {})}
+
+    @property
+    def preset(self) -> Preset:
+        """The preset's numbers."""
+        return self.task.presets[self.preset_name]
+
+    def command(self) -> str:
+        """The `make` line that repeats this sweep."""
+        words = [f"make bench TASK={self.task.name} PRESET={self.preset_name}"]
+        if self.data:
+            words.append(f"DATA={self.data if tasks.is_builtin(self.data) else Path(self.data).name}")
+        if self.candidates != tuple(self.task.candidates):
+            words.append("ARCH=" + ",".join(candidate.name for candidate in self.candidates))
+        if self.preprocess:
+            words.append("PREPROCESS=" + ",".join(_spelt(*choice) for choice in self.preprocess.items()))
+        if self.tuner != "random":
+            words.append(f"TUNER={self.tuner}")
+        words += [
+            f"{name}={value}"
+            for name, value, usual in (
+                ("TRIALS", self.trials, self.preset.trials),
+                ("SEEDS", self.seeds, self.preset.seeds),
+                ("FOLDS", BY_SITE if self.by_site else self.folds, self.preset.folds),
+            )
+            if value != usual
+        ]
+        return " ".join(words)
+
+
+def find_task(name: str | None) -> Task:
+    """Find a task by name.
+
+    Raises
+    ------
+    UserError : no name, or an unknown one.
+    """
+    if not name or name not in tasks.names():
+        raise UserError(f"TASK={name or ''}: found {_said(name)}; expected one of {', '.join(tasks.names())}")
+    return tasks.load(name)
+
+
+def find_candidates(text: str | None, task: Task) -> tuple[Candidate, ...]:
+    """Parse ARCH: names of the task's candidates or of any architecture, parted by commas.
+
+    `-phantom` or `-imagenet` after the name of an architecture says where its first weights come from.
+
+    Raises
+    ------
+    UserError : an unknown name, or weights that the task cannot make.
+    """
+    if not text:
+        return tuple(task.candidates)
+    chosen = []
+    for name in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
+        architecture, dash, transfer = name.partition("-")
+        if architecture not in architectures.names() or bool(dash) != (transfer in TRANSFERS):
+            known = dict.fromkeys(
+                [*(candidate.name for candidate in task.candidates), *architectures.names()]
+            )
+            raise UserError(f"ARCH={text}: found {name!r}; expected some of {', '.join(known)}")
+        if transfer == "phantom" and not task.has_generator():
+            raise UserError(
+                f"ARCH={text}: found {name!r}; expected no phantom, TASK={task.name} has no generator"
+            )
+        chosen.append(Candidate(architecture, transfer or "scratch"))
+    if not chosen:
+        raise UserError(f"ARCH={text}: found no name; expected some of {', '.join(architectures.names())}")
+    return tuple(chosen)
+
+
+def find_preprocessing(text: str | None, task: Task) -> dict[str, Any]:
+    """Parse PREPROCESS: what differs from the task's own choices.
+
+    Raises
+    ------
+    UserError : a choice that the task does not have, or a value that it does not accept.
+    """
+    return parse_changes("PREPROCESS", text, task.preprocessing_options)
+
+
+def _spelt(name: str, value: Any) -> str:
+    """A choice of preprocessing as PREPROCESS spells it."""
+    if isinstance(value, bool):
+        return f"{name}={'on' if value else 'off'}"
+    if isinstance(value, list):
+        return f"{name}={('-' if len(value) == 2 else 'x').join(map(str, value))}"
+    return f"{name}={value}"
+
+
+def choice(variable: str, value: str | None, accepted: tuple[str, ...], default: str) -> str:
+    """Parse one of a few words."""
+    if value is None or value == "":
+        return default
+    if value not in accepted:
+        raise UserError(f"{variable}={value}: found {value!r}; expected one of {', '.join(accepted)}")
+    return value
+
+
+def whole_number(
+    variable: str,
+    value: str | int | None,
+    default: int,
+    least: int,
+    most: int = 10**6,
+    word: str | None = None,
+) -> int:
+    """Parse a whole number in a range; `word` is what the caller accepts beside it."""
+    if value is None or value == "":
+        return default
+    try:
+        number = int(str(value)) if "_" not in str(value) else None
+    except ValueError:
+        number = None
+    if number is None or not least <= number <= most:
+        raise UserError(
+            f"{variable}={value}: found {_said(value)}; expected a whole number from {least} to {most}"
+            + (f", or {word}" if word else "")
+        )
+    return number
+
+
+def duration(variable: str, value: str | None) -> float | None:
+    """Parse `90s`, `30m`, `2h`, `1h30m`, `1d` into seconds."""
+    if value is None or value == "":
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", value.strip().lower())
+    if not parts or "".join(number + unit for number, unit in parts) != value.strip().lower():
+        raise UserError(f"{variable}={value}: found {value!r}; expected a time such as 90s, 30m, 2h or 1h30m")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise UserError(f"{variable}={value}: found no time at all; expected more than 0s")
+    return seconds
+
+
+def _said(value: object) -> str:
+    return "nothing" if value in (None, "") else repr(str(value))

@@ -1,0 +1,168 @@
+"""What has happened in a sweep so far: the journal's events, replayed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class State:
+    """The outcome of every piece of work, by its key (`trial/compact/0/3`).
+
+    Attributes
+    ----------
+    sweep : the content of the last "sweep" event: identity, plan and how it was started.
+    done : results of finished pieces.
+    failed : reasons of pieces that failed for good.
+    values : hyperparameter values of every trial that was ever started.
+    candidates : digests of the architectures whose results are here, over all sessions.
+    lost : how often a worker died over a piece.
+    exhausted : number of trials after which the space of a search (`compact/0`) had no more to offer.
+    plans : the plan that last named each candidate and reference; later sweeps may have left it out.
+    finished_at : when pieces were settled, seconds since 1970.
+    seconds : wall-clock seconds that sweeps have spent here, ended sessions only.
+    """
+
+    sweep: dict = field(default_factory=dict)
+    done: dict[str, dict] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    values: dict[str, dict] = field(default_factory=dict)
+    candidates: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    exhausted: dict[str, int] = field(default_factory=dict)
+    plans: dict[str, dict] = field(default_factory=dict)
+    finished_at: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    _session: tuple[float, float] | None = None
+    _groups: dict[str, dict[int, dict | None]] = field(default_factory=dict)
+
+    @classmethod
+    def replay(cls, events: Iterable[dict]) -> "State":
+        """Rebuild the state from events in the order they were recorded."""
+        state = cls()
+        for event in events:
+            state.apply(event)
+        state._end_session()
+        return state
+
+    def apply(self, event: dict) -> None:
+        """Take in one event; kinds that are not known are left to those who wrote them."""
+        kind, key = event["event"], event.get("piece", "")
+        now = event.get("time", 0.0)
+        if kind == "sweep":
+            self._end_session()
+            self._session = (now, now)
+            self.sweep = event
+            self.candidates.update(event.get("candidates", {}))
+            plan = event.get("plan", {})
+            self.plans.update({candidate["name"]: plan for candidate in plan.get("candidates", [])})
+            self.plans.update(dict.fromkeys(plan.get("references", []), plan))
+        elif self._session:
+            self._session = (self._session[0], now)
+        if kind == "started":
+            if "values" in event:
+                self.values[key] = event["values"]
+        elif kind == "done":
+            self.done[key] = event["result"]
+            self._index(key, event["result"])
+            self.finished_at[key] = now
+            self.failed.pop(key, None)
+        elif kind == "failed":
+            self.failed[key] = event["reason"]
+            self._index(key, None)
+            self.finished_at[key] = now
+        elif kind == "lost":
+            self.lost[key] = self.lost.get(key, 0) + 1
+        elif kind == "dropped":  # its files are damaged: as if it had not been done
+            self.done.pop(key, None)
+            group, _, number = key.rpartition("/")
+            self._groups.get(group, {}).pop(int(number) if number.isdigit() else -1, None)
+        elif kind == "exhausted":
+            self.exhausted[event["search"]] = event["trials"]
+
+    def _end_session(self) -> None:
+        if self._session:
+            self.seconds += self._session[1] - self._session[0]
+            self._session = None
+
+    def _index(self, key: str, result: dict | None) -> None:
+        """File a trial under its search and a refit under its trial, by number."""
+        if key.startswith(("trial/", "refit/")):
+            group, number = key.rsplit("/", 1)
+            self._groups.setdefault(group, {})[int(number)] = result
+
+    def settled(self, key: str) -> bool:
+        """Say whether a piece needs no more work, because it is done or has failed."""
+        return key in self.done or key in self.failed
+
+    def trials(self, candidate: str, fold: int) -> dict[int, dict | None]:
+        """Results of a search's settled trials by number; None for one that failed."""
+        return dict(sorted(self._groups.get(f"trial/{search_name(candidate, fold)}", {}).items()))
+
+    def trial_values(self, candidate: str, fold: int, trial: int) -> dict[str, Any]:
+        """Hyperparameters of a finished trial."""
+        return self.done[f"trial/{search_name(candidate, fold)}/{trial}"]["values"]
+
+    def best_trial(self, candidate: str, fold: int, direction: str = "max") -> int | None:
+        """Number of the trial with the best score; of equals that with the lower loss, then the first."""
+        trials = self.trials(candidate, fold)
+        return self._best(trials, direction, set(trials))
+
+    @staticmethod
+    def _best(trials: dict[int, dict | None], direction: str, among: set[int]) -> int | None:
+        sign = 1 if direction == "max" else -1
+        ranked = [
+            (-sign * result["score"], result["metrics"].get("log_loss", 0.0), number)
+            for number, result in trials.items()
+            if result is not None and number in among
+        ]
+        return min(ranked)[2] if ranked else None
+
+    def planned_trials(self, candidate: str, fold: int, trials: int) -> int:
+        """How many trials a search will have: as many as asked for, or as its space has to offer."""
+        return min(trials, self.exhausted.get(search_name(candidate, fold), trials))
+
+    def tested_trial(self, candidate: str, fold: int, direction: str = "max") -> int | None:
+        """Number of the best trial that has refits; None if none has.
+
+        It is the best of all but where more trials have been asked for since and one of those is better.
+        """
+        best = self.best_trial(candidate, fold, direction)
+        if best is None or self.refits(candidate, fold, best):
+            return best
+        prefix = f"refit/{candidate}/{fold}/"
+        tested = {int(key.split("/")[3]) for key in self.done if key.startswith(prefix)}
+        return self._best(self.trials(candidate, fold), direction, tested)
+
+    def refits(self, candidate: str, fold: int, trial: int) -> dict[int, dict]:
+        """Results of the refits of one trial by seed."""
+        group = self._groups.get(f"refit/{search_name(candidate, fold)}/{trial}", {})
+        return {seed: result for seed, result in sorted(group.items()) if result is not None}
+
+    def files(self) -> dict[str, tuple[str, str]]:
+        """Files that the journal names: path in the run folder to (piece, sha256)."""
+        return {
+            entry["path"]: (key, entry["sha256"])
+            for key, result in self.done.items()
+            for entry in result.get("files", {}).values()
+        }
+
+
+def search_name(candidate: str, fold: int) -> str:
+    """Name of the search of a candidate in a fold."""
+    return f"{candidate}/{fold}"
+
+
+def parse_key(key: str) -> dict[str, Any]:
+    """Take a piece's key apart: kind, candidate, and fold, trial and seed where it has them."""
+    kind, *rest = key.split("/")
+    if kind == "ablation":  # its own name stands before the candidate's
+        del rest[0]
+    candidate, *numbers = rest
+    names = {
+        "trial": ("fold", "trial"),
+        "refit": ("fold", "trial", "seed"),
+        "ablation": ("fold", "trial", "seed"),
+        "reference": ("fold",),
+    }.get(kind, ())
+    return {"kind": kind, "candidate": candidate, **dict(zip(names, map(int, numbers), strict=False))}

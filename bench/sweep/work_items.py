@@ -1,0 +1,81 @@
+"""Pieces of work, and the descriptions of them that workers are sent."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.sweep.settings import Settings
+from bench.sweep.state import State
+from bench.tasks import Candidate
+from tuning.seeds import seed_of
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """A unit of work: what a worker is sent, and what is recorded once it is done.
+
+    Attributes
+    ----------
+    key : `trial/compact/0/3`; the kind first, then the candidate or reference.
+    owner : candidate or reference, whose time it costs.
+    description : what a worker needs to know of it, JSON-ready.
+    structure : pieces of equal structure can use the same program.
+    """
+
+    key: str
+    owner: str
+    description: dict[str, Any] = field(hash=False, compare=False)
+    structure: str = ""
+
+    @property
+    def kind(self) -> str:
+        """First part of the key."""
+        return self.key.split("/")[0]
+
+
+class WorkItemFactory:
+    """Makes the pieces of one sweep.
+
+    Parameters
+    ----------
+    settings : of the sweep.
+    state : read anew for each piece: spaces and pretrained weights come from it.
+    """
+
+    def __init__(self, settings: Settings, state: State) -> None:
+        self.settings, self.state = settings, state
+
+    def piece(self, key: str, candidate: Candidate, fold: int, **content: Any) -> WorkItem:
+        """A piece for a candidate: whatever `content` names replaces or joins the description."""
+        description = self.describe(key, candidate.name, fold, key.split("/")[0])
+        space = self.state.done.get(f"space/{candidate.name}", {})
+        pretrained = self.state.done.get(f"pretrain/{candidate.name}")
+        description.update(
+            architecture=candidate.architecture,
+            transfer=candidate.transfer,
+            structural=space.get("structural", []),
+            start=pretrained["files"]["weights"]["path"] if pretrained else None,
+            weights=str(self.settings.weights.resolve()) if self.settings.weights else None,
+        )
+        description.update(content)
+        values = description.get("values", {})
+        structure = json.dumps([candidate.name, {n: values.get(n) for n in description["structural"]}])
+        return WorkItem(key, candidate.name, description, structure)
+
+    def describe(self, key: str, owner: str, fold: int, kind: str) -> dict[str, Any]:
+        """What every description says, of candidates and references alike."""
+        task = self.settings.task
+        return {
+            "piece": key,
+            "kind": kind,
+            "task": task.name,
+            "candidate": owner,
+            "fold": fold,
+            "splits": self.settings.splits,
+            "metric": task.metric,
+            "preprocessing": self.settings.preprocessing,
+            "augmentation": list(task.augmentation),
+            "epochs": self.settings.preset.epochs,
+            "seed": seed_of(task.name, owner, fold, kind),
+            "measure_seconds": self.settings.preset.measure_seconds,
+        }

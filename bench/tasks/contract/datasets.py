@@ -1,0 +1,67 @@
+"""Datasets that tasks bring into the cache: builtin ones with options, and those that were read."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.caches.cached_dataset import ensure, save_dataset
+from bench.data.caches.source_digest import generators_digest
+from bench.data.dataset import Dataset, fingerprint
+from bench.errors import UserError
+
+
+def builtin_options(data: str, defaults: dict[str, int]) -> dict[str, int]:
+    """Parse `builtin:subjects=400,test=280`.
+
+    Raises
+    ------
+    UserError : an option that is not among `defaults`, or a value that is not up to 18 digits from 0 to 9.
+    """
+    options = dict(defaults)
+    _, _, text = data.partition(":")
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        if name not in defaults or not re.fullmatch("[0-9]{1,18}", value):
+            accepted = ", ".join(f"{key}=number" for key in defaults) or "no options"
+            raise UserError(f"DATA={data}: found {part!r}; expected {accepted}")
+        options[name] = int(value)
+    return options
+
+
+def is_builtin(data: str | None) -> bool:
+    """Say whether DATA asks for builtin data by name."""
+    return data is not None and data.split(":")[0] == "builtin"
+
+
+def generated(cache: Path, name: str, options: dict[str, int], save: Callable[[Path], None]) -> Path:
+    """The cache folder of a builtin dataset, which is made once for the same options and the same code.
+
+    Parameters
+    ----------
+    save : makes the dataset and saves it in the folder that it is given.
+    """
+    key = hashlib.sha256(f"{sorted(options.items())}{generators_digest()}".encode()).hexdigest()[:12]
+    return ensure(cache / f"{name}-{key}", save)
+
+
+def store(dataset: Dataset, cache: Path) -> Path:
+    """Put a dataset that was read into the cache; one that is there already and whole is left alone."""
+    folder = cache / f"{dataset.name}-{dataset.fingerprint}"
+    return ensure(folder, lambda target: save_dataset(dataset, target))
+
+
+def permuted(dataset: Dataset, seed: int) -> Dataset:
+    """The same samples with labels shuffled between subjects: what is then better than chance is a leak."""
+    subjects, first = np.unique(dataset.subjects, return_index=True)
+    shuffled = np.random.default_rng([seed, 7]).permutation(dataset.y[first])
+    y = shuffled[np.searchsorted(subjects, dataset.subjects)]
+    return replace(
+        dataset,
+        y=y,
+        fingerprint=fingerprint(dataset.fingerprint, "permuted", y),
+        provenance=dataset.provenance + " LABELS PERMUTED between subjects: every result should be chance.",
+    )

@@ -1,0 +1,123 @@
+"""What a task has to say of itself: the base class of every file in `bench/tasks/`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.dataset import Dataset
+from bench.errors import UserError
+from bench.tasks.contract.ablation import Ablation
+from bench.tasks.contract.candidate import Candidate, Preset
+from bench.tasks.contract.options import Option
+from tuning.space import TrainingSpace
+
+
+class Task:
+    """A question with its data, its protocol, its primary metric and its candidates.
+
+    Attributes
+    ----------
+    name, title : the file's name; a line for reports.
+    metric : the primary metric, a name that `bench.evaluate.metrics` knows.
+    candidates, references : what is compared; references by name out of `bench.worker.references`.
+    training_space : the training hyperparameters that all candidates share.
+    transfer_space : what candidates that do not start from random weights have beside it.
+    augmentation : names of the variations of training images (`tuning.augment.STRENGTHS`); their
+        strengths are training hyperparameters of the same names.
+    presets : "smoke", "quick" and "full".
+    preprocessing : choices that change what a network sees, JSON-ready.
+    preprocessing_options : what PREPROCESS may change of these, and beyond them.
+    ablations : what is switched, one at a time, in the best network.
+    alone_classes, alone_samples : what `bench pretrain` tells apart, and from how many generated samples it
+        learns, unless it is told otherwise; the network is then used as it is.
+    reads_folders : whether DATA is a folder as `bench.data.folders.folder` reads it.
+    pretraining_values : training hyperparameters of `phantom` pretraining that differ from the defaults.
+    """
+
+    name: str
+    title: str
+    metric: str
+    candidates: Sequence[Candidate]
+    references: Sequence[str]
+    training_space: TrainingSpace
+    transfer_space: TrainingSpace = ()
+    augmentation: tuple[str, ...]
+    presets: dict[str, Preset]
+    preprocessing: dict[str, Any]
+    preprocessing_options: dict[str, Option] = {}
+    ablations: Sequence[Ablation] = ()
+    pretraining_values: dict[str, Any] = {}
+    alone_classes: tuple[str, ...] = ()
+    alone_samples = 0
+    reads_folders = True
+
+    def load(
+        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
+    ) -> Path:
+        """Bring the dataset into the cache, if it is not there.
+
+        Parameters
+        ----------
+        data : the user's DATA, or None: a path, or `builtin` with options (`builtin:subjects=400,test=280`).
+        folder : where `fetch` puts the task's real data; used if they are there and `data` is None.
+        cache : folder of all cached datasets.
+        preprocessing : the choices made, for what is done while files are read; None: the task's own.
+
+        Returns
+        -------
+        The dataset's folder, for `bench.data.caches.cached_dataset.open_cached`.
+
+        Raises
+        ------
+        UserError : files that are missing or damaged, options that do not exist.
+        """
+        raise NotImplementedError
+
+    def fetch(self, folder: Path, source: str | None = None) -> list[str]:
+        """Download the task's public data into `folder`, or pretrained weights into Keras' cache.
+
+        Returns
+        -------
+        What was done, a line each.
+        """
+        raise NotImplementedError
+
+    def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
+        """Turn stored samples `[n, ...]` into what a network sees; per sample, no statistics of others."""
+        return x
+
+    def code(self) -> str:
+        """A digest of the code that `prepare` and `features` run; what other code has made is made anew."""
+        return ""
+
+    def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
+        """Features `[n, f]` of stored samples `[n, ...]` for a reference that asks for them by name.
+
+        Parameters
+        ----------
+        headers : facts of each sample's file; empty where there are none.
+        """
+        raise NotImplementedError
+
+    def pretraining(self, classes: Sequence[str] | None = None, samples: int | None = None) -> Dataset:
+        """Generated images for pretraining, as they are stored; made anew at each call.
+
+        Parameters
+        ----------
+        classes, samples : names of the classes and number of images, if not the task's own choice.
+
+        Raises
+        ------
+        UserError : the task has no generator, or not for these classes.
+        """
+        raise UserError(f"TASK={self.name}: found a task without generated images; expected spect or mri")
+
+    def has_generator(self) -> bool:
+        """Say whether there are generated images to pretrain on, and so `phantom` transfer."""
+        return type(self).pretraining is not Task.pretraining
+
+    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+        """Read files or DICOM series folders as `load` would store them, float32 `[n, ...]`."""
+        raise UserError(f"TASK={self.name}: found a task that reads no image files; expected spect or mri")

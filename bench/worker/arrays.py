@@ -1,0 +1,120 @@
+"""What a worker opens for a work item: dataset, fold, samples as networks see them. Kept between items."""
+
+import functools
+import hashlib
+import json
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import tasks
+from bench.data.caches import memory_maps
+from bench.data.caches.cached_dataset import ensure, open_cached, open_headers, save_dataset
+from bench.data.dataset import Dataset
+from bench.data.splits import Fold, assert_disjoint, divide
+from bench.tasks import Task
+
+_maps: list[weakref.ref] = []  # what this process has mapped and not yet closed
+
+
+def release() -> None:
+    """Give back the pages of all maps that are open here; what the next piece needs is read again."""
+    for reference in list(_maps):
+        x = reference()
+        if x is None:
+            _maps.remove(reference)
+        else:
+            memory_maps.release(x)
+
+
+def _open(folder: Path) -> Dataset:
+    opened = open_cached(folder)
+    _maps.append(weakref.ref(opened.x))
+    return opened
+
+
+@functools.lru_cache(maxsize=4)
+def dataset(folder: str) -> Dataset:
+    """Open a dataset from the cache."""
+    return _open(Path(folder))
+
+
+@functools.lru_cache(maxsize=4)
+def headers(folder: str) -> list[dict[str, Any]]:
+    """Facts of each sample's file; empty where the dataset has none."""
+    return open_headers(Path(folder))
+
+
+@functools.lru_cache(maxsize=32)
+def _fold(folder: str, fold: int, splits: str) -> Fold:
+    found = divide(dataset(folder), fold + 1, json.loads(splits))[fold]
+    assert_disjoint(found, dataset(folder).subjects)
+    return found
+
+
+@functools.lru_cache(maxsize=4)
+def prepared(folder: str, task: str, preprocessing: str) -> np.ndarray:
+    """What networks see, float32 `[n, ...]`: a memory map beside the dataset, made by who needs it first.
+
+    Parameters
+    ----------
+    preprocessing : the task's choices, as JSON with sorted keys.
+    """
+    return _prepare(dataset(folder), Path(folder), tasks.load(task), json.loads(preprocessing))
+
+
+def _prepare(stored: Dataset, folder: Path, task: Task, preprocessing: dict[str, Any]) -> np.ndarray:
+    first = np.asarray(stored.x[:1])
+    if task.prepare(first, preprocessing) is first:
+        return stored.x
+
+    def save(path: Path) -> None:
+        save_dataset(stored, path, transform=lambda block: task.prepare(block, preprocessing))
+
+    return _kept(folder, "prepared", [preprocessing, task.code()], save)
+
+
+@functools.lru_cache(maxsize=4)
+def features(folder: str, task: str, name: str) -> np.ndarray:
+    """What a task's feature extractor finds in all samples, float32 `[n, f]`; kept beside the dataset."""
+    found, stored = tasks.load(task), dataset(folder)
+
+    def save(path: Path) -> None:
+        save_dataset(replace(stored, x=found.features(name, stored.x, headers(folder))), path)
+
+    return _kept(Path(folder), "features", [name, found.code()], save)
+
+
+def _kept(folder: Path, what: str, key: list[Any], save: Callable[[Path], None]) -> np.ndarray:
+    """Samples that were made from a dataset's, in a cache folder beside it; `save` makes them once."""
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    path = folder.with_name(f"{folder.name}-{what}-{name}")
+    return _open(ensure(path, save)).x
+
+
+def reference_inputs(description: dict[str, Any], extractor: str | None, x: np.ndarray) -> np.ndarray:
+    """What a reference is fed, float32 `[n, features]`: what `extractor` finds, or flattened samples.
+
+    Parameters
+    ----------
+    extractor : name of a feature extractor of the task, or None.
+    x : samples as networks see them.
+    """
+    if extractor is None:
+        return np.asarray(x, np.float32).reshape(len(x), -1)
+    return features(description["dataset"], description["task"], extractor)
+
+
+def open_inputs(description: dict[str, Any]) -> tuple[Dataset, Fold, np.ndarray]:
+    """Dataset, fold and prepared samples of a description."""
+    folder = description["dataset"]
+    preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
+    return (
+        dataset(folder),
+        _fold(folder, description["fold"], json.dumps(description["splits"], sort_keys=True)),
+        prepared(folder, description["task"], preprocessing),
+    )

@@ -1,0 +1,243 @@
+"""What a worker does with a piece of work: open, train, hand back numbers. Stateless; it may die at any time.
+
+A description is a small JSON-ready dict. The arrays it speaks of are opened here, from the cache.
+"""
+
+import copy
+import errno
+import json
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import architectures
+from bench import tasks
+from bench.evaluate import metrics
+from bench.measure.memory import release_memory
+from bench.worker import arrays, programs, timing
+from bench.worker.files import Progress, Stopped, save, save_predictions
+from bench.worker.references import REFERENCES, probabilities
+from tuning import space, training
+
+_FULL = {errno.ENOSPC: "no space left", errno.EDQUOT: "quota used up", errno.EROFS: "read-only"}
+
+
+def run(description: dict[str, Any]) -> dict[str, Any]:
+    """Carry out a piece of work.
+
+    Returns
+    -------
+    One of `{"result": ...}`, `{"failed": reason}`, `{"stopped": True}`, `{"fatal": text}`; the last where
+    nothing can be written any more, so that to go on with other pieces makes no sense.
+    """
+    try:
+        return {"result": _KINDS[description["kind"]](description)}
+    except Stopped:
+        return {"stopped": True}
+    except OSError as error:
+        if "no space left" in str(error).lower():  # HDF5 raises it without a number
+            return {"fatal": f"{description['folder']}: cannot write (no space left)"}
+        if error.errno in _FULL or isinstance(error, PermissionError):
+            path = error.filename or description["folder"]
+            return {"fatal": f"{path}: cannot write ({_FULL.get(error.errno or 0, 'permission denied')})"}
+        return _failure(error)
+    except MemoryError:
+        return {"failed": "out of memory"}
+    except Exception as error:
+        return _failure(error)
+    finally:
+        arrays.release()  # or each worker would come to hold every version of the data that it has seen
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    name = "" if isinstance(error, MissingWeights) else f"{type(error).__name__}: "
+    reason = f"{name}{error}".strip().splitlines()[0][:300]
+    if type(error).__name__ == "ResourceExhaustedError":
+        reason = f"out of memory ({reason})"
+    return {"failed": reason, "traceback": traceback.format_exc()[-4000:]}
+
+
+class MissingWeights(Exception):
+    """Transfer was asked for, and there is nothing to transfer from."""
+
+
+def _space(description: dict[str, Any]) -> dict[str, Any]:
+    """Find the hyperparameters of an architecture, structural and training.
+
+    Transfer needs weights for each structure: its candidates keep to one, the architecture's default or,
+    with weights from ImageNet, the original's.
+    """
+    task = tasks.load(description["task"])
+    opened = arrays.dataset(description["dataset"])
+    architecture = architectures.load(description["architecture"])
+    x = task.prepare(np.asarray(opened.x[:1]), description["preprocessing"])
+    shape = programs.model_shape(architecture, x.shape[1:])
+    transfer = description["transfer"]
+    described = space.discover(
+        lambda hp: architecture.build(hp, shape, len(opened.classes)),
+        [*task.training_space, *(task.transfer_space if transfer != "scratch" else ())],
+        held=None
+        if transfer == "scratch"
+        else getattr(architecture, "imagenet_values", {})
+        if transfer == "imagenet"
+        else {},
+    )
+    if transfer == "imagenet" and not hasattr(architecture, "imagenet"):
+        raise MissingWeights(f"architectures/{architecture.name}.py has no `imagenet` that loads weights")
+    if transfer == "imagenet":  # fails here, once, where there are no weights
+        try:
+            programs.start_weights({**description, **_default_values(described)}, x.shape[1:])
+        except FileNotFoundError as error:
+            file, fetch = str(error).split(":")[0], f"make data TASK={description['task']}"
+            raise MissingWeights(
+                f"{file} is neither in WEIGHTS nor in Keras' cache; `{fetch}` fetches it"
+            ) from error
+    return {**described, "title": architecture.title}
+
+
+def _default_values(described: dict[str, Any]) -> dict[str, Any]:
+    import keras_tuner
+
+    values = keras_tuner.HyperParameters.from_config(copy.deepcopy(described["space"])).values
+    return {"values": values, "structural": described["structural"]}
+
+
+def _trial(description: dict[str, Any]) -> dict[str, Any]:
+    """Train on the training part, score on the validation part."""
+    opened, fold, x = arrays.open_inputs(description)
+    started = time.perf_counter()
+    seen, validation = (training.Samples(x, opened.y, part) for part in (fold.train, fold.validation))
+    program, history = _train(description, seen, validation, len(opened.classes))
+    probabilities, y = training.predict(program, validation), validation.labels()
+    score = metrics.score(description["metric"], y, probabilities)
+    if not np.isfinite(score):
+        raise ArithmeticError(f"{description['metric']} is not defined on these validation subjects")
+    return {
+        "score": score,
+        "metrics": metrics.all_metrics(y, probabilities, opened.classes),
+        **_trained(description, program, history, started),
+    }
+
+
+def _refit(description: dict[str, Any]) -> dict[str, Any]:
+    """Train on training and validation parts with another seed, test on subjects no decision has seen."""
+    opened, fold, x = arrays.open_inputs(description)
+    started = time.perf_counter()
+    seen = training.Samples(x, opened.y, np.sort(np.concatenate([fold.train, fold.validation])))
+    program, history = _train(description, seen, None, len(opened.classes))
+    probabilities = training.predict(program, training.Samples(x, opened.y, fold.test))
+    files = {"predictions": save_predictions(description, opened, fold.test, probabilities)}
+    if description.get("model"):
+        files["model"] = save(description, "models", ".keras", program.model.save)
+    return {
+        "metrics": metrics.all_metrics(opened.y[fold.test], probabilities, opened.classes),
+        **_trained(description, program, history, started),
+        **description.get("ablation", {}),
+        "files": files,
+    }
+
+
+def _pretrain(description: dict[str, Any]) -> dict[str, Any]:
+    """Train a candidate's network on generated images and keep all of it but the head."""
+    opened = arrays.dataset(description["dataset"])
+    preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
+    x = arrays.prepared(description["dataset"], description["task"], preprocessing)
+    started = time.perf_counter()
+    held = np.random.default_rng(description["seed"]).permutation(len(x))
+    parts = [training.Samples(x, opened.y, np.sort(part)) for part in np.split(held, [len(x) // 20])]
+    validation, seen = parts
+    program, history = _train({**description, "transfer": "scratch"}, seen, validation, len(opened.classes))
+    weights = {f"weight{i}": value for i, value in enumerate(program.backbone())}
+    return {
+        **_trained(description, program, history, started),
+        "samples": len(seen),
+        "classes": list(opened.classes),
+        "files": {"weights": save(description, "weights", ".npz", lambda path: np.savez(path, **weights))},
+    }
+
+
+def _train(description: dict[str, Any], seen, validation, n_classes: int):
+    progress = Progress(description)
+    sample_shape = seen.x.shape[1:]
+    program, recipe = programs.program_for(description, sample_shape, n_classes)
+    history = training.train(
+        program,
+        seen,
+        recipe,
+        description["seed"],
+        n_classes,
+        validation=validation,
+        start=programs.start_weights(description, sample_shape),
+        checkpoint=training.Checkpoint(Path(description["work"] + ".npz")),
+        on_epoch=progress.epoch,
+    )
+    return program, history
+
+
+def _trained(description: dict[str, Any], program, history: list[dict], started: float) -> dict[str, Any]:
+    """What every training's result says."""
+    return {
+        "values": description["values"],
+        "epochs": len(history),
+        "history": [{name: round(value, 5) for name, value in record.items()} for record in history],
+        "seconds": round(time.perf_counter() - started, 3),
+        "parameters": program.model.count_params(),
+        "input_shape": list(program.model.input_shape[1:]),
+    }
+
+
+def _reference(description: dict[str, Any]) -> dict[str, Any]:
+    """Choose a classical method's settings on validation, fit on both parts, test."""
+    Progress(description)
+    opened, fold, x = arrays.open_inputs(description)
+    reference = REFERENCES[description["candidate"]]
+    features = arrays.reference_inputs(description, reference.features, x)
+    n_classes, y, metric = len(opened.classes), opened.y, description["metric"]
+    started = time.perf_counter()
+    scores = []
+    for settings in reference.grid:
+        estimator = reference.make(description["seed"], **settings)
+        estimator.fit(features[fold.train], y[fold.train])
+        found = probabilities(estimator, features[fold.validation], n_classes)
+        scores.append(metrics.score(metric, y[fold.validation], found))
+    best = int(np.argmax(np.array(scores) * (1 if metrics.direction(metric) == "max" else -1)))
+    estimator = reference.make(description["seed"], **reference.grid[best])
+    seen = np.sort(np.concatenate([fold.train, fold.validation]))
+    estimator.fit(features[seen], y[seen])
+    predicted = probabilities(estimator, features[fold.test], n_classes)
+    del features, estimator
+    release_memory()  # of a decomposition of many volumes hundreds of megabytes
+    return {
+        "title": reference.title,
+        "score": scores[best],
+        "metrics": metrics.all_metrics(y[fold.test], predicted, opened.classes),
+        "values": reference.grid[best],
+        "grid": [{"values": s, "score": v} for s, v in zip(reference.grid, scores, strict=True)],
+        "seconds": round(time.perf_counter() - started, 3),
+        "files": {"predictions": save_predictions(description, opened, fold.test, predicted)},
+    }
+
+
+def _timing(description: dict[str, Any]) -> dict[str, Any]:
+    """Time a winner's training steps, or a reference's fit and answers, with nothing else running."""
+    opened, fold, x = arrays.open_inputs(description)
+    seen = np.sort(np.concatenate([fold.train, fold.validation]))
+    if description["reference"]:
+        task = tasks.load(description["task"])
+        return timing.reference(description, task, opened, arrays.headers(description["dataset"]), x, seen)
+    program, recipe = programs.program_for(description, x.shape[1:], len(opened.classes))
+    return timing.network(description, program, recipe, x, opened.y, seen)
+
+
+_KINDS = {
+    "space": _space,
+    "pretrain": _pretrain,
+    "trial": _trial,
+    "refit": _refit,
+    "ablation": _refit,
+    "reference": _reference,
+    "timing": _timing,
+}

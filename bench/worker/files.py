@@ -1,0 +1,72 @@
+"""The files that a work item leaves: how far it is, and what it found."""
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.sources.download import sha256_of
+
+
+class Stopped(Exception):
+    """The sweep asked for an orderly end; the checkpoint holds everything up to the last epoch."""
+
+
+class Progress:
+    """Tells the sweep how far a piece is, by a small file, and hears from it whether to stop."""
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        self._path = Path(description["work"] + ".progress")
+        self._stop = Path(description["stop"])
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._write({"epoch": 0, "epochs": description.get("epochs"), "pid": os.getpid()})
+
+    def epoch(self, record: dict) -> None:
+        """Note a finished epoch.
+
+        Raises
+        ------
+        Stopped : the sweep is to end.
+        """
+        self._write({**record, "pid": os.getpid()})
+        if self._stop.exists():
+            raise Stopped
+
+    def _write(self, content: dict) -> None:
+        temporary = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}.tmp")
+        temporary.write_text(json.dumps(content))
+        os.replace(temporary, self._path)
+
+
+def save_predictions(description, dataset, indices: np.ndarray, probabilities: np.ndarray) -> dict:
+    return save(
+        description,
+        "predictions",
+        ".npz",
+        lambda path: np.savez(
+            path,
+            y=dataset.y[indices],
+            probabilities=probabilities,
+            subjects=dataset.subjects[indices].astype(str),
+            indices=indices,
+        ),
+    )
+
+
+def save(description, kind: str, suffix: str, write) -> dict[str, Any]:
+    """Write a file under a temporary name, then rename it; the journal will name it with its hash.
+
+    The name is nobody else's, on no other machine either: a worker that was given up may still be writing.
+    """
+    relative = Path(kind) / (description["piece"].replace("/", "-") + suffix)
+    path = Path(description["folder"]) / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"tmp-{uuid.uuid4().hex}-{path.name}")
+    write(temporary)
+    with open(temporary, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    return {"path": str(relative), "sha256": sha256_of(path), "bytes": path.stat().st_size}

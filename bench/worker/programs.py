@@ -1,0 +1,107 @@
+"""The compiled network of a work item and the weights it starts from. Kept between items."""
+
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import architectures
+
+
+def model_shape(architecture: architectures.Architecture, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape that a network's input has: flattened for one that takes a vector."""
+    return (int(np.prod(sample_shape)),) if architecture.input == "vector" else tuple(sample_shape)
+
+
+def _build(architecture: str, values: dict[str, Any], sample_shape: tuple[int, ...], n_classes: int):
+    """A fresh model of an architecture with the structural values given."""
+    import keras_tuner
+
+    found = architectures.load(architecture)
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
+    return found.build(hp, model_shape(found, sample_shape), n_classes)
+
+
+@functools.lru_cache(maxsize=4)
+def _program(
+    architecture: str,
+    structure: str,
+    sample_shape: tuple,
+    n_classes: int,
+    augmentation: tuple,
+    freezable: bool,
+):
+    """Programs are kept: the same structure is traced once in the life of a worker."""
+    from tuning.augment import Augmentation
+    from tuning.program import Program
+
+    values = json.loads(structure)
+    return Program(
+        lambda: _build(architecture, values, sample_shape, n_classes),
+        sample_shape,
+        Augmentation(augmentation) if augmentation else None,
+        freezable,
+    )
+
+
+def program_for(description: dict[str, Any], sample_shape: tuple[int, ...], n_classes: int):
+    """Return program and recipe of a description: structural values choose the one, the rest the other."""
+    from tuning.training import Recipe
+
+    structural = set(description["structural"])
+    values = description["values"]
+    training = {name: value for name, value in values.items() if name not in structural}
+    program = _program(
+        description["architecture"],
+        structure_of(description),
+        tuple(sample_shape),
+        n_classes,
+        tuple(description["augmentation"]),
+        "frozen" in training,
+    )
+    return program, Recipe.from_values(training, description["epochs"])
+
+
+def structure_of(description: dict[str, Any]) -> str:
+    """The structural values of a description, as JSON."""
+    structural = set(description["structural"])
+    return json.dumps({k: v for k, v in description["values"].items() if k in structural}, sort_keys=True)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_weights(path: str) -> list[np.ndarray]:
+    with np.load(path) as file:
+        return [file[f"weight{i}"] for i in range(len(file.files))]
+
+
+@functools.lru_cache(maxsize=2)
+def _imagenet_weights(
+    architecture: str, structure: str, sample_shape: tuple[int, ...], weights: str | None
+) -> list[np.ndarray | None]:
+    from tuning.program import Program
+
+    program = Program(lambda: _build(architecture, json.loads(structure), sample_shape, 2), sample_shape)
+    random = program.backbone()
+    architectures.load(architecture).imagenet(program.model, weights)  # type: ignore[attr-defined]
+    loaded = zip(random, program.backbone(), strict=True)
+    return [None if np.array_equal(before, value) else value for before, value in loaded]
+
+
+def start_weights(
+    description: dict[str, Any], sample_shape: tuple[int, ...]
+) -> Sequence[np.ndarray | None] | None:
+    """The weights a training starts from, all but the head's; None for random ones."""
+    if description["transfer"] == "phantom":
+        return _read_weights(str(Path(description["folder"]) / description["start"]))
+    if description["transfer"] == "imagenet":
+        return _imagenet_weights(
+            description["architecture"],
+            structure_of(description),
+            tuple(sample_shape),
+            description["weights"],
+        )
+    return None

@@ -1,0 +1,120 @@
+"""A network is trained on generated images alone, saved, and applied to files of every kind."""
+
+import csv
+import json
+import shutil
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.commands.main import EXIT_USER, main
+from bench.data.generators import spect
+from bench.data.generators.mri import Recipe, scan_subject
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of a network that was trained for an epoch."""
+    root = tmp_path_factory.mktemp("pretrained")
+    words = ["pretrain", "spect", "--samples", "40", "--epochs", "1", "--runs", str(root / "runs")]
+    assert main(words) == 0
+    return root / "runs" / "models" / "spect-vgg16"
+
+
+def write_images(folder):
+    """The same generated image as PNG, as `.npy` and as a volume of equal slices; returns the image."""
+    folder.mkdir(parents=True)
+    image = spect.generate(spect.randomised(), 1, seed=5).x[0, ..., 0]
+    grey = np.round(image / image.max() * 255).astype(np.uint8)
+    Image.fromarray(grey).save(folder / "b.png")
+    np.save(folder / "a.npy", grey)
+    volume = np.repeat(grey[::-1, ::-1].T[:, :, None], 91, axis=2).astype(np.int16)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = -90, -126, -72
+    (folder / "deeper").mkdir()
+    nibabel.save(nibabel.Nifti1Image(volume, affine), folder / "deeper" / "c.nii.gz")
+    return grey
+
+
+def test_a_saved_network_says_what_it_is(model):
+    facts = json.loads((model / "model.json").read_text())
+    assert facts["classes"] == ["normal", "patient"]
+    assert facts["task"] == "spect"
+    assert facts["preprocessing"]["crop"] is True
+    assert len(facts["history"]) == 1
+    assert sorted(path.name for path in model.iterdir()) == ["model.json", "model.keras"]
+
+
+def test_it_is_applied_to_files_of_every_kind(model, tmp_path):
+    write_images(tmp_path / "images")
+    output = tmp_path / "out.csv"
+    words = ["predict", "spect", "--model", str(model), "--input", str(tmp_path / "images")]
+    assert main([*words, "--output", str(output)]) == 0
+    with open(output, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"].rsplit("/", 1)[1] for row in rows] == ["a.npy", "b.png", "c.nii.gz"]
+    probabilities = np.array([[float(row["normal"]), float(row["patient"])] for row in rows])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=2e-6)
+    np.testing.assert_allclose(probabilities[0], probabilities[1], atol=1e-5)
+    np.testing.assert_allclose(probabilities[0], probabilities[2], atol=0.05)  # resampled to the grid
+    for row, pair in zip(rows, probabilities, strict=True):
+        assert row["predicted"] == ("normal", "patient")[pair.argmax()]
+
+
+@pytest.mark.parametrize(
+    ("damage", "names"),
+    [
+        (lambda folder: (folder / "model.json").unlink(), "found no saved network"),
+        (lambda folder: (folder / "model.keras").write_bytes(b"PK"), "model.keras: found a damaged network"),
+        (lambda folder: (folder / "model.json").write_text('{"task": "mri"}'), "a network for mri"),
+    ],
+)
+def test_a_damaged_network_is_one_line(model, tmp_path, capsys, damage, names):
+    shutil.copytree(model, tmp_path / "model")
+    damage(tmp_path / "model")
+    write_images(tmp_path / "images")
+    words = ["predict", "spect", "--model", str(tmp_path / "model"), "--input", str(tmp_path / "images")]
+    assert main([*words, "--output", str(tmp_path / "out.csv")]) == EXIT_USER
+    said = capsys.readouterr().err
+    assert names in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_what_cannot_be_made_or_read_is_one_line(model, tmp_path, capsys):
+    for words, names in (
+        (["pretrain", "digits"], "found a task without generated images"),
+        (["pretrain", "mri", "--classes", "normal,patient"], "expected normal,tumour"),
+        (["predict", "spect", "--model", str(model), "--input", str(tmp_path / "none")], "no such file"),
+        (["predict", "spect", "--model", str(model), "--input", str(tmp_path)], "found no image"),
+    ):
+        assert main([*words]) == EXIT_USER
+        said = capsys.readouterr().err
+        assert names in said
+        assert said.count("\n") == 1
+
+
+def test_volumes_are_predicted_too(tmp_path):
+    words = ["pretrain", "mri", "--arch", "early_fusion", "--samples", "40", "--epochs", "1"]
+    model = tmp_path / "model"
+    words += ["--preprocess", "shape=6x32x32,normalisation=white", "--runs", str(tmp_path / "runs")]
+    assert main([*words, "--output", str(model)]) == 0
+    assert json.loads((model / "model.json").read_text())["preprocessing"]["shape"] == [6, 32, 32]
+    scan = scan_subject(Recipe(seed=3), 0).volume  # as displayed; a file runs towards right, front and top
+    (tmp_path / "volumes").mkdir()
+    volume = np.ascontiguousarray(scan[:, ::-1, ::-1].transpose(2, 1, 0))
+    spacing = [216.0 / volume.shape[0], 216.0 / volume.shape[1], 160.0 / volume.shape[2], 1.0]
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag(spacing)), tmp_path / "volumes" / "a.nii.gz")
+    np.save(tmp_path / "volumes" / "b.npy", scan)
+    output = tmp_path / "out.csv"
+    words = ["predict", "mri", "--model", str(model), "--input", str(tmp_path / "volumes")]
+    assert main([*words, "--output", str(output)]) == 0
+    with open(output, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"].rsplit("/", 1)[1] for row in rows] == ["a.nii.gz", "b.npy"]
+    for row in rows:
+        assert float(row["normal"]) + float(row["tumour"]) == pytest.approx(1, abs=2e-6)

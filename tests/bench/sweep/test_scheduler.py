@@ -1,0 +1,427 @@
+"""The loop of a sweep under deaths, failures, stalls, signals, budgets and full disks; nothing is trained."""
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+from fake_workers import FakeWorkers, TinyDigits, good, settings_for, sweep_with
+
+from bench.errors import UserError
+from bench.sweep import journal, scheduler
+from bench.tasks import Ablation, Candidate
+from tuning.space import discover
+
+TRIALS = ["trial/compact/0/0", "trial/compact/0/1"]
+
+
+@pytest.fixture(autouse=True)
+def _short_ticks(monkeypatch):
+    monkeypatch.setattr(scheduler, "_TICK_SECONDS", 0.02)
+
+
+def events(settings, kind: str | None = None) -> list[dict]:
+    found, _, dropped = journal.read(settings.runs / "run" / journal.FILE)
+    assert not dropped
+    return [event for event in found if kind in (None, event["event"])]
+
+
+def dies_over(key: str, times: int):
+    """A worker that dies over one piece so often."""
+    left = [times]
+
+    def answer(description: dict):
+        if description["piece"] == key and left[0]:
+            left[0] -= 1
+            return BrokenProcessPool("killed")
+        return good(description)
+
+    return answer
+
+
+def test_a_sweep_runs_every_piece_once_in_order(tmp_path):
+    workers, settings = FakeWorkers(), settings_for(tmp_path)
+    done = sweep_with(workers, settings)
+    best = max(
+        (d for d in workers.descriptions if d["kind"] == "trial"), key=lambda d: d["values"]["learning_rate"]
+    )
+    trial = best["piece"].rsplit("/", 1)[1]
+    assert workers.keys == [
+        "space/compact",
+        "reference/nearest_neighbours/0",
+        *TRIALS,
+        f"refit/compact/0/{trial}/1",
+    ]
+    assert done.plan.finished()
+    assert done.interrupted is None
+    assert workers.descriptions[-1]["values"] == best["values"]
+    assert workers.descriptions[-1]["seed"] != best["seed"]
+
+
+def test_a_finished_sweep_has_nothing_to_do_and_more_trials_are_only_the_new_ones(tmp_path):
+    settings = settings_for(tmp_path)
+    first = FakeWorkers()
+    sweep_with(first, settings)
+    again = FakeWorkers()
+    sweep_with(again, settings)
+    assert again.keys == []
+    more = FakeWorkers()
+    sweep_with(more, settings_for(tmp_path, trials=4))
+    assert [key for key in more.keys if key.startswith("trial")] == ["trial/compact/0/2", "trial/compact/0/3"]
+    straight = FakeWorkers()
+    sweep_with(straight, settings_for(tmp_path / "straight", trials=4))
+    values = {d["piece"]: d.get("values") for d in straight.descriptions}
+    assert all(values[d["piece"]] == d["values"] for d in more.descriptions if d["kind"] == "trial")
+
+
+def test_more_seeds_are_only_the_new_refits(tmp_path):
+    sweep_with(FakeWorkers(), settings_for(tmp_path))
+    more = FakeWorkers()
+    sweep_with(more, settings_for(tmp_path, seeds=3))
+    assert [key.rsplit("/", 1)[1] for key in more.keys] == ["2", "3"]
+    assert all(key.startswith("refit/") for key in more.keys)
+
+
+def test_a_piece_whose_worker_died_goes_back_into_the_queue(tmp_path):
+    workers, settings = FakeWorkers(dies_over(TRIALS[1], 2)), settings_for(tmp_path)
+    done = sweep_with(workers, settings)
+    assert workers.keys.count(TRIALS[1]) == 3
+    assert [event["piece"] for event in events(settings, "lost")] == [TRIALS[1]] * 2
+    assert events(settings, "failed") == []
+    assert workers.killed == [0, 0]
+    assert done.plan.finished()
+    tried = [d for d in workers.descriptions if d["piece"] == TRIALS[1]]
+    assert tried[0] == tried[1] == tried[2]
+
+
+def test_a_piece_that_costs_a_third_worker_has_failed_and_the_sweep_goes_on(tmp_path):
+    workers, settings = FakeWorkers(dies_over(TRIALS[0], 99)), settings_for(tmp_path)
+    done = sweep_with(workers, settings)
+    assert workers.keys.count(TRIALS[0]) == 3
+    [failed] = events(settings, "failed")
+    assert failed["piece"] == TRIALS[0]
+    assert failed["reason"] == "its worker died (killed, or out of memory), 3 times"
+    assert workers.keys[-1] == "refit/compact/0/1/1"
+    assert done.plan.finished()
+
+
+def test_losses_are_remembered_over_a_restart(tmp_path):
+    settings = settings_for(tmp_path)
+
+    def answer(description: dict):
+        if description["piece"] != TRIALS[0]:
+            return good(description)
+        return KeyboardInterrupt() if len(events(settings, "lost")) == 2 else BrokenProcessPool("killed")
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep_with(FakeWorkers(answer), settings)
+    workers = FakeWorkers(dies_over(TRIALS[0], 99))
+    sweep_with(workers, settings)
+    assert workers.keys.count(TRIALS[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "Diverged: the loss is nan after epoch 1 of 3",
+        "out of memory",
+        "ValueError: a bug in one architecture",
+    ],
+)
+def test_a_failed_trial_is_a_row_with_its_reason(tmp_path, reason):
+    def answer(description: dict):
+        return (
+            {"failed": reason, "traceback": "..."} if description["piece"] == TRIALS[0] else good(description)
+        )
+
+    settings = settings_for(tmp_path)
+    done = sweep_with(FakeWorkers(answer), settings)
+    assert [(event["piece"], event["reason"]) for event in events(settings, "failed")] == [
+        (TRIALS[0], reason)
+    ]
+    assert done.state.trials("compact", 0)[0] is None
+    assert done.plan.winner("compact", 0) == 1
+    assert done.plan.finished()
+    again = FakeWorkers()
+    sweep_with(again, settings)
+    assert again.keys == []
+
+
+@pytest.mark.parametrize("kind", ["space", "trial"])
+def test_an_architecture_that_cannot_be_trained_does_not_end_the_sweep(tmp_path, kind):
+    def answer(description: dict):
+        broken = description["kind"] == kind and description["candidate"] == "wide"
+        return {"failed": "ValueError: broken"} if broken else good(description)
+
+    settings = settings_for(tmp_path, candidates=(Candidate("wide"), Candidate("compact")))
+    done = sweep_with(FakeWorkers(answer), settings)
+    assert done.plan.finished()
+    assert done.state.refits("compact", 0, done.plan.winner("compact", 0))
+    assert done.plan.winner("wide", 0) is None
+    assert all(reason == "ValueError: broken" for reason in done.state.failed.values())
+
+
+def test_a_piece_without_progress_is_taken_back(tmp_path):
+    answered = []
+
+    def answer(description: dict):
+        if description["piece"] == TRIALS[0] and not answered:
+            answered.append(1)
+            return None
+        return good(description)
+
+    workers, settings = FakeWorkers(answer), settings_for(tmp_path, stall_seconds=0.3)
+    done = sweep_with(workers, settings)
+    assert workers.killed == [0]
+    [lost] = events(settings, "lost")
+    assert lost["reason"] == "no progress for 0.3 s"
+    assert done.plan.finished()
+
+
+def test_a_piece_that_reports_epochs_is_not_taken_back(tmp_path):
+    settings = settings_for(tmp_path, stall_seconds=0.5)
+
+    class Slow(FakeWorkers):
+        def submit(self, slot, function, description):
+            if description["piece"] != TRIALS[0]:
+                return super().submit(slot, function, description)
+            self.descriptions.append(description)
+            future: Future = Future()
+
+            def work() -> None:
+                notes = settings.runs / "run" / "work" / "trial-compact-0-0.progress"
+                notes.parent.mkdir(exist_ok=True)
+                for epoch in range(10):
+                    time.sleep(0.12)
+                    notes.with_suffix(".tmp").write_text(f'{{"epoch": {epoch}}}')
+                    os.replace(notes.with_suffix(".tmp"), notes)
+                future.set_result(good(description))
+
+            threading.Thread(target=work).start()
+            return future
+
+    workers = Slow()
+    sweep_with(workers, settings)
+    assert workers.killed == []
+    assert events(settings, "lost") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_sweep_in_order(tmp_path, number):
+    settings = settings_for(tmp_path)
+    before = signal.getsignal(number)
+
+    def answer(description: dict):
+        if description["piece"] == TRIALS[0]:
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+            assert os.path.exists(description["stop"])
+            return {"stopped": True}
+        return good(description)
+
+    ended = sweep_with(FakeWorkers(answer), settings)
+    assert ended.interrupted == number.name
+    assert not (settings.runs / "run" / "stop").exists()
+    assert signal.getsignal(number) is before
+    assert TRIALS[0] not in ended.state.done
+    again = FakeWorkers()
+    assert sweep_with(again, settings).plan.finished()
+    assert again.keys[:2] == TRIALS
+
+
+def test_what_ends_after_the_signal_is_recorded(tmp_path):
+    def answer(description: dict):
+        if description["piece"] == TRIALS[0]:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+        return good(description)
+
+    ended = sweep_with(FakeWorkers(answer), settings_for(tmp_path))
+    assert TRIALS[0] in ended.state.done
+    assert TRIALS[1] not in ended.state.done
+
+
+def test_a_second_signal_ends_at_once(tmp_path):
+    def answer(description: dict):
+        if description["piece"] == TRIALS[0]:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+        return good(description)
+
+    settings = settings_for(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        sweep_with(FakeWorkers(answer), settings)
+    assert sweep_with(FakeWorkers(), settings).plan.finished()
+
+
+def test_a_used_up_budget_ends_in_order(tmp_path):
+    def answer(description: dict):
+        if description["piece"] == TRIALS[1]:
+            time.sleep(0.6)
+        return good(description, seconds=0.01)
+
+    settings = settings_for(tmp_path, budget_seconds=0.8, trials=50)
+    ended = sweep_with(FakeWorkers(answer), settings)
+    assert ended.interrupted == "budget"
+    assert len(ended.state.trials("compact", 0)) < 50
+    assert sweep_with(FakeWorkers(), settings_for(tmp_path, trials=50)).plan.finished()
+
+
+def test_a_budget_leaves_time_for_refits(tmp_path):
+    """A search is closed when its trials and the refits to come have used its share of the time."""
+    settings = settings_for(tmp_path, budget_seconds=40.0, trials=50, seeds=2)
+    workers = FakeWorkers()  # a second a trial by its own account; 20 of the 40 are kept for measuring
+    ended = sweep_with(workers, settings)
+    kinds = Counter(key.split("/")[0] for key in workers.keys)
+    assert ended.interrupted is None
+    assert kinds["refit"] == 2
+    assert 15 <= kinds["trial"] <= 30
+    assert kinds["trial"] == len(ended.state.trials("compact", 0))
+    more = FakeWorkers()
+    sweep_with(more, settings_for(tmp_path, trials=50, seeds=2))
+    assert Counter(key.split("/")[0] for key in more.keys)["trial"] == 50 - kinds["trial"]
+
+
+def test_a_full_disk_in_a_worker_is_one_clear_line(tmp_path):
+    def answer(description: dict):
+        if description["piece"] == TRIALS[1]:
+            return {"fatal": "/runs/x/predictions: cannot write (no space left)"}
+        return good(description)
+
+    settings = settings_for(tmp_path)
+    with pytest.raises(UserError, match=r"^/runs/x/predictions: cannot write \(no space left\); expected"):
+        sweep_with(FakeWorkers(answer), settings)
+    assert TRIALS[0] in {event.get("piece") for event in events(settings, "done")}
+    assert events(settings, "failed") == []
+    assert sweep_with(FakeWorkers(), settings).plan.finished()
+
+
+def test_a_bug_of_ours_is_not_hidden(tmp_path):
+    def answer(description: dict):
+        return TypeError("a bug") if description["piece"] == TRIALS[0] else good(description)
+
+    with pytest.raises(TypeError, match="a bug"):
+        sweep_with(FakeWorkers(answer), settings_for(tmp_path))
+
+
+def _wide_takes_ten_times_as_long(tmp_path, **changes) -> list[str]:
+    """Keys of the pieces of a sweep of two networks, in the order that they were given out."""
+    candidates = tuple(Candidate(name) for name in ("compact", "wide"))
+
+    def answer(description: dict):
+        return good(description, seconds=10.0 if description["candidate"] == "wide" else 1.0)
+
+    workers = FakeWorkers(answer)
+    sweep_with(workers, settings_for(tmp_path, candidates=candidates, **changes))
+    return workers.keys
+
+
+def test_time_is_shared_among_architectures_not_trials(tmp_path):
+    """With a budget, and one network's trials ten times as long: the other gets ten for each of its."""
+    keys = _wide_takes_ten_times_as_long(tmp_path, trials=30, budget_seconds=1e5)
+    first = [key.split("/")[1] for key in keys if key.startswith("trial")][:24]
+    assert 1 <= first.count("wide") <= 4
+
+
+def test_the_longest_goes_first_so_that_workers_end_together(tmp_path):
+    keys = _wide_takes_ten_times_as_long(tmp_path, trials=3, seeds=2)
+    kept = [key.split("/")[:2] for key in keys if key.startswith(("trial", "refit"))]
+    # Nobody knows how long a trial of either takes until each has had one.
+    assert sorted(name for _, name in kept[:2]) == ["compact", "wide"]
+    assert kept[2:6] == [["trial", "wide"]] * 2 + [["refit", "wide"]] * 2
+    assert kept[6:] == [["trial", "compact"]] * 2 + [["refit", "compact"]] * 2
+
+
+def test_slots_are_filled_and_no_piece_runs_twice_at_a_time(tmp_path):
+    waiting: list[tuple[Future, dict]] = []
+    most = [0]
+
+    class Parallel(FakeWorkers):
+        def submit(self, slot, function, description):
+            self.descriptions.append(description)
+            future: Future = Future()
+            running = [d["piece"] for f, d in waiting if not f.done()]
+            assert description["piece"] not in running
+            most[0] = max(most[0], len(running) + 1)
+            waiting.append((future, description))
+            threading.Timer(0.03, lambda: future.set_result(good(description))).start()
+            return future
+
+    workers = Parallel(slots=3)
+    done = sweep_with(workers, settings_for(tmp_path, trials=6))
+    assert most[0] == 3
+    assert len(set(workers.keys)) == len(workers.keys)
+    straight = FakeWorkers()
+    sweep_with(straight, settings_for(tmp_path / "straight", trials=6))
+    assert sorted(straight.keys) == sorted(workers.keys)
+    assert done.plan.finished()
+
+
+class _Switched(TinyDigits):
+    """A pretrained network with one structure, and two switches, one of them of the structure."""
+
+    references = ()
+    ablations = (
+        Ablation("narrow", "with 32 units", values={"units": 32}, effect="with"),
+        Ablation("slow", "at a low rate", values={"learning_rate": 1e-6}, effect="with"),
+    )
+
+
+def _of_one_structure(description: dict):
+    """Answers of workers for a network of 64 units."""
+    if description["kind"] == "space":
+        return {"result": {**discover(lambda hp: hp.Fixed("units", 64), TinyDigits.training_space)}}
+    outcome = good(description)
+    if description["kind"] == "pretrain":
+        outcome["result"]["files"] = {"weights": {"path": f"{description['piece']}.npz", "sha256": ""}}
+    return outcome
+
+
+def test_a_switch_of_a_pretrained_networks_structure_is_pretrained_too(tmp_path):
+    workers = FakeWorkers(_of_one_structure)
+    pretrained = (Candidate("compact", "phantom"),)
+    done = sweep_with(workers, settings_for(tmp_path, task=_Switched(), candidates=pretrained, folds=2))
+    first, again = (d for d in workers.descriptions if d["kind"] == "pretrain")
+    assert first["piece"] == "pretrain/compact-phantom"
+    assert again["piece"] == "pretrain/compact-phantom/narrow"
+    assert again["values"] == {**first["values"], "units": 32}
+    starts = {
+        (d["piece"].split("/")[1], d["fold"]): (d["start"], d["values"]["units"])
+        for d in workers.descriptions
+        if d["kind"] == "ablation"
+    }
+    assert starts == {
+        **{("narrow", fold): ("pretrain/compact-phantom/narrow.npz", 32) for fold in (0, 1)},
+        **{("slow", fold): ("pretrain/compact-phantom.npz", 64) for fold in (0, 1)},
+    }
+    assert done.plan.finished()
+
+
+def test_a_switch_that_cannot_be_pretrained_is_left_out(tmp_path):
+    def answer(description: dict):
+        fails = description["piece"].endswith("/narrow")
+        return {"failed": "too narrow"} if fails else _of_one_structure(description)
+
+    workers = FakeWorkers(answer)
+    pretrained = (Candidate("compact", "phantom"),)
+    done = sweep_with(workers, settings_for(tmp_path, task=_Switched(), candidates=pretrained))
+    assert done.state.failed == {"pretrain/compact-phantom/narrow": "too narrow"}
+    assert [d["piece"].split("/")[1] for d in workers.descriptions if d["kind"] == "ablation"] == ["slow"]
+    assert done.plan.finished()
+
+
+def test_ablation_keys_name_their_candidate(tmp_path):
+    from bench.sweep.state import parse_key
+
+    assert parse_key("ablation/no_crop/vgg16-phantom/2/7/3") == {
+        "kind": "ablation",
+        "candidate": "vgg16-phantom",
+        "fold": 2,
+        "trial": 7,
+        "seed": 3,
+    }
