@@ -6,13 +6,13 @@ graph (weights, optimizer slots, random state, learning rate, dropout, strengths
 """
 
 import random
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.random import seed_generator
 
 from tuning.augment import Augmentation
 
@@ -251,13 +251,13 @@ def _in_head(variable) -> bool:
 def _own_randomness(seed: int) -> Iterator[None]:
     """Let layers draw the seeds of their initial weights from a generator that nobody else draws from.
 
-    Keras takes them from Python's global one. In a process with other threads, such as a worker of Dask, those
-    draw from it too, at any moment.
+    Keras takes them from Python's `random.randint`. In a process with other threads, such as a worker of Dask,
+    those draw from it too, at any moment: here they get their own, and this thread gets this seed's.
     """
     keras.utils.set_random_seed(seed)
-    shared = seed_generator.python_random
-    seed_generator.python_random = random.Random(seed)
+    shared, own, here = random.randint, random.Random(seed).randint, threading.get_ident()
+    random.randint = lambda a, b: (own if threading.get_ident() == here else shared)(a, b)
     try:
         yield
     finally:
-        seed_generator.python_random = shared
+        random.randint = shared

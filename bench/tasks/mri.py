@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bench.data.caches.cached_dataset import open_cached, save_dataset
-from bench.data.caches.resampled_folder import build_cache
 from bench.data.dataset import Dataset
+from bench.data.folders.resampled_folder import build_cache
 from bench.data.formats import read
 from bench.data.generators.mri import Recipe
 from bench.data.generators.mri_dataset import generate_dataset

@@ -10,7 +10,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bench.data.caches import resampled_folder
 from bench.data.caches.cached_dataset import (
     DamagedCacheError,
     ensure,
@@ -19,8 +18,9 @@ from bench.data.caches.cached_dataset import (
     save_dataset,
 )
 from bench.data.caches.content_hashes import HashIndex
-from bench.data.caches.resampled_folder import build_cache
 from bench.data.dataset import Dataset
+from bench.data.folders import resampled_folder
+from bench.data.folders.resampled_folder import build_cache
 from bench.data.formats import read
 from bench.data.preprocess.grid import Grid, to_grid
 from bench.errors import UserError
