@@ -20,8 +20,13 @@ def test_comments_docstrings_and_layout_do_not_count(tmp_path):
 
 
 def test_parts_are_followed_through_imports(tmp_path):
-    _write(tmp_path, "_a", "from house._b import y\n")
-    _write(tmp_path, "_b", "y = 1\n")
-    _write(tmp_path, "_c", "z = 1\n")
-    net = _write(tmp_path, "net", "import keras\nfrom house import _a\n")
-    assert [path.name for path in with_parts(net, "house")] == ["_a.py", "_b.py", "net.py"]
+    house = tmp_path / "house"
+    (house / "parts").mkdir(parents=True)
+    _write(house / "parts", "__init__", "from house.parts.a import x\n")
+    _write(house / "parts", "a", "from house.parts.b import y\n")
+    _write(house / "parts", "b", "y = 1\n")
+    _write(house / "parts", "c", "z = 1\n")
+    of_one = _write(house, "net", "import keras\nfrom house.parts.a import x\n")
+    of_all = _write(house, "other", "from house.parts import x\n")
+    assert [path.name for path in with_parts(of_one, house)] == ["net.py", "a.py", "b.py"]
+    assert [path.name for path in with_parts(of_all, house)] == ["other.py", "__init__.py", "a.py", "b.py"]
