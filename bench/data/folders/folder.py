@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 
+from bench.data.folders.items import PART_NAMES, Item
 from bench.data.folders.labels_csv import LABELS, LabelRow, read_labels
 from bench.data.folders.scan_checks import (
     FolderReport,
     Found,
-    Item,
     check_labels,
     check_scans,
     probe_all,
@@ -23,11 +24,10 @@ from bench.data.formats.listing import (
     is_broken_link,
     is_sidecar,
     unreadable_line,
-    visible,
 )
 from bench.errors import UserError
 
-__all__ = ["FolderReport", "Item", "check_folder", "collected_warnings", "list_folder"]
+__all__ = ["FolderReport", "check_folder", "collected_warnings", "list_folder"]
 
 
 _collected: ContextVar[list[str] | None] = ContextVar("warnings of folders", default=None)
@@ -50,10 +50,11 @@ def collected_warnings() -> Iterator[list[str]]:
 def list_folder(folder: str | Path) -> list[Item]:
     """List and verify a user's folder.
 
-    The folder holds either `labels.csv` (`path,label,subject`, optional `site`), or a folder a class. In
-    the latter, what lies directly in the class folder is one subject (`normal/sub-01.nii.gz`,
+    The folder holds either `labels.csv` (`path,label,subject`, optional `site` and `split`), or a folder a
+    class. In the latter, what lies directly in the class folder is one subject (`normal/sub-01.nii.gz`,
     `normal/sub-02/`), and its id carries the class (`normal/sub-01`), since numbers may begin anew in each.
-    Warnings go to `collected_warnings`.
+    Around the class folders there may be `train`, `val` and `test`, an official split. Each folder is read
+    once, wherever links lead. Warnings go to `collected_warnings`.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def _from_labels(folder: Path, found: Found) -> list[Item]:
             seen[identity] = (row.line, row.label)
             kind = _kind(path, where, found)
             if kind:
-                items.append(Item(path, row.label, row.subject, row.site, kind))
+                items.append(Item(path, row.label, row.subject, row.site, kind, row.part))
     return items
 
 
@@ -156,29 +157,55 @@ def _path_of(folder: Path, row: LabelRow) -> Path:
 
 
 def _from_class_folders(folder: Path, found: Found) -> list[Item]:
-    entries = [path for path in visible(folder) if path.is_dir() or not is_sidecar(path)]
+    entries = found.enter(folder)
+    inside = [path for path in entries if path.is_dir()]
+    parts = {path: PART_NAMES.get(path.name.casefold()) for path in inside}
+    if "train" not in parts.values():
+        return _from_classes(folder, entries, found)
+    for path in (path for path, part in parts.items() if part is None):
+        found.problems.append(
+            f"{path}: found a folder beside the parts of an official split, expected train, val and test alone"
+        )
+    _check_loose(folder, entries, found)
+    return [
+        replace(item, part=part, subject=f"{path.name}/{item.subject}")
+        for path, part in parts.items()
+        if part is not None
+        for item in _from_classes(path, found.enter(path), found)
+    ]
+
+
+def _from_classes(folder: Path, entries: list[Path], found: Found) -> list[Item]:
     classes = [path for path in entries if path.is_dir()]
-    found.broken += [path for path in entries if is_broken_link(path)]
-    if not classes and not found.broken:
+    n_links = len(found.broken)
+    _check_loose(folder, entries, found)
+    if not classes and len(found.broken) == n_links:
         found.problems.append(
             f"DATA={folder}: found neither {LABELS} nor folders, expected {LABELS} or a folder a class"
         )
-        return []
-    for loose in (path for path in entries if path.is_file()):
-        found.problems.append(
-            f"{loose}: found a file outside of the class folders, expected {LABELS} to give its label"
-        )
     return [item for class_folder in classes for item in _items_of_class(class_folder, found)]
+
+
+def _check_loose(folder: Path, entries: list[Path], found: Found) -> None:
+    """Note broken links, and files whose class nobody says."""
+    loose = [path for path in entries if not path.is_dir() and not is_sidecar(path)]
+    found.broken += [path for path in loose if is_broken_link(path)]
+    files = [path for path in loose if path.is_file()]
+    if files and len(files) < len(entries):
+        more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
+        found.problems.append(
+            f"{files[0]}: found a file outside of the class folders{more}, expected {LABELS} to give its label"
+        )
 
 
 def _items_of_class(folder: Path, found: Found) -> list[Item]:
     items: list[Item] = []
     n_faults = len(found.broken) + len(found.problems)
     with _reported(folder, found):
-        for entry in visible(folder):
+        for entry in found.enter(folder):
             subject = f"{folder.name}/{stem_of(entry)}"
             with _reported(entry, found):
-                for path in _scans(entry):
+                for path in _scans(entry, found):
                     kind = _kind(path, str(folder), found)
                     if kind:
                         items.append(Item(path, folder.name, subject, None, kind))
@@ -187,14 +214,14 @@ def _items_of_class(folder: Path, found: Found) -> list[Item]:
     return items
 
 
-def _scans(path: Path) -> list[Path]:
+def _scans(path: Path, found: Found) -> list[Path]:
     """List the scans of a file or folder: a DICOM series folder is one; the `.img` of a pair is none.
 
     A broken link is listed as a scan, since that is what it stands for.
     """
-    if path.is_file() or is_broken_link(path):
+    if not path.is_dir():
         return [] if header_of(path) != path or is_sidecar(path) else [path]
-    inside = visible(path)
+    inside = found.enter(path)
     if not any(entry.is_dir() for entry in inside) and kind_of(path) == "dicom":
-        return [path]
-    return [scan for entry in inside for scan in _scans(entry)]
+        return [path] if inside else []
+    return [scan for entry in inside for scan in _scans(entry, found)]

@@ -4,6 +4,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.data.folders.items import PART_NAMES, PARTS
 from bench.data.formats.listing import broken_link_lines, is_broken_link
 
 LABELS = "labels.csv"
@@ -12,19 +13,21 @@ _REQUIRED = ("path", "label", "subject")
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One row; `line` is its line in the file, from 1, for messages."""
+    """One row; `line` is its line in the file, from 1, for messages; `part` as in `Item`."""
 
     line: int
     path: str
     label: str
     subject: str
     site: str | None
+    part: str | None
 
 
 def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
     """Read the rows that are complete; append a line to `problems` for all others.
 
-    Columns `path`, `label`, `subject` and optionally `site`, in any order and case; others are ignored.
+    Columns `path`, `label`, `subject` and optionally `site` and `split` (train, val or test), in any order and
+    case; others are ignored.
     What spreadsheets write is understood: a byte order mark, and semicolons for commas.
     """
     if is_broken_link(file):
@@ -54,13 +57,18 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
             continue
         values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
         empty = [name for name in _REQUIRED if not values[name]]
-        if "site" in values and not values["site"]:
-            empty.append("site")
+        empty += [name for name in ("site", "split") if values.get(name) == ""]
         if empty:
             problems.append(f"{where}: found no {' and no '.join(empty)}, expected a value")
             continue
+        part = PART_NAMES.get(values["split"].casefold()) if "split" in values else None
+        if "split" in values and part is None:
+            problems.append(f"{where}: found split {values['split']!r}, expected one of {', '.join(PARTS)}")
+            continue
         rows.append(
-            LabelRow(reader.line_num, values["path"], values["label"], values["subject"], values.get("site"))
+            LabelRow(
+                reader.line_num, values["path"], values["label"], values["subject"], values.get("site"), part
+            )
         )
     if not rows and not problems:
         problems.append(f"{file}: found no rows, expected one for each image")

@@ -18,7 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench.data.caches.cached_dataset import ensure, replace_folder, sample_digest, seal
 from bench.data.caches.content_hashes import HashIndex
 from bench.data.dataset import Dataset, fingerprint
-from bench.data.folders.folder import Item, list_folder
+from bench.data.folders.folder import list_folder
+from bench.data.folders.items import Item, official_masks
 from bench.data.formats import read
 from bench.data.preprocess.grid import Grid, to_grid
 from bench.data.processes import worker_pool
@@ -112,7 +113,7 @@ def _check_contents(items: list[Item], hashes: list[str]) -> None:
 
 def _key(data: Path, items: list[Item], hashes: list[str], classes: tuple[str, ...], grid: Grid) -> str:
     rows = [
-        (digest, item.label, item.subject, item.site, item.kind)
+        (digest, item.label, item.subject, item.site, item.kind, *([item.part] if item.part else []))
         for item, digest in zip(items, hashes, strict=True)
     ]
     text = json.dumps([READING_VERSION, data.resolve().name, grid.key(), classes, rows])
@@ -231,6 +232,7 @@ def _describe(
     y = np.array([classes.index(item.label) for item in items], dtype=np.int64)
     subjects = np.array([item.subject for item in items])
     sites = np.array([item.site for item in items], dtype=str) if all(item.site for item in items) else None
+    masks = official_masks(items)
     kinds = Counter(item.kind for item in items)
     size = "x".join(map(str, grid.shape))
     view = "of the whole field of view" if grid.voxel_mm is None else f"of {grid.voxel_mm} mm"
@@ -240,11 +242,19 @@ def _describe(
         y=y,
         subjects=subjects,
         classes=classes,
-        fingerprint=fingerprint(digests, y, subjects, "|".join(classes), *([] if sites is None else [sites])),
+        fingerprint=fingerprint(
+            digests,
+            y,
+            subjects,
+            "|".join(classes),
+            *([] if sites is None else [sites]),
+            *(part for named in masks.items() for part in named),
+        ),
         provenance=f"The folder {source}: {len(items)} scans of {len(set(subjects))} subjects "
         f"({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}), resampled linearly to "
         f"{size} voxels {view}.",
         sites=sites,
+        **masks,
         details={
             "grid": f"{size} voxels {view}",
             "antialias": str(grid.antialias),

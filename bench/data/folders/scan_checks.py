@@ -6,33 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.data.folders.items import PARTS, Item
 from bench.data.folders.labels_csv import LABELS
 from bench.data.formats import probe
+from bench.data.formats.listing import visible
 from bench.errors import UserError
 
 # the last word of names that segmentations go by, after `_`, `-`, `.` or a space
 _LABEL_MAP = re.compile(r"(^|[_.\- ])(d?seg|segmentation|mask|labels?|lesion)$", re.IGNORECASE)
 _SHOWN = 3  # examples in a line; warnings of one kind in a report
-
-
-@dataclass(frozen=True)
-class Item:
-    """One scan of a user's folder: a file, or a DICOM series folder.
-
-    Attributes
-    ----------
-    path : where it is.
-    label : name of its class.
-    subject : whose it is; all of a subject's items stay in one part of a fold.
-    site : scanner or hospital, or None.
-    kind : its format, one of `bench.data.formats.KINDS`.
-    """
-
-    path: Path
-    label: str
-    subject: str
-    site: str | None
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +37,19 @@ class Found:
     problems: list[str] = field(default_factory=list)
     broken: list[Path] = field(default_factory=list)
     warnings: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    entered: dict[tuple[int, int], Path] = field(default_factory=dict)
+
+    def enter(self, folder: Path) -> list[Path]:
+        """List a folder that no path has led to before; links that lead there again are a problem.
+
+        Links may lead around in circles, and two in each of forty folders are 2^40 paths.
+        """
+        stat = folder.stat()
+        first = self.entered.setdefault((stat.st_dev, stat.st_ino), folder)
+        if first is not folder:
+            self.problems.append(f"{folder}: found a link to {first}, expected each folder once")
+            return []
+        return visible(folder)
 
     def report(self, items: list[Item]) -> FolderReport:
         """Sum it up."""
@@ -91,11 +86,27 @@ def check_scans(folder: Path, items: list[Item], found: Found) -> None:
     scans: dict[str, list[str]] = defaultdict(list)
     for item in items:
         scans[item.subject].append(item.path.name)
+    _check_names_of_parts(folder, items, found)
     several = [subject for subject, names in scans.items() if len(names) > 1]
     if several:
         found.warnings["scans"].append(
             f"DATA={folder}: {len(several)} subject{'s have' if len(several) > 1 else ' has'} several scans, "
             f"each taken for a sample ({several[0]}: {_some(scans[several[0]])}); {LABELS} can say which are"
+        )
+
+
+def _check_names_of_parts(folder: Path, items: list[Item], found: Found) -> None:
+    """Warn of names that stand in several parts of an official split: perhaps subjects in training and test."""
+    parts: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        if item.part is not None:
+            parts[item.subject.partition("/")[2]].add(item.part)
+    shared = sorted(name for name, seen in parts.items() if len(seen) > 1)
+    if shared:
+        found.warnings["split"].append(
+            f"DATA={folder}: {len(shared)} name{'s stand' if len(shared) > 1 else ' stands'} in several of "
+            f"{', '.join(PARTS)} ({_some(shared)}), each taken for another subject; if they are the same, "
+            f"the split leaks: {LABELS} (path,label,subject,split) can say so"
         )
 
 
@@ -155,16 +166,28 @@ def check_labels(folder: Path, items: list[Item], found: Found) -> None:
     if len(spellings) < 2 and not found.problems:
         what = f"only the label {next(iter(counts))!r}" if counts else "no image"
         found.problems.append(f"DATA={folder}: found {what}, expected at least two classes")
+    for subject, seen in sorted(_values(items, lambda item: item.part or "").items()):
+        if len(seen) > 1:
+            found.problems.append(
+                f"DATA={folder}: found subject {subject!r} in {' and '.join(sorted(seen))}, expected each "
+                "subject in one part of the split"
+            )
     for name, value_of in _CONSISTENT.items():
-        values: dict[str, set[str]] = defaultdict(set)
-        for item in items:
-            values[item.subject].add(value_of(item))
+        values = _values(items, value_of)
         several = sorted(subject for subject, seen in values.items() if len(seen) > 1)
         if several:
             example = f"{several[0]}: {', '.join(sorted(values[several[0]]))}"
             found.warnings[name].append(
                 f"DATA={folder}: {len(several)} subjects have several {name} ({example})"
             )
+
+
+def _values(items: list[Item], value_of: Callable[[Item], str]) -> dict[str, set[str]]:
+    """What each subject's items say."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        values[item.subject].add(value_of(item))
+    return values
 
 
 _CONSISTENT: dict[str, Callable[[Item], str]] = {

@@ -11,9 +11,13 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 
+from bench.data.caches.cached_dataset import open_cached
 from bench.data.caches.content_hashes import HashIndex
 from bench.data.folders.folder import check_folder, collected_warnings, list_folder
+from bench.data.folders.resampled_folder import build_cache
 from bench.data.formats import read
+from bench.data.preprocess.grid import Grid
+from bench.data.splits import folds
 from bench.errors import UserError
 
 
@@ -367,3 +371,89 @@ def test_warnings_reach_who_listens_and_are_few(tmp_path):
     ]
     assert "found axes 10.0 degrees off the right angle" in heard[0]
     assert str(tmp_path / "normal" / "0.nii") in heard[0]
+
+
+def _noise(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16), np.uint8)).save(path)
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("Training", "Testing"), ("TRAIN", "valid", "test")])
+def test_folders_around_the_classes_are_an_official_split(tmp_path, names):
+    for number, part in enumerate(names):
+        for label in ("HC", "PD"):
+            _png(tmp_path / part / label / f"{label}{number}.png")
+    items = list_folder(tmp_path)
+    assert {item.label for item in items} == {"HC", "PD"}
+    assert len({item.subject for item in items}) == 2 * len(names)
+    expected = {"t": "train", "v": "validation"}
+    for item in items:
+        part = item.path.parts[-3].lower()
+        assert item.part == ("test" if part.startswith("test") else expected[part[0]])
+
+
+def test_an_official_split_reaches_the_folds(tmp_path):
+    seed = 0
+    for part, n in (("train", 12), ("val", 2), ("test", 3)):
+        for label in ("HC", "PD"):
+            for number in range(n):
+                _noise(tmp_path / "data" / part / label / f"{part}{number}.png", seed := seed + 1)
+    dataset = open_cached(
+        build_cache(tmp_path / "data", Grid((8, 8)), tmp_path / "cache", name="own", jobs=1, progress=False)
+    )
+    assert dataset.classes == ("HC", "PD")
+    (fold,) = folds(dataset, 1, seed=0)
+    assert [len(part) for part in (fold.train, fold.validation, fold.test)] == [24, 4, 6]
+    assert all(subject.startswith("test/") for subject in dataset.subjects[fold.test])
+
+
+def test_names_in_several_parts_are_warned_of(tmp_path):
+    for part in ("train", "test"):
+        for label in ("HC", "PD"):
+            _png(tmp_path / part / label / "01.png")
+    (warning,) = check_folder(tmp_path).warnings
+    assert "2 names stand in several of train, validation, test (HC/01, PD/01)" in warning
+
+
+def test_a_folder_beside_the_parts_is_a_problem(tmp_path):
+    for name in ("train/HC", "train/PD", "test/HC", "test/PD"):
+        _png(tmp_path / name / f"{name[:2]}.png")
+    _png(tmp_path / "predict" / "x.png")
+    assert any("predict: found a folder beside the parts" in line for line in check_folder(tmp_path).problems)
+
+
+def test_labels_csv_may_give_the_split(labelled):
+    rows = ["a.png,normal,s1,train", "b.png,tumour,s2,Train", "c.png,tumour,s3,test", "d.png,normal,s1,val"]
+    text = "path,label,subject,split\n" + "\n".join(f"images/{row}" for row in rows) + "\n"
+    (labelled / "labels.csv").write_text(text)
+    assert check_folder(labelled).problems == [
+        f"DATA={labelled}: found subject 's1' in train and validation, expected each subject in one part of "
+        "the split"
+    ]
+    (labelled / "labels.csv").write_text(text.replace("s1,val", "s4,holdout"))
+    assert "line 5: found split 'holdout', expected one of train" in check_folder(labelled).problems[0]
+
+
+def test_links_that_lead_in_circles_end(tmp_path):
+    """Two links to the folder itself are 2^40 paths."""
+    for label in ("normal", "tumour"):
+        _png(tmp_path / label / "sub" / "01.png")
+        for name in ("again", "and-again"):
+            (tmp_path / label / "sub" / name).symlink_to(tmp_path / label / "sub")
+    problems = check_folder(tmp_path).problems
+    assert len(problems) == 4
+    assert all("expected each folder once" in problem for problem in problems)
+
+
+def test_links_that_fan_out_end(tmp_path):
+    """Forty folders, each with two links to the next: 2^40 paths without a circle."""
+    for label in ("normal", "tumour"):
+        _png(tmp_path / label / "01.png")
+    for depth in range(30):
+        (tmp_path / "tumour" / "deep" / f"{depth}").mkdir(parents=True)
+    for depth in range(29):
+        for name in "ab":
+            (tmp_path / "tumour" / "deep" / f"{depth}" / name).symlink_to(
+                tmp_path / "tumour" / "deep" / f"{depth + 1}"
+            )
+    assert 29 <= len(check_folder(tmp_path).problems) < 100

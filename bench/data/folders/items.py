@@ -1,0 +1,45 @@
+"""One scan of a user's folder, and which part of an official split it is in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PARTS = ("train", "validation", "test")
+# what the folders around the classes, or the column `split` of labels.csv, call them, in any case
+PART_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One scan of a user's folder: a file, or a DICOM series folder.
+
+    Attributes
+    ----------
+    path : where it is.
+    label : name of its class.
+    subject : whose it is; all of a subject's items stay in one part of a fold.
+    site : scanner or hospital, or None.
+    kind : its format, one of `bench.data.formats.KINDS`.
+    part : one of `PARTS` where the folder has an official split, or None.
+    """
+
+    path: Path
+    label: str
+    subject: str
+    site: str | None
+    kind: str
+    part: str | None = None
+
+
+def official_masks(items: Sequence[Item]) -> dict[str, Any]:
+    """`official_test` and `official_validation` for a `Dataset`, bool `[n]`; an empty part is left out."""
+    parts = np.array([item.part or "" for item in items])
+    masks = {f"official_{part}": parts == part for part in ("test", "validation")}
+    return {name: mask for name, mask in masks.items() if mask.any()}
