@@ -21,6 +21,7 @@ TUNERS = ("random", "bayesian", "hyperband", "grid")
 # How many trials may be open at once. The Gaussian process learns from every result before it proposes,
 # and could not be brought back without refitting it if it did not; the others lose nothing by looking ahead.
 LOOKAHEAD = {"random": 8, "bayesian": 1, "hyperband": 8, "grid": 8}
+INDEPENDENT = ("random", "grid")  # what they propose hangs on no score
 _NEVER = 10**9
 _STARTS = 50  # of the search for a proposal of the Gaussian process, as in KerasTuner
 

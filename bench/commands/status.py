@@ -89,7 +89,7 @@ def _search_line(plan: Plan, candidate: str, fold: int, direction: str) -> str:
 
 def _running(folder: Path, state: State) -> list[str]:
     """A line for each piece that a worker has said something about and that is not settled."""
-    settled = {key.replace("/", "-") for key in (*state.done, *state.failed)}
+    settled = {key.replace("/", "-") for key in (*state.done, *state.failed) if state.settled(key)}
     lines = []
     for path in sorted((folder / "work").glob("*.progress")):
         if path.stem in settled:

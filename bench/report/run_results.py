@@ -204,12 +204,16 @@ def _network(
         parts = parse_key(key)
         if parts["candidate"] != name:
             continue
-        if parts["kind"] == "refit" and (parts["fold"], parts["trial"]) in chosen:
+        if (
+            parts["kind"] == "refit"
+            and key not in state.deferred
+            and (parts["fold"], parts["trial"]) in chosen
+        ):
             entry.refits_failed += 1
         if parts["kind"] in ("space", "pretrain", "trial", "refit"):
             entry.failures[reason] += 1
     settled = [result for search in entry.searches for result in search.trials.values()]
-    if settled and all(result is None for result in settled) and entry.failures:
+    if not entry.blocked and entry.failures and all(result is None for result in settled):
         entry.blocked = f"all trials failed: {entry.failures.most_common(1)[0][0]}"
     return entry
 
@@ -231,7 +235,7 @@ def _reference(folder: Path, state: State, name: str, plan: dict, in_plan: bool,
         key = f"reference/{name}/{fold}"
         if key in state.failed:
             entry.failures[state.failed[key]] += 1
-            entry.refits_failed += 1
+            entry.refits_failed += key not in state.deferred
         result = state.done.get(key)
         if result is None:
             continue
@@ -241,7 +245,7 @@ def _reference(folder: Path, state: State, name: str, plan: dict, in_plan: bool,
         entry.searches.append(Search(fold, grid, len(grid), best, best))
         predictions = load_predictions(folder, result, fold, 0, dropped)
         entry.refits.append(Refit(fold, best or 0, 0, result, *predictions))
-    if entry.refits_failed == plan["folds"]:
+    if sum(entry.failures.values()) == plan["folds"]:
         entry.blocked = entry.failures.most_common(1)[0][0]
     for key, result in state.done.items():
         if key.startswith(f"timing/{name}/"):

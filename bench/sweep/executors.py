@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import active_children, get_context
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 
 from bench.data.processes import end_with_parent
 from bench.errors import UserError
+
+_MOST_FAILURES = 2
 
 
 class Workers(Protocol):
@@ -142,26 +145,44 @@ class Cluster:
             ) from None
         self._executor = self._client.get_executor(pure=False, retries=2)
         self._futures: dict[int, Future] = {}
+        self._failures: Counter[str] = Counter()  # of workers: pieces in a row that their machine kept undone
 
     @property
     def slots(self) -> int:
         """One for each worker of this moment, or one that waits for a worker.
 
-        A training takes one thread, its data a worker's memory.
+        A training takes one thread, its data a worker's memory. A worker whose machine has failed two pieces in a
+        row (no mount, say) gets no more, as long as there are others.
 
         Raises
         ------
         UserError : the scheduler is gone.
         """
+        return max(len(self._sound()), 1)
+
+    def _sound(self) -> list[str]:
+        """Addresses of the workers that can work; all of them if none can."""
         self._assert_connected()
         try:
-            return max(len(self._client.scheduler_info(n_workers=-1)["workers"]), 1)
+            workers = list(self._client.scheduler_info(n_workers=-1)["workers"])
         except (OSError, TimeoutError) as error:
             raise self._gone() from error
+        return [worker for worker in workers if self._failures[worker] < _MOST_FAILURES] or workers
 
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
-        self._futures[slot] = self._executor.submit(function, description)
-        return self._futures[slot]
+        chosen = (
+            {"workers": self._sound()} if max(self._failures.values(), default=0) >= _MOST_FAILURES else {}
+        )
+        future = self._executor.submit(_run_and_sign, function, description, **chosen)
+        future.add_done_callback(self._judge)
+        self._futures[slot] = future
+        return future
+
+    def _judge(self, future: Future) -> None:
+        if not future.cancelled() and not future.exception():
+            outcome = future.result()
+            failures = self._failures[outcome["worker"]] + 1 if outcome.get("environment") else 0
+            self._failures[outcome["worker"]] = failures
 
     def kill(self, slot: int) -> None:
         """Take a piece back. Dask cannot end what a worker is in the middle of; the next goes to another.
@@ -186,6 +207,16 @@ class Cluster:
 
     def close(self) -> None:
         self._client.close(timeout=5)
+
+
+def _run_and_sign(function: Callable[[dict], dict], description: dict) -> dict:
+    """Run on a worker of Dask, which puts its address to what it hands back."""
+    from distributed import get_worker
+
+    outcome, worker = function(description), get_worker().address
+    if outcome.get("environment"):
+        outcome["failed"] += f" on {worker}"
+    return {**outcome, "worker": worker}
 
 
 def open_workers(count: int, cluster: str | None) -> Workers:

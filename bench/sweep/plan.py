@@ -26,7 +26,8 @@ class Plan:
 
     Attributes
     ----------
-    closed : candidates that get no further trials in this call, because their share of the budget is used.
+    closed : candidates that get no further trials in this call, because their share of the budget is used or
+        because the next ones wait for a trial that cannot be done here at present.
     """
 
     def __init__(
@@ -50,7 +51,10 @@ class Plan:
     def searched(self, candidate: str, fold: int) -> bool:
         """Say whether a search needs no more trials."""
         done = len(self.state.trials(candidate, fold))
-        return done >= self.planned_trials(candidate, fold) or (candidate in self.closed and done > 0)
+        if candidate in self.closed:
+            prefix = f"trial/{search_name(candidate, fold)}/"
+            return done > 0 or any(key.startswith(prefix) for key in self.state.deferred)
+        return done >= self.planned_trials(candidate, fold)
 
     def winner(self, candidate: str, fold: int) -> int | None:
         """The best trial of a finished search."""

@@ -78,7 +78,7 @@ def clean(folder: Path, state: State) -> None:
     UserError : a file cannot be deleted.
     """
     named = set(state.files())
-    settled = {key.replace("/", "-") for key in (*state.done, *state.failed)}
+    settled = {key.replace("/", "-") for key in (*state.done, *state.failed) if state.settled(key)}
     try:
         for kind in ("predictions", "models", "weights"):
             for path in (folder / kind).glob("*"):

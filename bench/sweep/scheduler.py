@@ -4,14 +4,11 @@ Only this loop writes the journal and asks the oracles. What runs elsewhere may 
 """
 
 import json
-import math
 import signal
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from bench.sweep import estimate
 from bench.sweep.executors import Workers, run_work_item
 from bench.sweep.journal import Journal
 from bench.sweep.plan import Plan, WorkItem
+from bench.sweep.priorities import Priorities, Running
 from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
 from bench.sweep.state import State, parse_key
@@ -28,18 +26,6 @@ MOST_LOSSES = 2  # a piece is tried again so often after its worker died
 _TICK_SECONDS = 0.5
 # By name, because Dask, which is optional, has its own.
 _DEATHS = {"BrokenProcessPool", "CancelledError", "FutureCancelledError", "KilledWorker"}
-_KIND_ORDER = {"space": 0, "reference": 1}
-
-
-@dataclass
-class Running:
-    """A piece in somebody's hands."""
-
-    piece: WorkItem
-    future: Future
-    started: float = field(default_factory=time.monotonic)
-    heard: float = field(default_factory=time.monotonic)
-    note: dict[str, Any] = field(default_factory=dict)
 
 
 class Sweep:
@@ -75,12 +61,9 @@ class Sweep:
         self._dataset_folder, self._pretraining_folder = dataset_folder, pretraining_folder
         self._stop = folder / "stop"
         self._running: dict[int, Running] = {}
-        self._structures: dict[int, set[str]] = defaultdict(set)  # by worker: what it has traced
-        self._seconds: dict[str, float] = defaultdict(float)  # by owner, in all sessions
-        self._session_seconds: dict[str, float] = defaultdict(float)  # by owner, since `_began`
+        self._priorities = Priorities(settings, state, self.plan)
         self._best: dict[str, float] = {}
         self._measuring = False
-        self._began = time.monotonic()
         for key, result in state.done.items():
             self._account(key, result)
 
@@ -93,7 +76,22 @@ class Sweep:
         """
         with self._signals():
             self._loop(self._next_item)
-            self._measure_training()
+            if self.settings.measure and not self.interrupted:
+                self._measuring = True
+                self._loop(self._next_measurement)
+
+    def _next_item(self, slot: int) -> WorkItem | None:
+        self._share_budget()
+        return self._priorities.next_item(slot, self._running.values())
+
+    def _next_measurement(self, _: int) -> WorkItem | None:
+        """Training steps are timed one piece at a time, while nothing else runs."""
+        missing = (piece for piece in self.plan.measurements() if piece.key not in self.state.deferred)
+        return None if self._running else next(missing, None)
+
+    def _share_budget(self) -> None:
+        if self._priorities.share_budget(self.workers.slots, self._measuring):
+            self._ask_to_stop("budget")
 
     def _loop(self, next_piece) -> None:
         while True:
@@ -109,72 +107,6 @@ class Sweep:
             for future in done:
                 self._finish(futures[future], future)
 
-    def _measure_training(self) -> None:
-        """Time training steps, one piece at a time, while nothing else runs."""
-        if self.interrupted or not self.settings.measure:
-            return
-        self._measuring = True
-        self._loop(lambda slot: None if self._running else next(iter(self.plan.measurements()), None))
-
-    def _next_item(self, slot: int) -> WorkItem | None:
-        """Choose for whom most is left to do, so that workers end together; of its pieces, one that is traced.
-
-        What nobody can tell yet comes first. With a budget it is the one for whom the least time was spent
-        so far: then not all will be done, and time is divided fairly.
-        """
-        self._share_budget()
-        busy: dict[str, float] = defaultdict(float)
-        for running in self._running.values():
-            busy[running.piece.owner] += time.monotonic() - running.started
-        pieces = self.plan.ready({running.piece.key for running in self._running.values()})
-
-        left: dict[str, float] = {}
-        if self.settings.budget_seconds is None:
-            for candidate in self.settings.candidates:
-                seconds = estimate.candidate_seconds(self.plan, candidate.name)
-                left[candidate.name] = math.inf if seconds is None else seconds
-
-        def rank(piece: WorkItem) -> tuple:
-            return (
-                _KIND_ORDER.get(piece.kind, 2),
-                -left.get(piece.owner, 0.0),
-                self._seconds[piece.owner] + busy[piece.owner],
-                self._tracing_needed(slot, piece.structure),
-            )
-
-        return min(pieces, key=rank, default=None)
-
-    def _tracing_needed(self, slot: int, structure: str) -> int:
-        """0: this worker has traced the structure; 1: nobody has; 2: another has, leave it to that one."""
-        if structure in self._structures[slot]:
-            return 0
-        return 2 if any(structure in known for known in self._structures.values()) else 1
-
-    def _share_budget(self) -> None:
-        """Close searches whose architecture has used its share, so that there is time for its refits."""
-        if self.settings.budget_seconds is None:
-            return
-        candidates = self.settings.candidates
-        preset = self.settings.preset
-        measuring = 10 + 2 * preset.measure_seconds * len(candidates)
-        available = max(self.settings.budget_seconds - measuring, 0.5 * self.settings.budget_seconds)
-        if self._measuring:  # what was kept back for it
-            available = self.settings.budget_seconds
-        if time.monotonic() - self._began > available:
-            self._ask_to_stop("budget")
-        share = available * self.workers.slots / len(candidates)
-        for candidate in candidates:
-            trials = [
-                result["seconds"]
-                for fold in range(self.settings.folds)
-                for result in self.state.trials(candidate.name, fold).values()
-                if result
-            ]
-            if trials:
-                refits = max(trials) * self.settings.seeds * self.settings.folds
-                if self._session_seconds[candidate.name] + refits >= share:
-                    self.plan.closed.add(candidate.name)
-
     def _start(self, slot: int, piece: WorkItem) -> None:
         work = self.folder / "work" / piece.key.replace("/", "-")
         Path(f"{work}.progress").unlink(missing_ok=True)
@@ -188,13 +120,12 @@ class Sweep:
         content = {"values": piece.description["values"]} if piece.kind == "trial" else {}
         if piece.key not in self.state.values:
             self._record("started", piece=piece.key, **content)
-        self._structures[slot].add(piece.structure)
+        self._priorities.traced[slot].add(piece.structure)
         self._running[slot] = Running(piece, self.workers.submit(slot, run_work_item, description))
 
     def _watch(self) -> None:
         """Hear how far the pieces are; take back what shows no progress for too long."""
-        if self.settings.budget_seconds is not None:
-            self._share_budget()
+        self._share_budget()
         for slot, running in list(self._running.items()):
             path = self.folder / "work" / (running.piece.key.replace("/", "-") + ".progress")
             try:
@@ -205,7 +136,7 @@ class Sweep:
                 running.note, running.heard = note, time.monotonic()
             if time.monotonic() - running.heard > self.settings.stall_seconds:
                 self.workers.kill(slot)
-                self._structures.pop(slot, None)
+                self._priorities.traced.pop(slot, None)
                 del self._running[slot]
                 self._lose(running.piece, f"no progress for {self.settings.stall_seconds:g} s")
         self._show()
@@ -223,14 +154,15 @@ class Sweep:
             if type(error).__name__ not in _DEATHS:
                 raise
             self.workers.kill(slot)
-            self._structures.pop(slot, None)
+            self._priorities.traced.pop(slot, None)
             self._lose(piece, "its worker died (killed, or out of memory)")
             return
         if "fatal" in outcome:
             self._ask_to_stop("fatal")
             raise UserError(f"{outcome['fatal']}; expected a writable folder with free space")
         if "failed" in outcome:
-            self._fail(piece, outcome["failed"], outcome.get("traceback"))
+            end = self._defer if outcome.get("environment") else self._fail
+            end(piece, outcome["failed"], outcome.get("traceback"))
         elif "result" in outcome:
             self._record("done", piece=piece.key, result=outcome["result"])
             self._account(piece.key, outcome["result"], now=True)
@@ -243,14 +175,26 @@ class Sweep:
         losses = self.state.lost.get(piece.key, 0)
         self._record("lost", piece=piece.key, reason=reason)
         if losses >= MOST_LOSSES:
-            self._fail(piece, f"{reason}, {losses + 1} times")
+            self._defer(piece, f"{reason}, {losses + 1} times")
         else:
             self.display.say(f"{piece.key}: {reason}; it goes back into the queue")
 
-    def _fail(self, piece: WorkItem, reason: str, trace: str | None = None) -> None:
-        self._record("failed", piece=piece.key, reason=reason, **({"traceback": trace} if trace else {}))
-        self._forget_work(piece)
-        self.display.say(f"{piece.key} failed: {reason}")
+    def _defer(self, piece: WorkItem, reason: str, trace: str | None = None) -> None:
+        """Try once more what the environment caused, with nothing else running; then leave it to the next start."""
+        if self.workers.slots > 1 and not self._measuring and piece.key not in self._priorities.alone:
+            self._priorities.alone.add(piece.key)
+            self.display.say(f"{piece.key}: {reason}; it is tried again when nothing else is left to do")
+        else:
+            self._fail(piece, reason, trace, environment=True)
+
+    def _fail(
+        self, piece: WorkItem, reason: str, trace: str | None = None, environment: bool = False
+    ) -> None:
+        content = {"traceback": trace} if trace else {}
+        self._record("failed", piece=piece.key, reason=reason, environment=environment, **content)
+        if not environment:
+            self._forget_work(piece)
+        self.display.say(f"{piece.key} failed: {self.state.failed[piece.key]}")
 
     def _forget_work(self, piece: WorkItem) -> None:
         stem = piece.key.replace("/", "-")
@@ -266,10 +210,7 @@ class Sweep:
     def _account(self, key: str, result: dict, now: bool = False) -> None:
         parts = parse_key(key)
         owner = parts["candidate"]
-        seconds = float(result.get("seconds", 0.0))
-        self._seconds[owner] += seconds
-        if now:
-            self._session_seconds[owner] += seconds
+        self._priorities.account(owner, float(result.get("seconds", 0.0)), now)
         if parts["kind"] == "trial":
             sign = 1 if self.plan.direction == "max" else -1
             best = self._best.get(owner)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UserError
 from bench.sweep.settings import Settings
-from bench.sweep.state import State, search_name
+from bench.sweep.state import State, parse_key, search_name
 from tuning.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ class Searches:
     def open_proposals(self, candidate: str, fold: int) -> "list[Proposal]":
         """Trials that can be run now: proposed, and neither done nor failed.
 
+        A trial that the environment kept from being done is tried again at the next start. Until then an
+        oracle whose proposals hang on scores is told nothing of it, so that what it proposes is the same
+        whenever the score comes.
+
         Raises
         ------
         UserError : the oracle proposes other values than are recorded for the same trial.
@@ -42,6 +46,11 @@ class Searches:
         search = self._search(candidate, fold)
         proposed, told = self._proposed[name], self._told[name]
         results = self._state.trials(candidate, fold)
+        from tuning.search import INDEPENDENT
+
+        if self._settings.tuner in INDEPENDENT:  # the others must wait for what is tried again later
+            deferred = (parse_key(key) for key in self._state.deferred if key.startswith(f"trial/{name}/"))
+            results |= {parts["trial"]: None for parts in deferred}
         while True:
             for number, result in results.items():
                 if number in proposed and number not in told:

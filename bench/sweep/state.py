@@ -13,7 +13,8 @@ class State:
     ----------
     sweep : the content of the last "sweep" event: identity, plan and how it was started.
     done : results of finished pieces.
-    failed : reasons of pieces that failed for good.
+    failed : reasons of pieces that failed.
+    deferred : those of them that the environment kept from being done: each start of a sweep tries them again.
     values : hyperparameter values of every trial that was ever started.
     candidates : digests of the architectures whose results are here, over all sessions.
     lost : how often a worker died over a piece.
@@ -26,6 +27,7 @@ class State:
     sweep: dict = field(default_factory=dict)
     done: dict[str, dict] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    deferred: set[str] = field(default_factory=set)
     values: dict[str, dict] = field(default_factory=dict)
     candidates: dict[str, str] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class State:
         if kind == "sweep":
             self._end_session()
             self._session = (now, now)
+            self._retry()
             self.sweep = event
             self.candidates.update(event.get("candidates", {}))
             plan = event.get("plan", {})
@@ -67,10 +70,17 @@ class State:
             self._index(key, event["result"])
             self.finished_at[key] = now
             self.failed.pop(key, None)
+            self.deferred.discard(key)
         elif kind == "failed":
             self.failed[key] = event["reason"]
-            self._index(key, None)
-            self.finished_at[key] = now
+            self.lost.pop(key, None)
+            if event.get("environment"):
+                self.failed[key] += "; the next start tries it again"
+                self.deferred.add(key)
+            else:
+                self.deferred.discard(key)
+                self._index(key, None)
+                self.finished_at[key] = now
         elif kind == "lost":
             self.lost[key] = self.lost.get(key, 0) + 1
         elif kind == "dropped":  # its files are damaged: as if it had not been done
@@ -79,6 +89,11 @@ class State:
             self._groups.get(group, {}).pop(int(number) if number.isdigit() else -1, None)
         elif kind == "exhausted":
             self.exhausted[event["search"]] = event["trials"]
+
+    def _retry(self) -> None:
+        for key in self.deferred:
+            del self.failed[key]
+        self.deferred.clear()
 
     def _end_session(self) -> None:
         if self._session:
@@ -92,8 +107,8 @@ class State:
             self._groups.setdefault(group, {})[int(number)] = result
 
     def settled(self, key: str) -> bool:
-        """Say whether a piece needs no more work, because it is done or has failed."""
-        return key in self.done or key in self.failed
+        """Say whether a piece needs no more work, because it is done or has failed for good."""
+        return key in self.done or (key in self.failed and key not in self.deferred)
 
     def trials(self, candidate: str, fold: int) -> dict[int, dict | None]:
         """Results of a search's settled trials by number; None for one that failed."""

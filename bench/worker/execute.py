@@ -22,6 +22,16 @@ from bench.worker.files import Progress, Stopped, save, save_predictions
 from bench.worker.references import REFERENCES, probabilities
 from tuning import space, training
 
+# What a machine does to a piece, by name where only TensorFlow or the data has the class.
+_ENVIRONMENT = (OSError, MemoryError, ImportError)
+_ENVIRONMENT_NAMES = {
+    "DamagedCacheError",
+    "InternalError",  # of the GPU's libraries
+    "MissingWeights",
+    "ResourceExhaustedError",
+    "UnavailableError",
+    "UnknownError",
+}
 _FULL = {errno.ENOSPC: "no space left", errno.EDQUOT: "quota used up", errno.EROFS: "read-only"}
 
 
@@ -30,10 +40,12 @@ def run(description: dict[str, Any]) -> dict[str, Any]:
 
     Returns
     -------
-    One of `{"result": ...}`, `{"failed": reason}`, `{"stopped": True}`, `{"fatal": text}`; the last where
-    nothing can be written any more, so that to go on with other pieces makes no sense.
+    One of `{"result": ...}`, `{"failed": reason, "environment": whether that caused it}`, `{"stopped": True}`,
+    `{"fatal": text}`; the last where nothing can be written any more, so that to go on with other pieces makes
+    no sense.
     """
     try:
+        Path(description["folder"]).stat()  # a machine without the mount must not make one of its own
         return {"result": _KINDS[description["kind"]](description)}
     except Stopped:
         return {"stopped": True}
@@ -44,8 +56,6 @@ def run(description: dict[str, Any]) -> dict[str, Any]:
             path = error.filename or description["folder"]
             return {"fatal": f"{path}: cannot write ({_FULL.get(error.errno or 0, 'permission denied')})"}
         return _failure(error)
-    except MemoryError:
-        return {"failed": "out of memory"}
     except Exception as error:
         return _failure(error)
     finally:
@@ -53,11 +63,12 @@ def run(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failure(error: Exception) -> dict[str, Any]:
-    name = "" if isinstance(error, MissingWeights) else f"{type(error).__name__}: "
-    reason = f"{name}{error}".strip().splitlines()[0][:300]
-    if type(error).__name__ == "ResourceExhaustedError":
+    name = type(error).__name__
+    reason = (str(error) if name == "MissingWeights" else f"{name}: {error}").strip().splitlines()[0][:300]
+    if name in ("MemoryError", "ResourceExhaustedError"):
         reason = f"out of memory ({reason})"
-    return {"failed": reason, "traceback": traceback.format_exc()[-4000:]}
+    environment = isinstance(error, _ENVIRONMENT) or name in _ENVIRONMENT_NAMES
+    return {"failed": reason, "environment": environment, "traceback": traceback.format_exc()[-4000:]}
 
 
 class MissingWeights(Exception):

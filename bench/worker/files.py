@@ -21,7 +21,7 @@ class Progress:
     def __init__(self, description: dict[str, Any]) -> None:
         self._path = Path(description["work"] + ".progress")
         self._stop = Path(description["stop"])
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(exist_ok=True)
         self._write({"epoch": 0, "epochs": description.get("epochs"), "pid": os.getpid()})
 
     def epoch(self, record: dict) -> None:
