@@ -27,10 +27,11 @@ help: ## list targets and variables
 	@echo; echo 'variables:'
 	@sed -n 's/^#: \([A-Z]*\) \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s%s\n", $$1, $$2}'
 
-#: TASK what to compare on; `make list` names the tasks
+#: TASK what to compare on; `make list` names the tasks; or path/to/task.py
 #: DATA your data, a folder or a file; without it fetched data, else builtin ones
+#: NAME which public set `make data` fetches, where a task has several
 #: PRESET how much work: smoke (a minute), quick (default, ten minutes), full
-#: ARCH architectures, parted by commas (default: the task's candidates)
+#: ARCH architectures, parted by commas, or path/to/net.py (default: the task's candidates)
 #: TUNER how hyperparameters are searched: random (default), bayesian, hyperband, grid
 #: TRIALS trials of each search; raised later, a sweep goes on from what is there
 #: SEEDS refits of each winner; may be raised later
@@ -47,7 +48,7 @@ bench: $(VENV)/.bench ## sweep a task's candidates and write its report, or go o
 	@$(python) -m bench bench $(task) $(settings) $(places)
 
 data: $(VENV)/.bench ## fetch a task's public data, verified
-	@$(python) -m bench data $(task)
+	@$(python) -m bench data $(task) $(call option,name,NAME)
 
 check: $(VENV)/.bench ## verify your data and look for what would make results untrue
 	@$(python) -m bench check $(task) $(call option,data,DATA) $(call option,runs,RUNS)

@@ -1,6 +1,7 @@
 """What can be compared: one file, one architecture, registered nowhere.
 
-A file `architectures/NAME.py` holds a module-level object `architecture` with
+A file `architectures/NAME.py`, or any other file `NAME.py` that is given by its path, holds a module-level
+object `architecture` with
 
 name : str, the file's name
 title : str, as it stands in reports
@@ -11,9 +12,13 @@ Every hyperparameter that `build` asks `hp` for is structural: another value is 
 What architectures share is in `architectures.layers`, by public names.
 """
 
+import hashlib
 import importlib
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 FOLDER = Path(__file__).parent
@@ -34,18 +39,65 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 
 
-def load(name: str) -> Architecture:
+def is_path(reference: str) -> bool:
+    """Say whether an architecture or a task is named by the path of its file."""
+    return reference.endswith(".py")
+
+
+def file_of(reference: str) -> Path:
+    """The file of an architecture: its own path, or the one of that name in this folder."""
+    return Path(reference) if is_path(reference) else FOLDER / f"{reference}.py"
+
+
+def load(reference: str) -> Architecture:
     """Import one architecture. This imports Keras.
+
+    Parameters
+    ----------
+    reference : a name out of `names`, or the path of a file.
 
     Raises
     ------
     KeyError : there is no such file.
-    TypeError : the file's `architecture` lacks a part of the contract.
+    TypeError : the file's `architecture` lacks a part of the contract, or has another name than the file.
     """
-    if name not in names():
-        raise KeyError(name)
-    module = importlib.import_module(f"architectures.{name}")
+    file = file_of(reference)
+    if is_path(reference):
+        module = import_file(file)
+    elif reference in names():
+        module = importlib.import_module(f"architectures.{reference}")
+    else:
+        raise KeyError(reference)
     architecture = getattr(module, "architecture", None)
     if not isinstance(architecture, Architecture):
-        raise TypeError(f"architectures/{name}.py: `architecture` needs name, title, input and build")
+        raise TypeError(f"{file.name}: `architecture` needs name, title, input and build")
+    if architecture.name != file.stem:
+        raise TypeError(f"{file.name}: `architecture` is named {architecture.name!r}, not as its file")
     return architecture
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a Python file by its path, once in a process.
+
+    Its module's name hangs on the path alone: Keras writes it into what is saved of layers that the file
+    defines, and finds them by it in every process that has imported the file.
+
+    Raises
+    ------
+    KeyError : there is no such file.
+    """
+    path = path.resolve()
+    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if not path.is_file():
+        raise KeyError(str(path))
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

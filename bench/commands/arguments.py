@@ -7,6 +7,7 @@ from bench import tasks
 from bench.data.processes import cores
 from bench.errors import UserError
 from bench.sweep import settings as s
+from bench.tasks.contract.plug_ins import find_candidates
 
 
 def settings_options(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +47,12 @@ def read_settings(arguments: argparse.Namespace):
     UserError : the first that is wrong.
     """
     task = s.find_task(arguments.task)
-    preset_name = s.choice("PRESET", arguments.preset, s.PRESETS, "quick")
-    preset = task.presets[preset_name]
     data = arguments.data or None
     if data is not None and not tasks.is_builtin(data) and not Path(data).exists():
         raise UserError(f"DATA={data}: found no such file or folder; expected the task's data, or builtin")
+    task = task.configured(data)
+    preset_name = s.choice("PRESET", arguments.preset, s.PRESETS, "quick")
+    preset = task.presets[preset_name]
     weights = Path(arguments.weights) if arguments.weights else None
     if weights is not None and not weights.is_dir():
         raise UserError(
@@ -60,7 +62,7 @@ def read_settings(arguments: argparse.Namespace):
     by_site = arguments.folds == s.BY_SITE
     return s.Settings(
         task=task,
-        candidates=s.find_candidates(arguments.arch, task),
+        candidates=find_candidates(arguments.arch, task),
         preset_name=preset_name,
         tuner=s.choice("TUNER", arguments.tuner, s.TUNERS, "random"),
         trials=s.whole_number("TRIALS", arguments.trials, preset.trials, 1),

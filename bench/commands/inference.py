@@ -1,13 +1,16 @@
 """The last step of a sweep: the winners' inference, timed together with nothing else running."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+import architectures
 from bench.sweep.plan import Plan
 from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
+from bench.tasks import Candidate
 
 _SAMPLES = 8  # real images to measure with
 
@@ -38,6 +41,7 @@ def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, disp
             runtimes=preset.runtimes,
             threads=None if preset.careful else (1,),
             memory=preset.careful,
+            packages=("architectures", *files_of_their_own(settings.candidates)),
         )
     except MeasurementError as error:
         # Not recorded: the next call tries again.
@@ -48,6 +52,11 @@ def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, disp
     plan.state.apply(journal.append("done", piece=key, result={"costs": costs}))
     for entry in entries:
         Path(entry.samples).unlink(missing_ok=True)
+
+
+def files_of_their_own(candidates: Iterable[Candidate]) -> list[str]:
+    """The files of architectures that do not lie in `architectures/`."""
+    return [c.architecture for c in candidates if architectures.is_path(c.architecture)]
 
 
 def _time_preprocessing(settings: Settings, stored: np.ndarray) -> float:

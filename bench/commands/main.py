@@ -38,8 +38,11 @@ def _bench(arguments: argparse.Namespace) -> int:
 def _data(arguments: argparse.Namespace) -> int:
     from bench.sweep.settings import find_task
 
-    task = find_task(arguments.task)
-    for line in task.fetch(Path(arguments.data_folder) / task.name, arguments.source):
+    task, name = find_task(arguments.task), arguments.name or ""
+    if name not in (task.sets or ("",)):
+        expected = f"one of {', '.join(task.sets)}" if task.sets else "none, there is only one set"
+        raise UserError(f"NAME={name}: found {name or 'nothing'}; expected {expected}")
+    for line in task.fetch(Path(arguments.data_folder) / task.name, arguments.source, name):
         print(line)
     return 0
 
@@ -93,7 +96,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from bench.commands.check import check
     from bench.sweep.settings import find_task
 
-    task = find_task(arguments.task)
+    task = find_task(arguments.task).configured(arguments.data or None)
     text, sound = check(task, arguments.data, Path(arguments.data_folder), Path(arguments.runs))
     print(text)
     return 0 if sound else EXIT_USER
@@ -174,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--no-ablations", action="store_true", help="leave out what helped the best network")
     data = verb("data", _data, "fetch a task's public data into the data folder, verified")
     data.add_argument("--source", metavar="URL", help="another place to fetch the same files from")
+    data.add_argument("--name", metavar="NAME", help="which set, where the task has several")
     verb("report", _report, "write the report of the latest sweep again")
     verb("status", _status, "what the latest sweep has done, is doing and has left")
     verb("tensorboard", _tensorboard, "show the latest sweep in TensorBoard's HParams view")

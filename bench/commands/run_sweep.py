@@ -97,6 +97,8 @@ def _describes(recorded: dict, settings: Settings) -> bool:
 
 def _plan_record(settings: Settings) -> dict:
     return {
+        "task": settings.task.reference,
+        "title": settings.task.title,
         "candidates": [
             {"name": c.name, "architecture": c.architecture, "transfer": c.transfer}
             for c in settings.candidates

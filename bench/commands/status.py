@@ -5,12 +5,11 @@ import json
 import time
 from pathlib import Path
 
-from bench import tasks
 from bench.evaluate import metrics
 from bench.sweep import estimate, run_directory
 from bench.sweep.plan import Plan
 from bench.sweep.progress import duration
-from bench.sweep.settings import Settings
+from bench.sweep.settings import Settings, find_task
 from bench.sweep.state import State
 from bench.tasks import Candidate
 
@@ -18,8 +17,9 @@ from bench.tasks import Candidate
 def recorded_settings(state: State) -> Settings:
     """The settings that the sweep was last started with, as far as they say what is planned."""
     plan = state.sweep["plan"]
+    task = find_task(plan.get("task", state.sweep["identity"]["task"]))
     return Settings(
-        task=tasks.load(state.sweep["identity"]["task"]),
+        task=task.but(metric=plan["metric"], references=tuple(plan["references"])),
         candidates=tuple(Candidate(c["architecture"], c["transfer"]) for c in plan["candidates"]),
         preset_name=plan["preset"],
         tuner=plan["tuner"],

@@ -80,7 +80,7 @@ def measure_models(
     rounds : rounds of interleaving.
     threads : numbers of threads, each a process; (1, all that this process may use) by default.
     memory : whether to measure peak memory and energy, each model in a process of its own.
-    packages : packages whose modules are imported first, because they register custom layers.
+    packages : packages whose modules, and paths of files that, are imported first: they register custom layers.
 
     Returns
     -------

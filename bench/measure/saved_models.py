@@ -1,31 +1,43 @@
 """Opening what is to be measured: saved models with custom layers, and their sample inputs."""
 
+import functools
 import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
+
+import architectures
 
 
 def import_packages(names: Sequence[str]) -> None:
     """Import every module of the packages, since importing is what registers their custom layers with Keras.
 
     A package that does not exist or a module that fails is passed over with a line on stderr: a model that
-    needs it says so itself when it is loaded, and the others can still be measured.
+    needs it says so itself when it is loaded, and the others can still be measured. A name that ends in `.py`
+    is the path of one file.
     """
     for name in names:
+        if architectures.is_path(name):
+            _import(functools.partial(architectures.import_file, Path(name)), name)
+            continue
         if importlib.util.find_spec(name) is None:
             print(f"no package {name}", file=sys.stderr)
             continue
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
-            try:
-                importlib.import_module(module.name)
-            except Exception as error:
-                print(f"{module.name}: {type(error).__name__}: {error}", file=sys.stderr)
+            _import(functools.partial(importlib.import_module, module.name), module.name)
+
+
+def _import(load: Callable[[], object], name: str) -> None:
+    try:
+        load()
+    except Exception as error:
+        print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def load_model(path: str) -> keras.Model:

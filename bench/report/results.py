@@ -82,16 +82,16 @@ def build(folder: Path) -> Content:
     assessments = answer.ranked(statistics.assess(found), found.metric)
     return Content(
         found,
-        _title(found.task),
+        _title(found),
         assessments,
         answer.find(assessments, found.metric),
         ablation.find(found),
     )
 
 
-def _title(task: str) -> str:
-    """The task's own title; its name where the file is not here (a report of another checkout's run)."""
+def _title(source: Source) -> str:
+    """The task's title as it was recorded; once it was not, and is asked of the task, if that is here."""
     try:
-        return tasks.load(task).title
+        return source.plan.get("title") or tasks.load(source.task).title
     except (KeyError, TypeError):
-        return task
+        return source.task

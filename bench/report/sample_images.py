@@ -29,7 +29,7 @@ class Images:
         for samples that are not images.
         """
         sample = np.asarray(self.dataset.x[index : index + 1], np.float32)
-        with contextlib.suppress(KeyError, TypeError):  # a run of another checkout: shown as stored
+        with contextlib.suppress(Exception):  # its file is elsewhere, or another by now: shown as stored
             sample = tasks.load(self.task).prepare(sample, self.preprocessing)
         image = np.asarray(sample)[0]
         if image.ndim == 4:
@@ -55,7 +55,9 @@ def open_images(source: Source) -> Images | None:
         return None
     if dataset.fingerprint != recorded["fingerprint"] or len(dataset.x) == 0:
         return None
-    return Images(dataset, source.task, source.sweep["identity"].get("preprocessing", {}))
+    return Images(
+        dataset, source.plan.get("task", source.task), source.sweep["identity"].get("preprocessing", {})
+    )
 
 
 def part_sizes(source: Source, images: Images | None) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
             "generators": generators_digest() if settings.preset.pretraining_epochs else "",
         },
         "code": {
-            "prepare": task.code(),
+            "prepare": task.digest(),
             "tuning": code_digest(sorted(Path(tuning.__file__).parent.glob("*.py"))),
             "work": code_digest(Path(bench.__file__).parent / name for name in _WORK),
         },
@@ -71,7 +71,7 @@ def candidate_digests(settings: Settings) -> dict[str, str]:
     """A digest of the source behind each candidate: its own file and the parts that it imports."""
     return {
         candidate.name: code_digest(
-            with_parts(architectures.FOLDER / f"{candidate.architecture}.py", architectures.FOLDER)
+            with_parts(architectures.file_of(candidate.architecture), architectures.FOLDER)
         )
         for candidate in settings.candidates
     }

@@ -8,8 +8,9 @@ from typing import Any
 import architectures
 from bench import tasks
 from bench.errors import UserError
-from bench.tasks import TRANSFERS, Candidate, Preset, Task
+from bench.tasks import Candidate, Preset, Task
 from bench.tasks.contract.options import parse_changes
+from bench.tasks.contract.plug_ins import load_file
 
 PRESETS = ("smoke", "quick", "full")
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -73,11 +74,11 @@ class Settings:
 
     def command(self) -> str:
         """The `make` line that repeats this sweep."""
-        words = [f"make bench TASK={self.task.name} PRESET={self.preset_name}"]
+        words = [f"make bench TASK={self.task.reference} PRESET={self.preset_name}"]
         if self.data:
             words.append(f"DATA={self.data if tasks.is_builtin(self.data) else Path(self.data).name}")
         if self.candidates != tuple(self.task.candidates):
-            words.append("ARCH=" + ",".join(candidate.name for candidate in self.candidates))
+            words.append("ARCH=" + ",".join(candidate.reference for candidate in self.candidates))
         if self.preprocess:
             words.append("PREPROCESS=" + ",".join(_spelt(*choice) for choice in self.preprocess.items()))
         if self.tuner != "random":
@@ -95,44 +96,20 @@ class Settings:
 
 
 def find_task(name: str | None) -> Task:
-    """Find a task by name.
+    """Find a task by name, or by the path of its file.
 
     Raises
     ------
-    UserError : no name, or an unknown one.
+    UserError : no name, an unknown one, or a file that cannot be used.
     """
+    if name and architectures.is_path(name):
+        return load_file("TASK", name, tasks.load, tasks.names())
     if not name or name not in tasks.names():
-        raise UserError(f"TASK={name or ''}: found {_said(name)}; expected one of {', '.join(tasks.names())}")
+        raise UserError(
+            f"TASK={name or ''}: found {_said(name)}; expected one of {', '.join(tasks.names())}, "
+            "or a path to a file"
+        )
     return tasks.load(name)
-
-
-def find_candidates(text: str | None, task: Task) -> tuple[Candidate, ...]:
-    """Parse ARCH: names of the task's candidates or of any architecture, parted by commas.
-
-    `-phantom` or `-imagenet` after the name of an architecture says where its first weights come from.
-
-    Raises
-    ------
-    UserError : an unknown name, or weights that the task cannot make.
-    """
-    if not text:
-        return tuple(task.candidates)
-    chosen = []
-    for name in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
-        architecture, dash, transfer = name.partition("-")
-        if architecture not in architectures.names() or bool(dash) != (transfer in TRANSFERS):
-            known = dict.fromkeys(
-                [*(candidate.name for candidate in task.candidates), *architectures.names()]
-            )
-            raise UserError(f"ARCH={text}: found {name!r}; expected some of {', '.join(known)}")
-        if transfer == "phantom" and not task.has_generator():
-            raise UserError(
-                f"ARCH={text}: found {name!r}; expected no phantom, TASK={task.name} has no generator"
-            )
-        chosen.append(Candidate(architecture, transfer or "scratch"))
-    if not chosen:
-        raise UserError(f"ARCH={text}: found no name; expected some of {', '.join(architectures.names())}")
-    return tuple(chosen)
 
 
 def find_preprocessing(text: str | None, task: Task) -> dict[str, Any]:

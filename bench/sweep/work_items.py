@@ -68,7 +68,7 @@ class WorkItemFactory:
         return {
             "piece": key,
             "kind": kind,
-            "task": task.name,
+            "task": task.reference,
             "candidate": owner,
             "fold": fold,
             "splits": self.settings.splits,

@@ -1,13 +1,15 @@
 """The questions that can be asked: one file, one task, registered nowhere.
 
-A file `bench/tasks/NAME.py` holds a module-level object `task`, an instance of a subclass of `Task`. What it
-needs for that is here; where it is kept is in `bench/tasks/contract/`.
+A file `bench/tasks/NAME.py`, or any other file `NAME.py` that is given by its path, holds a module-level
+object `task`, an instance of a subclass of `Task`. What it needs for that is here; where it is kept is in
+`bench/tasks/contract/`.
 """
 
 import importlib
 from pathlib import Path
 
-from bench.data.caches.source_digest import preprocessing_digest
+import architectures
+from bench.data.caches.source_digest import code_digest, preprocessing_digest
 from bench.tasks.contract.ablation import NO_NORMALISATION, NO_TRANSFER, Ablation, no_augmentation
 from bench.tasks.contract.candidate import TRANSFERS, Candidate, Preset
 from bench.tasks.contract.datasets import builtin_options, generated, is_builtin, permuted, store
@@ -40,17 +42,30 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 
 
-def load(name: str) -> Task:
+def load(reference: str) -> Task:
     """Import one task.
+
+    Parameters
+    ----------
+    reference : a name out of `names`, or the path of a file.
 
     Raises
     ------
     KeyError : there is no such file.
-    TypeError : the file has no `task`.
+    TypeError : the file has no `task`, or one with another name than the file's.
     """
-    if name not in names():
-        raise KeyError(name)
-    task = getattr(importlib.import_module(f"bench.tasks.{name}"), "task", None)
+    file = Path(reference).resolve() if architectures.is_path(reference) else None
+    if file is not None:
+        module = architectures.import_file(file)
+    elif reference in names():
+        module = importlib.import_module(f"bench.tasks.{reference}")
+    else:
+        raise KeyError(reference)
+    task = getattr(module, "task", None)
     if not isinstance(task, Task):
-        raise TypeError(f"bench/tasks/{name}.py: `task` must be an instance of bench.tasks.Task")
+        raise TypeError(f"{reference}: `task` must be an instance of bench.tasks.Task")
+    if file is not None:
+        if task.name != file.stem:
+            raise TypeError(f"{file.name}: `task` is named {task.name!r}, not as its file")
+        task.file, task.file_digest = file, code_digest([file])
     return task

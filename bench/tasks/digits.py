@@ -54,7 +54,7 @@ class Digits(Task):
             return store(usps.load(folder), cache)
         return store(digits_standin.load(), cache)
 
-    def fetch(self, folder: Path, source: str | None = None) -> list[str]:
+    def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return usps.fetch(folder, source)
 
 

@@ -144,7 +144,7 @@ class Mri(Task):
         options = builtin_options(data or "builtin", _OPTIONS)
         return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
 
-    def fetch(self, folder: Path, source: str | None = None) -> list[str]:
+    def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return imagenet_weights.fetch(source)
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:

@@ -121,7 +121,7 @@ class Spect(Task):
             cache, "spect-builtin", options, lambda target: save_dataset(_builtin(options), target)
         )
 
-    def fetch(self, folder: Path, source: str | None = None) -> list[str]:
+    def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return imagenet_weights.fetch(source)
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:

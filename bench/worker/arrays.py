@@ -75,7 +75,7 @@ def _prepare(stored: Dataset, folder: Path, task: Task, preprocessing: dict[str,
     def save(path: Path) -> None:
         save_dataset(stored, path, transform=lambda block: task.prepare(block, preprocessing))
 
-    return _kept(folder, "prepared", [preprocessing, task.code()], save)
+    return _kept(folder, "prepared", [preprocessing, task.digest()], save)
 
 
 @functools.lru_cache(maxsize=4)
@@ -86,7 +86,7 @@ def features(folder: str, task: str, name: str) -> np.ndarray:
     def save(path: Path) -> None:
         save_dataset(replace(stored, x=found.features(name, stored.x, headers(folder))), path)
 
-    return _kept(Path(folder), "features", [name, found.code()], save)
+    return _kept(Path(folder), "features", [name, found.digest()], save)
 
 
 def _kept(folder: Path, what: str, key: list[Any], save: Callable[[Path], None]) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import architectures
+
 TRANSFERS = ("phantom", "imagenet")
 
 
@@ -11,7 +13,7 @@ class Candidate:
 
     Attributes
     ----------
-    architecture : name of the file in `architectures/`.
+    architecture : name of the file in `architectures/`, or the path of one elsewhere.
     transfer : "scratch": random weights, from the seed; "phantom": the same network first trained on the
         task's generated images (`Task.pretraining`); "imagenet": weights of `keras.applications`.
     """
@@ -22,7 +24,13 @@ class Candidate:
     @property
     def name(self) -> str:
         """Name in journal, tables and the ARCH variable."""
-        return self.architecture if self.transfer == "scratch" else f"{self.architecture}-{self.transfer}"
+        stem = architectures.file_of(self.architecture).stem
+        return stem if self.transfer == "scratch" else f"{stem}-{self.transfer}"
+
+    @property
+    def reference(self) -> str:
+        """As ARCH spells it: the name, or the path of a file elsewhere."""
+        return self.name.replace(architectures.file_of(self.architecture).stem, self.architecture, 1)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """What a task has to say of itself: the base class of every file in `bench/tasks/`."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -34,6 +35,9 @@ class Task:
         learns, unless it is told otherwise; the network is then used as it is.
     reads_folders : whether DATA is a folder as `bench.data.folders.folder` reads it.
     pretraining_values : training hyperparameters of `phantom` pretraining that differ from the defaults.
+    sets : names of the public data sets that `fetch` chooses from, where there are several.
+    file, file_digest : of a task in a file of the user's own, where it is and a hash of what it says; set by
+        `bench.tasks.load`.
     """
 
     name: str
@@ -52,6 +56,32 @@ class Task:
     alone_classes: tuple[str, ...] = ()
     alone_samples = 0
     reads_folders = True
+    sets: tuple[str, ...] = ()
+    file: Path | None = None
+    file_digest = ""
+
+    @property
+    def reference(self) -> str:
+        """What `bench.tasks.load` finds the task by, in any process: its name, or the path of its file."""
+        return str(self.file) if self.file else self.name
+
+    def but(self, **changes: Any) -> Self:
+        """The same task with attributes replaced."""
+        other = copy.copy(self)
+        vars(other).update(changes)
+        return other
+
+    def configured(self, data: str | None) -> "Task":
+        """The task as it is for these data: what can only be said once they are known, replaced (see `but`).
+
+        Workers load the task by its name and see nothing of it: `training_space`, `transfer_space`, `prepare`,
+        `features` and `code` must not hang on the data but through `preprocessing`.
+
+        Raises
+        ------
+        UserError : data that the task cannot be asked of.
+        """
+        return self
 
     def load(
         self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
@@ -75,8 +105,13 @@ class Task:
         """
         raise NotImplementedError
 
-    def fetch(self, folder: Path, source: str | None = None) -> list[str]:
+    def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         """Download the task's public data into `folder`, or pretrained weights into Keras' cache.
+
+        Parameters
+        ----------
+        source : another place to fetch the same files from.
+        name : which of `sets`.
 
         Returns
         -------
@@ -89,8 +124,16 @@ class Task:
         return x
 
     def code(self) -> str:
-        """A digest of the code that `prepare` and `features` run; what other code has made is made anew."""
+        """A digest of the code that `prepare` and `features` run beside the task's own file."""
         return ""
+
+    def digest(self) -> str:
+        """A digest of all code that `prepare` and `features` run; what other code has made is made anew."""
+        return self.code() + self.file_digest
+
+    def published(self, dataset: Dataset) -> list[dict[str, Any]]:
+        """What others have published of these data with this very split: `title` and values by metric."""
+        return []
 
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         """Features `[n, f]` of stored samples `[n, ...]` for a reference that asks for them by name.

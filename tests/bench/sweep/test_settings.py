@@ -9,6 +9,7 @@ from bench import tasks
 from bench.errors import UserError
 from bench.sweep import settings
 from bench.tasks import Candidate
+from bench.tasks.contract.plug_ins import find_candidates
 
 
 @pytest.mark.parametrize(
@@ -57,20 +58,20 @@ def test_choices():
 
 def test_candidates_are_the_tasks_or_those_named_once_each():
     task = tasks.load("digits")
-    assert settings.find_candidates(None, task) == tuple(task.candidates)
-    assert settings.find_candidates("cnn, compact,cnn", task) == (Candidate("cnn"), Candidate("compact"))
+    assert find_candidates(None, task) == tuple(task.candidates)
+    assert find_candidates("cnn, compact,cnn", task) == (Candidate("cnn"), Candidate("compact"))
     # Any architecture can be put to any task.
-    assert settings.find_candidates("resnet", task) == (Candidate("resnet"),)
+    assert find_candidates("resnet", task) == (Candidate("resnet"),)
 
 
 def test_any_architecture_can_be_given_weights_to_start_from():
-    chosen = settings.find_candidates("late_fusion-phantom,vgg16-imagenet", tasks.load("mri"))
+    chosen = find_candidates("late_fusion-phantom,vgg16-imagenet", tasks.load("mri"))
     assert chosen == (Candidate("late_fusion", "phantom"), Candidate("vgg16", "imagenet"))
     for wrong in ("vgg16-", "vgg16-scratch", "-phantom", "vgg-phantom"):
         with pytest.raises(UserError, match=rf"^ARCH={wrong}: found '{wrong}'; expected some of "):
-            settings.find_candidates(wrong, tasks.load("mri"))
+            find_candidates(wrong, tasks.load("mri"))
     with pytest.raises(UserError, match="TASK=digits has no generator"):
-        settings.find_candidates("cnn-phantom", tasks.load("digits"))
+        find_candidates("cnn-phantom", tasks.load("digits"))
 
 
 def test_preprocessing_is_chosen_by_name_and_what_is_usual_is_left_out():
