@@ -15,6 +15,7 @@ from bench import tasks
 from bench.data.caches import memory_maps
 from bench.data.caches.cached_dataset import ensure, open_cached, open_headers, save_dataset
 from bench.data.dataset import Dataset
+from bench.data.preprocess.mri_scanner_features import header_features
 from bench.data.splits import Fold, assert_disjoint, divide
 from bench.tasks import Task
 
@@ -44,9 +45,13 @@ def dataset(folder: str) -> Dataset:
 
 
 @functools.lru_cache(maxsize=4)
-def headers(folder: str) -> list[dict[str, Any]]:
-    """Facts of each sample's file; empty where the dataset has none."""
-    return open_headers(Path(folder))
+def headers(folder: str) -> list[dict[str, float]]:
+    """Facts of each sample's file as numbers, the same names for all, so that one sample has the columns of all.
+
+    Empty where the dataset has none.
+    """
+    values, names = header_features(open_headers(Path(folder)))
+    return [dict(zip(names, row, strict=True)) for row in values.tolist()]
 
 
 @functools.lru_cache(maxsize=32)

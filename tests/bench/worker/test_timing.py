@@ -1,0 +1,34 @@
+"""Timing of references: one sample at a time has the features that all had."""
+
+import numpy as np
+
+from bench import tasks
+from bench.data.caches.cached_dataset import save_dataset
+from bench.data.dataset import Dataset
+from bench.worker import arrays, timing
+
+
+def test_scanner_reference_where_headers_differ(tmp_path):
+    """Columns once came from the single sample that was timed."""
+    y = np.arange(12) % 2
+    x = np.random.default_rng(0).random((12, 6, 16, 16, 1), dtype=np.float32)
+    headers = [
+        {"stored_k": 20.0, "stored_orientation": "LAS" if label else "RAS", "Manufacturer": f"M{n % 3}"}
+        for n, label in enumerate(y)
+    ]
+    dataset = Dataset("own", x, y, y.astype(str), ("a", "b"), "0", "Made for a test.")
+    save_dataset(dataset, tmp_path / "own", headers=headers)
+    folder = str(tmp_path / "own")
+    description = {
+        "candidate": "scanner_features",
+        "values": {"C": 1.0},
+        "seed": 0,
+        "dataset": folder,
+        "task": "mri",
+        "measure_seconds": 0.0,
+    }
+    task, seen = tasks.load("mri"), np.arange(10)
+    found = timing.reference(description, task, dataset, arrays.headers(folder), x, seen)
+    assert found["inference_ms"] > 0
+    one = task.features("scanner", x[3:4], arrays.headers(folder)[3:4])
+    np.testing.assert_allclose(one[0], arrays.features(folder, "mri", "scanner")[3], rtol=1e-6)
