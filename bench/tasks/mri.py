@@ -42,7 +42,6 @@ _OPTIONS = {"subjects": 160, "test": 0, "scanner": 0, "permute": 0, "seed": 0}
 _STORED = (32, 96, 96)  # the whole field of view; what networks see is cut out of it
 _GRID = Grid((48, 96, 96), voxel_mm=(4.0, 2.5, 2.5), antialias=True, head=True)  # of the user's own volumes
 _PRETRAINING_SUBJECTS = 400
-_PRETRAINING_SEED = 1_000_003
 
 
 class Mri(Task):
@@ -167,7 +166,7 @@ class Mri(Task):
                 f"CLASSES={','.join(names)}: found classes that cannot be made; expected normal,tumour"
             )
         untouched = MriPreprocessing.untouched(_STORED)
-        recipe = Recipe(seed=_PRETRAINING_SEED, classes=names)
+        recipe = Recipe(classes=names, purpose="pretraining")
         return generate_dataset(samples or _PRETRAINING_SUBJECTS, recipe, untouched, workers=cores())[0]
 
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:

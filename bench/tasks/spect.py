@@ -139,7 +139,7 @@ class Spect(Task):
             settings = generator.randomised(names)
         except ValueError as error:
             raise UserError(f"CLASSES={','.join(names)}: found {error}") from None
-        return generator.generate(settings, samples or _PRETRAINING_IMAGES, seed=1_000_003)
+        return generator.generate(settings, samples or _PRETRAINING_IMAGES)
 
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
         slices = (preprocessing or {}).get("slices")

@@ -22,6 +22,7 @@ from bench.data.generators.mri_scanner import SCANNERS, Scanner, acquire
 from bench.data.generators.mri_templates import Templates, load_templates
 from bench.data.generators.mri_tumour import paint, push_aside, random_tumour
 from bench.data.generators.parallel import map_processes
+from bench.data.generators.streams import stream
 from bench.errors import UserError
 
 CLASSES = ("normal", "tumour")
@@ -37,6 +38,7 @@ class Recipe:
     seed : the set's seed.
     classes : which of `CLASSES` there are, in the order of their labels; equally many subjects of each.
     tumours : False leaves the tumours out, so that a class is a name only.
+    purpose : what the subjects are for; see `bench.data.generators.streams`.
     scanner_by_class : False draws the scanner independently of the class; True gives each class scanners of
         its own.
     """
@@ -45,6 +47,7 @@ class Recipe:
     classes: tuple[str, ...] = CLASSES
     tumours: bool = True
     scanner_by_class: bool = False
+    purpose: str = "study"
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.classes) - set(CLASSES))
@@ -72,15 +75,15 @@ class Scan:
     site: str
 
 
-def subject_streams(seed: int, index: int) -> dict[str, np.random.Generator]:
+def subject_streams(recipe: Recipe, index: int) -> dict[str, np.random.Generator]:
     """One independent random generator for each step of a subject's making."""
-    return {name: np.random.default_rng([seed, index, place]) for place, name in enumerate(STREAMS)}
+    return {name: stream(recipe.purpose, recipe.seed, index, step) for step, name in enumerate(STREAMS)}
 
 
 def label_of(recipe: Recipe, index: int) -> int:
     """Class of subject `index`: each block of `len(classes)` subjects holds every class, in random order."""
     n_classes = len(recipe.classes)
-    block = subject_streams(recipe.seed, index // n_classes)["class"]
+    block = subject_streams(recipe, index // n_classes)["class"]
     return int(block.permutation(n_classes)[index % n_classes])
 
 
@@ -89,13 +92,13 @@ def scanner_of(recipe: Recipe, index: int) -> Scanner:
     choices: Sequence[Scanner] = SCANNERS
     if recipe.scanner_by_class:
         choices = SCANNERS[label_of(recipe, index) :: len(recipe.classes)]
-    return choices[int(subject_streams(recipe.seed, index)["scanner"].integers(len(choices)))]
+    return choices[int(subject_streams(recipe, index)["scanner"].integers(len(choices)))]
 
 
 def scan_subject(recipe: Recipe, index: int, templates: Templates | None = None) -> Scan:
     """Make subject `index` of a recipe: about 0.1 s on one core. `templates` default to nilearn's."""
     templates = templates or load_templates()
-    streams = subject_streams(recipe.seed, index)
+    streams = subject_streams(recipe, index)
     label = label_of(recipe, index)
     pose = random_pose(streams["pose"])
     displacement = random_displacement(streams["shape"])

@@ -16,6 +16,7 @@ import numpy as np
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.generators import spect_anatomy, spect_imaging, spect_physiology
 from bench.data.generators.spect_imaging import Imaging
+from bench.data.generators.streams import stream
 from bench.data.preprocess.spect_grid import COLUMNS, ROWS
 
 # What random numbers are for, so that no stream is used twice.
@@ -38,6 +39,7 @@ class SpectSettings:
         drawn, before the spread of `severity_sd` is added. Lower values are likelier by `severity_shape`.
     block : labels of each run of consecutive subjects, shuffled: the shares of the classes.
     imaging : ranges of everything between the subject and the image.
+    purpose : what the images are for; see `bench.data.generators.streams`.
     n_sites : scanners, their resolutions evenly spaced over the range; 0 gives every image its own.
     severity_sd, severity_shape : spread added to severity; second parameter of a Beta(1, shape) between
         its lowest and highest value.
@@ -51,6 +53,7 @@ class SpectSettings:
     n_sites: int = 0
     severity_sd: float = 0.0
     severity_shape: float = 1.0
+    purpose: str = "study"
 
 
 def study(*, normal: bool = False, smooth_share: float = 0.0) -> SpectSettings:
@@ -87,7 +90,13 @@ def randomised(classes: Sequence[str] = ("normal", "patient")) -> SpectSettings:
     chosen = tuple(severities[name] for name in classes)
     block = tuple(range(len(classes))) * 2
     return SpectSettings(
-        "spect-phantom", tuple(classes), chosen, block, spect_imaging.RANDOMISED, severity_shape=shape
+        "spect-phantom",
+        tuple(classes),
+        chosen,
+        block,
+        spect_imaging.RANDOMISED,
+        severity_shape=shape,
+        purpose="pretraining",
     )
 
 
@@ -148,14 +157,14 @@ def labels(settings: SpectSettings, n: int, seed: int, start: int = 0) -> np.nda
     """Classes of subjects `start` to `start + n`, int64: every block holds the shares exactly."""
     size = len(settings.block)
     blocks = range(start // size, -(-(start + n) // size))
-    drawn = [np.random.default_rng([seed, LABELS, block]).permutation(settings.block) for block in blocks]
+    drawn = [stream(settings.purpose, seed, LABELS, block).permutation(settings.block) for block in blocks]
     first = start - size * (start // size)
     return np.concatenate([*drawn, np.empty(0)]).astype(np.int64)[first : first + n]
 
 
 def image(settings: SpectSettings, label: int, seed: int, index: int) -> tuple[np.ndarray, int]:
     """One subject's image, `[109, 91]` float32, and the number of the site (0 without sites)."""
-    rng = np.random.default_rng([seed, IMAGES, index])
+    rng = stream(settings.purpose, seed, IMAGES, index)
     imaging = settings.imaging
     number, site = _site(settings, seed, rng)
     low, high = settings.severity[label]
@@ -188,4 +197,6 @@ def _site(settings: SpectSettings, seed: int, rng: np.random.Generator) -> tuple
         return 0, spect_imaging.draw_site(rng, imaging)
     number = int(rng.integers(settings.n_sites))
     fwhm = np.linspace(*imaging.fwhm_mm, settings.n_sites)[number]
-    return number, spect_imaging.draw_site(np.random.default_rng([seed, SITES, number]), imaging, float(fwhm))
+    return number, spect_imaging.draw_site(
+        stream(settings.purpose, seed, SITES, number), imaging, float(fwhm)
+    )
