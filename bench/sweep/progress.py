@@ -1,14 +1,17 @@
-"""What a sweep shows while it runs: a bar on a terminal, lines now and then elsewhere."""
+"""What a sweep shows while it runs: a bar on a terminal, elsewhere a line for each work item that has ended."""
 
-import sys
-import time
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-_LINE_EVERY_SECONDS = 10.0
+from bench.sweep import estimate
+from bench.sweep.executors import Workers
+from bench.sweep.plan import Plan
+from bench.sweep.state import parse_key
+from bench.sweep.work_items import WorkItem
 
 
 def duration(seconds: float | None) -> str:
@@ -28,19 +31,18 @@ class Display:
 
     On a terminal: a bar with the pieces done of all, the time left, and below it a line for each worker
     (architecture, trial of how many, epoch of how many, the best score so far). Elsewhere, in a log or in
-    CI: a line for what is finished, at most one in ten seconds.
+    CI, only the lines that stay.
     """
 
     def __init__(self, quiet: bool = False) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._live = self.console.is_terminal and not quiet
+        self.live = self.console.is_terminal and not quiet
         self._quiet = quiet
-        self._last_line = 0.0
         self._progress: Progress | None = None
         self._task: Any = None
 
     def __enter__(self) -> "Display":
-        if self._live:
+        if self.live:
             self._progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -63,20 +65,92 @@ class Display:
         if not self._quiet:
             self.console.print(Text(text))
 
-    def update(self, done: int, total: int, seconds_left: float | None, workers: list[str]) -> None:
-        """Show where the sweep stands.
+    def update(self, done: int, total: int, left: str, workers: list[str]) -> None:
+        """Show on a terminal where the sweep stands.
 
         Parameters
         ----------
-        done, total : pieces of work.
-        seconds_left : estimate, or None while there is none.
-        workers : a line for each running piece.
+        done, total : work items.
+        left : how long it will take, in words, or "".
+        workers : a line for each running item.
         """
-        left = f"about {duration(seconds_left)} left" if seconds_left is not None else ""
         if self._progress:
             description = "\n".join(workers) or "sweep"
             self._progress.update(self._task, completed=done, total=total, left=left, description=description)
-        elif not self._quiet and time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS:
-            self._last_line = time.monotonic()
-            parts = [f"[{done}/{total}]", *([left] if left else []), *workers]
-            print(" | ".join(parts), file=sys.stderr, flush=True)
+
+
+class SweepProgress:
+    """Puts into words what a sweep is doing and what came of each work item.
+
+    Parameters
+    ----------
+    display : where it is shown.
+    plan : of the sweep; read anew at every line.
+    workers : whose number decides how long the rest takes.
+    """
+
+    def __init__(self, display: Display, plan: Plan, workers: Workers) -> None:
+        self.display, self._plan, self._workers = display, plan, workers
+
+    def running(self, items: Iterable[tuple[WorkItem, dict[str, Any]]]) -> None:
+        """Show what is running: work items, each with the last note of its worker."""
+        if not self.display.live:
+            return
+        lines = []
+        for item, note in items:
+            epoch = f", epoch {note['epoch']}" if note.get("epoch") else ""
+            best = self._best(item)
+            lines.append(self._title(item) + epoch + (f", best {best:.4f}" if best is not None else ""))
+        self.display.update(*estimate.counts(self._plan), self._left(), lines)
+
+    def finished(self, item: WorkItem, result: dict[str, Any]) -> None:
+        """Write a line for an item that is done: which, what came out, how long it took, how far the sweep is."""
+        metric, parts = self._plan.settings.task.metric, []
+        if "score" in result:
+            parts.append(f"{metric} {result['score']:.4f} on validation")
+            best = self._best(item)
+            parts += [f"best {best:.4f}"] if best is not None else []
+        elif metric in result.get("metrics", {}):
+            parts.append(f"{metric} {result['metrics'][metric]:.4f} on test")
+        if "seconds" in result:
+            parts.append(duration(result["seconds"]))
+        self._line(item, ": " + ", ".join(parts) if parts else " is done")
+
+    def failed(self, item: WorkItem, reason: str) -> None:
+        """Write a line for an item that has failed for good; on a terminal too."""
+        self._line(item, f" failed: {reason}", always=True)
+
+    def _line(self, item: WorkItem, what: str, always: bool = False) -> None:
+        if self.display.live and not always:
+            return
+        done, total = estimate.counts(self._plan)
+        left = self._left()
+        self.display.say(f"[{done}/{total}] {self._title(item)}{what}" + (f"; {left}" if left else ""))
+
+    def _left(self) -> str:
+        seconds = estimate.seconds_left(self._plan, self._workers.slots)
+        return f"about {duration(seconds)} left" if seconds is not None else ""
+
+    def _title(self, item: WorkItem) -> str:
+        parts, settings = parse_key(item.key), self._plan.settings
+        owner, kind = parts["candidate"], parts["kind"]
+        text = f"{owner}: {kind}"
+        if kind == "trial":
+            text += f" {parts['trial'] + 1} of {self._plan.planned_trials(owner, parts['fold'])}"
+        elif kind == "ablation":
+            text += f" {item.key.split('/')[1]}, seed {parts['seed']}"
+        elif "seed" in parts:
+            text += f" {parts['seed']} of {settings.seeds}"
+        if settings.folds > 1 and "fold" in parts:
+            text += f", fold {parts['fold'] + 1} of {settings.folds}"
+        return text
+
+    def _best(self, item: WorkItem) -> float | None:
+        """The best score on validation of an item's search so far."""
+        parts, state = parse_key(item.key), self._plan.state
+        if parts["kind"] != "trial":
+            return None
+        trials = state.trials(parts["candidate"], parts["fold"])
+        best = state.best_trial(parts["candidate"], parts["fold"], self._plan.direction)
+        result = trials[best] if best is not None else None
+        return result["score"] if result else None

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.sweep import estimate
 from bench.sweep.executors import Workers, run_work_item
 from bench.sweep.journal import Journal
 from bench.sweep.plan import Plan, WorkItem
 from bench.sweep.priorities import Priorities, Running
-from bench.sweep.progress import Display
+from bench.sweep.progress import Display, SweepProgress
 from bench.sweep.settings import Settings
 from bench.sweep.state import State, parse_key
 
@@ -57,12 +56,12 @@ class Sweep:
         self.settings, self.folder, self.journal, self.state = settings, folder, journal, state
         self.workers, self.display = workers, display
         self.plan = Plan(settings, state, direction, self._record_exhausted)
+        self.progress = SweepProgress(display, self.plan, workers)
         self.interrupted: str | None = None
         self._dataset_folder, self._pretraining_folder = dataset_folder, pretraining_folder
         self._stop = folder / "stop"
         self._running: dict[int, Running] = {}
         self._priorities = Priorities(settings, state, self.plan)
-        self._best: dict[str, float] = {}
         self._measuring = False
         for key, result in state.done.items():
             self._account(key, result)
@@ -139,7 +138,7 @@ class Sweep:
                 self._priorities.traced.pop(slot, None)
                 del self._running[slot]
                 self._lose(running.piece, f"no progress for {self.settings.stall_seconds:g} s")
-        self._show()
+        self.progress.running((running.piece, running.note) for running in self._running.values())
 
     def _finish(self, slot: int, future: Future) -> None:
         running = self._running.pop(slot, None)
@@ -167,6 +166,7 @@ class Sweep:
             self._record("done", piece=piece.key, result=outcome["result"])
             self._account(piece.key, outcome["result"], now=True)
             self._forget_work(piece)
+            self.progress.finished(piece, outcome["result"])
 
     def _lose(self, piece: WorkItem, reason: str) -> None:
         """Put a piece back into the queue, unless it has cost too many workers already."""
@@ -194,7 +194,7 @@ class Sweep:
         self._record("failed", piece=piece.key, reason=reason, environment=environment, **content)
         if not environment:
             self._forget_work(piece)
-        self.display.say(f"{piece.key} failed: {self.state.failed[piece.key]}")
+        self.progress.failed(piece, self.state.failed[piece.key])
 
     def _forget_work(self, piece: WorkItem) -> None:
         stem = piece.key.replace("/", "-")
@@ -208,36 +208,8 @@ class Sweep:
         self._record("exhausted", search=search, trials=trials)
 
     def _account(self, key: str, result: dict, now: bool = False) -> None:
-        parts = parse_key(key)
-        owner = parts["candidate"]
-        self._priorities.account(owner, float(result.get("seconds", 0.0)), now)
-        if parts["kind"] == "trial":
-            sign = 1 if self.plan.direction == "max" else -1
-            best = self._best.get(owner)
-            if best is None or sign * result["score"] > sign * best:
-                self._best[owner] = result["score"]
-
-    def _show(self) -> None:
-        done, total = estimate.counts(self.plan)
-        lines = []
-        for running in self._running.values():
-            parts = parse_key(running.piece.key)
-            owner, kind = parts["candidate"], parts["kind"]
-            text = f"{owner}: {kind}"
-            if kind == "trial":
-                text += f" {parts['trial'] + 1} of {self.plan.planned_trials(owner, parts['fold'])}"
-            elif kind == "ablation":
-                text += f" {running.piece.key.split('/')[1]}, seed {parts['seed']}"
-            elif "seed" in parts:
-                text += f" {parts['seed']} of {self.settings.seeds}"
-            if self.settings.folds > 1 and "fold" in parts:
-                text += f", fold {parts['fold'] + 1} of {self.settings.folds}"
-            if running.note.get("epoch"):
-                text += f", epoch {running.note['epoch']}"
-            if owner in self._best:
-                text += f", best {self._best[owner]:.4f}"
-            lines.append(text)
-        self.display.update(done, total, estimate.seconds_left(self.plan, self.workers.slots), lines)
+        seconds = float(result.get("seconds", 0.0))
+        self._priorities.account(parse_key(key)["candidate"], seconds, now)
 
     def _ask_to_stop(self, reason: str) -> None:
         if not self.interrupted:
