@@ -202,6 +202,11 @@ def _sweep(
     if sweep.interrupted and not sweep.plan.finished():
         display.say(f"not finished ({sweep.interrupted}); the same command goes on: {settings.command()}")
         return Outcome(0 if sweep.interrupted == "budget" else 130, folder, report)
+    if state.deferred:
+        display.say(
+            f"{len(state.deferred)} pieces could not be done here (the report has the reasons); the same command "
+            f"tries them again: {settings.command()}"
+        )
     return Outcome(0 if sweep.plan.winners() else 1, folder, report)
 
 

@@ -221,6 +221,21 @@ def test_missing_weights_are_a_row_with_the_reason(tmp_path):
 
 
 @pytest.mark.usefixtures("without_figures")
+def test_what_the_next_start_tries_again_is_not_finished_and_has_its_reason(tmp_path):
+    last = {"trial/small/0/2", "refit/small/0"}
+    events = [
+        {"event": "failed", "piece": e["piece"], "reason": "out of memory", "environment": True}
+        if _is(e, *last)
+        else e
+        for e in Sweep().events(tmp_path / "run")
+    ]
+    page = report.write(Sweep().write(tmp_path / "run", events), tmp_path).read_text()
+    found = _rows(tmp_path)["small"]
+    assert (found["status"], found["trials_done"], found["trials_failed"]) == ("unfinished", "2", "0")
+    assert "out of memory; the next start tries it again" in page
+
+
+@pytest.mark.usefixtures("without_figures")
 def test_missing_weights_leave_the_row_its_title(tmp_path):
     events = Sweep().events(tmp_path / "run")
     candidate = {"name": "small-imagenet", "architecture": "small", "transfer": "imagenet"}

@@ -1,0 +1,210 @@
+"""What the machine, not the code, kept from being done: tried again, with the same table in the end."""
+
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from fake_workers import FakeWorkers, good, settings_for, sweep_with
+
+from bench.sweep import scheduler
+from bench.sweep.executors import Cluster
+from bench.sweep.journal import Journal
+from bench.sweep.state import State
+from bench.tasks import Candidate
+from bench.worker import execute
+from tuning.training import Diverged
+
+OUT_OF_MEMORY = {"failed": "out of memory", "environment": True, "traceback": "..."}
+
+
+@pytest.fixture(autouse=True)
+def _short_ticks(monkeypatch):
+    monkeypatch.setattr(scheduler, "_TICK_SECONDS", 0.02)
+
+
+def fails_over(*keys: str):
+    return lambda description: OUT_OF_MEMORY if description["piece"] in keys else good(description)
+
+
+def start_again(workers: FakeWorkers, settings) -> scheduler.Sweep:
+    """Another start of the command in the same run folder."""
+    journal = Journal(settings.runs / "run")
+    journal.append("sweep", plan={})
+    journal.close()
+    return sweep_with(workers, settings)
+
+
+class ResourceExhaustedError(Exception):
+    """Stands for TensorFlow's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "environment", "reason"),
+    [
+        (Diverged("the loss is nan"), False, "Diverged: the loss is nan"),
+        (ArithmeticError("not defined"), False, "ArithmeticError: not defined"),
+        (ValueError("a bug"), False, "ValueError: a bug"),
+        (MemoryError(), True, "out of memory (MemoryError:)"),
+        (ResourceExhaustedError("OOM"), True, "out of memory (ResourceExhaustedError: OOM)"),
+        (FileNotFoundError(2, "No such file", "/data/x"), True, "FileNotFoundError: [Errno 2] No such file"),
+        (execute.MissingWeights("vgg16.h5 is nowhere"), True, "vgg16.h5 is nowhere"),
+        (ModuleNotFoundError("No module named 'x'"), True, "ModuleNotFoundError: No module named 'x'"),
+    ],
+)
+def test_workers_say_whether_the_environment_was_the_cause(tmp_path, monkeypatch, error, environment, reason):
+    def breaks(_):
+        raise error
+
+    monkeypatch.setitem(execute._KINDS, "trial", breaks)
+    outcome = execute.run({"kind": "trial", "folder": str(tmp_path)})
+    assert outcome["environment"] is environment
+    assert outcome["failed"].startswith(reason)
+
+
+def test_a_machine_without_the_run_folder_is_at_fault_and_makes_none(tmp_path):
+    outcome = execute.run({"kind": "trial", "folder": str(tmp_path / "mount" / "run")})
+    assert outcome["environment"]
+    assert str(tmp_path / "mount" / "run") in outcome["failed"]
+    assert not (tmp_path / "mount").exists()
+
+
+def test_missing_weights_that_came_are_used_at_the_next_start(tmp_path):
+    settings = settings_for(tmp_path, candidates=(Candidate("compact"), Candidate("wide")))
+    first = FakeWorkers(fails_over("space/wide"))
+    swept = sweep_with(first, settings)
+    assert first.keys.count("space/wide") == 1
+    assert swept.plan.winner("compact", 0) is not None
+    assert swept.state.failed["space/wide"] == "out of memory; the next start tries it again"
+    assert not swept.plan.finished()
+    again = FakeWorkers()
+    done = start_again(again, settings)
+    assert {key.split("/")[1] for key in again.keys} == {"wide"}
+    assert done.plan.finished()
+    assert done.state.failed == {}
+
+
+@pytest.mark.parametrize(
+    ("tuner", "in_first"), [("random", 9), ("grid", 9), ("bayesian", 2), ("hyperband", 9)]
+)
+def test_a_search_with_a_deferred_trial_ends_as_one_that_ran_straight_through(tmp_path, tuner, in_first):
+    """An oracle that learns from scores waits; the best so far is tested; later all is as if nothing had been."""
+    settings = settings_for(tmp_path, tuner=tuner, trials=10)
+    swept = sweep_with(FakeWorkers(fails_over("trial/compact/0/2")), settings)
+    assert len(swept.state.trials("compact", 0)) == in_first
+    best = swept.state.best_trial("compact", 0)
+    assert swept.state.refits("compact", 0, best), "what can be tested is"
+    again = FakeWorkers()
+    done = start_again(again, settings)
+    assert "trial/compact/0/2" in again.keys
+    assert done.plan.finished()
+    straight = sweep_with(FakeWorkers(), settings_for(tmp_path / "straight", tuner=tuner, trials=10))
+    assert done.state.trials("compact", 0) == straight.state.trials("compact", 0)
+    assert set(straight.state.done) <= set(done.state.done)
+
+
+def test_what_ran_out_of_memory_beside_others_is_tried_alone_before_it_counts(tmp_path):
+    running: list[str] = []
+    tried: list[int] = []
+
+    class Parallel(FakeWorkers):
+        def submit(self, slot, function, description):
+            self.descriptions.append(description)
+            future, key = Future(), description["piece"]
+            if key == "trial/compact/0/1":
+                tried.append(len(running))
+                future.set_result(OUT_OF_MEMORY if running else good(description))
+                return future
+            running.append(key)
+
+            def end() -> None:
+                running.remove(key)
+                future.set_result(good(description))
+
+            threading.Timer(0.05, end).start()
+            return future
+
+    done = sweep_with(Parallel(slots=3), settings_for(tmp_path, trials=5))
+    assert tried[0] > 0
+    assert tried[1:] == [0]
+    assert done.plan.finished()
+    assert done.state.failed == {}
+
+
+def test_what_fails_alone_too_ends_no_loop_and_leaves_its_reason(tmp_path):
+    workers = FakeWorkers(fails_over("trial/compact/0/0", "trial/compact/0/1"), slots=2)
+    swept = sweep_with(workers, settings_for(tmp_path))
+    assert workers.keys.count("trial/compact/0/0") == 2
+    assert swept.state.deferred == {"trial/compact/0/0", "trial/compact/0/1"}
+    assert swept.plan.winner("compact", 0) is None
+
+
+def test_a_final_failure_after_a_deferred_one_is_final():
+    deferred = {
+        "event": "failed",
+        "piece": "trial/compact/0/0",
+        "reason": "out of memory",
+        "environment": True,
+    }
+    final = {"event": "failed", "piece": "trial/compact/0/0", "reason": "Diverged"}
+    state = State.replay([deferred, {"event": "sweep"}, final, {"event": "sweep"}])
+    assert state.failed == {"trial/compact/0/0": "Diverged"}
+    assert state.settled("trial/compact/0/0")
+
+
+class _Client:
+    """Dask's client, as far as `Cluster` uses it; workers named `bad` have no mount."""
+
+    status = "running"
+
+    def __init__(self, *workers: str) -> None:
+        self.workers, self.asked = workers, []
+
+    def wait_for_workers(self, *_, **__) -> None: ...
+
+    def get_executor(self, **_) -> "_Client":
+        return self
+
+    def scheduler_info(self, n_workers: int) -> dict:
+        return {"workers": {worker: {} for worker in self.workers}}
+
+    def submit(self, function, work, description, workers=None) -> Future:
+        """The first of the workers allowed is always idle: it fails so fast."""
+        worker = (workers or self.workers)[0]
+        self.asked.append(worker)
+        future: Future = Future()
+        future.set_result({"worker": worker, **(OUT_OF_MEMORY if "bad" in worker else {"result": {}})})
+        return future
+
+
+@pytest.mark.parametrize(
+    ("workers", "asked"),
+    [
+        (("bad", "good", "well"), ["bad", "bad", "good", "good"]),
+        (("good", "bad"), ["good"] * 4),
+        (("bad",), ["bad"] * 4),
+    ],
+)
+def test_a_cluster_worker_whose_machine_fails_gets_no_more(monkeypatch, workers, asked):
+    distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+    client = _Client(*workers)
+    monkeypatch.setattr(distributed, "Client", lambda *_, **__: client)
+    cluster = Cluster("tcp://made-up")
+    for slot in range(4):
+        cluster.submit(slot, execute.run, {"piece": str(slot)})
+    assert client.asked == asked
+    assert cluster.slots == max(len(workers) - (asked[-1] != asked[0]), 1)
+
+
+def test_a_deferred_trial_keeps_its_checkpoint(tmp_path):
+    from bench.sweep.run_directory import clean
+
+    (tmp_path / "work").mkdir()
+    for name in ("trial-compact-0-0.npz", "trial-compact-0-1.npz"):
+        Path(tmp_path / "work" / name).touch()
+    events = [
+        {"event": "failed", "piece": "trial/compact/0/0", "reason": "out of memory", "environment": True},
+        {"event": "failed", "piece": "trial/compact/0/1", "reason": "Diverged"},
+    ]
+    clean(tmp_path, State.replay(events))
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["trial-compact-0-0.npz"]
