@@ -131,7 +131,7 @@ def predict(task: Task, model: Path, source: Path, output: Path) -> int:
     import keras
 
     try:
-        network = keras.saving.load_model(model / MODEL, compile=False)
+        network = keras.saving.load_model(model / MODEL, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file makes Keras raise many kinds
         what = " ".join(str(error).split())[:200]
         raise UserError(

@@ -42,7 +42,7 @@ def _import(load: Callable[[], object], name: str) -> None:
 
 def load_model(path: str) -> keras.Model:
     """Load a `.keras` file for inference; its loss and optimizer are not needed."""
-    return keras.saving.load_model(path, compile=False)
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 def load_samples(path: str, count: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A user's folder of images: what is in it, verified before any work starts."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -135,6 +136,13 @@ def _from_labels(folder: Path, found: Found) -> list[Item]:
         where = f"{folder / LABELS}, line {row.line}"
         with _reported(folder / row.path, found):
             path = _path_of(folder, row)
+            inside = Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))
+            if not inside and not Path(row.path).is_absolute():
+                found.problems.append(
+                    f"{where}: found {row.path}, which leads out of the folder, expected a path inside it, or an "
+                    "absolute one"
+                )
+                continue
             identity = path if is_broken_link(path) else header_of(path.resolve())
             if identity in seen:
                 line, label = seen[identity]

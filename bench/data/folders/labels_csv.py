@@ -8,6 +8,7 @@ from bench.data.folders.items import PART_NAMES, PARTS
 from bench.data.formats.listing import broken_link_lines, is_broken_link
 
 LABELS = "labels.csv"
+_MAX_BYTES = 2**26  # a million rows
 _REQUIRED = ("path", "label", "subject")
 
 
@@ -34,6 +35,8 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
         problems.extend(broken_link_lines([file], file))
         return []
     try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise OSError(f"more than {_MAX_BYTES} bytes")
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{file}: found {' '.join(str(error).split())}, expected a readable UTF-8 text")
@@ -41,17 +44,22 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
     header_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header_line.count)
     reader = csv.reader(text.splitlines(), delimiter=delimiter)
-    header = [name.strip().lower() for name in next(reader, [])]
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        table = [(reader.line_num, cells) for cells in reader]
+    except csv.Error as error:
+        problems.append(f"{file}, line {reader.line_num}: found {error}, expected comma-separated text")
+        return []
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
         found = ",".join(header) or "an empty file"
         problems.append(f"{file}, line 1: found {found}, expected the columns path,label,subject (and site)")
         return []
     rows = []
-    for cells in reader:
+    for line, cells in table:
         if not any(cell.strip() for cell in cells):
             continue
-        where = f"{file}, line {reader.line_num}"
+        where = f"{file}, line {line}"
         if len(cells) != len(header):
             problems.append(f"{where}: found {len(cells)} cells, expected {len(header)} as in the header")
             continue
@@ -61,14 +69,15 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
         if empty:
             problems.append(f"{where}: found no {' and no '.join(empty)}, expected a value")
             continue
+        if any(not letter.isprintable() for letter in "".join(values.values())):
+            problems.append(f"{where}: found a control character, expected text")
+            continue
         part = PART_NAMES.get(values["split"].casefold()) if "split" in values else None
         if "split" in values and part is None:
             problems.append(f"{where}: found split {values['split']!r}, expected one of {', '.join(PARTS)}")
             continue
         rows.append(
-            LabelRow(
-                reader.line_num, values["path"], values["label"], values["subject"], values.get("site"), part
-            )
+            LabelRow(line, values["path"], values["label"], values["subject"], values.get("site"), part)
         )
     if not rows and not problems:
         problems.append(f"{file}: found no rows, expected one for each image")

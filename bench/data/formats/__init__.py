@@ -1,6 +1,5 @@
 """Reading medical images: one small file a format, one `Volume` for all of them."""
 
-import importlib
 import os
 from pathlib import Path
 from types import ModuleType
@@ -13,17 +12,9 @@ from bench.errors import UserError
 __all__ = ["EXPECTED", "KINDS", "Volume", "from_display", "kind_of", "probe", "read", "to_display"]
 
 EXPECTED = "NIfTI (.nii, .nii.gz), Analyze (.hdr/.img), DICOM (a file or a series folder), .png, .jpg or .npy"
+KINDS = ("nifti", "analyze", "dicom", "image", "array")
 
-# Kinds and the modules that read them, imported with the first file: some of their libraries take long.
-_MODULES = {
-    "nifti": "nifti",
-    "analyze": "nifti",
-    "dicom": "dicom",
-    "image": "images",
-    "array": "numpy_file",
-}
-KINDS = tuple(_MODULES)
-
+_LONGEST_REASON = 200  # letters of a library's message
 _SUFFIXES = {
     ".nii": "nifti",
     ".nii.gz": "nifti",
@@ -61,6 +52,8 @@ def _known(path: Path, kind: str | None) -> str:
         raise UserError(f"{path}: found nothing there, expected a file or a DICOM series folder")
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: found a file that may not be read, expected read permission")
+    if not path.is_file() and not path.is_dir():  # a pipe would be waited for
+        raise UserError(f"{path}: found a device or a pipe, expected a file or a DICOM series folder")
     if path.is_file() and path.stat().st_size == 0:
         raise UserError(f"{path}: found an empty file, expected an image")
     kind = kind or kind_of(path)
@@ -71,13 +64,32 @@ def _known(path: Path, kind: str | None) -> str:
 
 
 def _module(kind: str) -> ModuleType:
-    return importlib.import_module(f"bench.data.formats.{_MODULES[kind]}")
+    """What reads a format, imported with the first file: some of their libraries take long."""
+    match kind:
+        case "nifti" | "analyze":
+            from bench.data.formats import nifti
+
+            return nifti
+        case "dicom":
+            from bench.data.formats import dicom
+
+            return dicom
+        case "image":
+            from bench.data.formats import images
+
+            return images
+    from bench.data.formats import numpy_file
+
+    return numpy_file
 
 
 def _fault(path: Path, error: Exception, what: str, kind: str | None) -> str:
     if isinstance(error, OSError) and cannot_be_read(error):
         return unreadable_line(error, path)
-    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"{path}: found more than fits into memory, expected a smaller image, or a damaged header"
+    reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+    reason = "".join(letter if letter.isprintable() else "?" for letter in reason)  # it may quote the file
     return f"{path}: found {what} ({reason}), expected {kind or EXPECTED}"
 
 
@@ -113,7 +125,7 @@ def read(path: Path, kind: str | None = None) -> Volume:
     try:
         kind = _known(path, kind)
         return _module(kind).read(path)
-    except (UserError, MemoryError):
+    except UserError:
         raise
     except Exception as error:
         raise UserError(_fault(path, error, "damaged content", kind)) from error

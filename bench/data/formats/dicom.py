@@ -8,14 +8,21 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from bench.data.formats.dicom_files import files_of
 from bench.data.formats.dicom_geometry import FrameGeometry, Stack, frames_of_file, orientation_of, stack
 from bench.data.formats.listing import broken_link_lines, broken_links
+from bench.data.formats.sizes import check_size
 from bench.data.formats.volume import Volume, as_volume, without_non_finite
 from bench.errors import UserError
 
+_FRAGMENT_HEADER = 8  # bytes
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -28,7 +35,22 @@ def _read_file(path: Path, header_only: bool = False) -> pydicom.Dataset:
             data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     if "Rows" not in data or "Columns" not in data:
         raise UserError(f"{path}: found no Rows and Columns in the header, expected a DICOM image")
+    _check_declared(data, path)
     return data
+
+
+def _check_declared(data: pydicom.Dataset, path: Path) -> None:
+    """Make sure that the file is large enough for the frames that it declares."""
+    stored, frames = path.stat().st_size, int(_number(data.get("NumberOfFrames"), 1))
+    shape = (frames, int(data.Rows), int(data.Columns), int(_number(data.get("SamplesPerPixel"), 1)))
+    if min(shape) < 1:
+        raise UserError(f"{path}: found {'x'.join(map(str, shape))} values declared, expected a DICOM image")
+    syntax = data.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    plain = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+    compressed = syntax not in plain
+    check_size(path, shape, _number(data.get("BitsAllocated"), 8) / 8, stored, compressed=compressed)
+    if compressed and syntax != DeflatedExplicitVRLittleEndian:  # a frame is a fragment or more: PS3.5, A.4
+        check_size(path, (frames,), _FRAGMENT_HEADER, stored)
 
 
 def _number(value: object, default: float) -> float:

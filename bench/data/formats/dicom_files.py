@@ -9,7 +9,7 @@ def has_magic(path: Path) -> bool:
     """Tell whether `DICM` stands behind the 128 bytes of preamble (PS3.10, section 7.1)."""
     try:
         with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            return path.is_file() and file.read(132)[128:] == b"DICM"
     except OSError:
         return False
 

@@ -1,5 +1,8 @@
 """PNG and JPEG, through Pillow."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +15,19 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _GREY_MODES = ("L", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open as PNG or JPEG and nothing else: other formats of Pillow's run programs, or hold no such image."""
+    with (
+        warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
+        Image.open(path, formats=("PNG", "JPEG")) as image,
+    ):
+        yield image
+
+
 def probe(path: Path) -> dict[str, str]:
     """Check the file's structure without decoding the pixels."""
-    with Image.open(path) as image:
+    with _opened(path) as image:
         image.verify()
     return {}
 
@@ -24,7 +37,7 @@ def read(path: Path) -> Volume:
 
     Colour becomes luma; transparency is dropped, since its hidden pixels are the image here.
     """
-    with Image.open(path) as opened:
+    with _opened(path) as opened:
         mode = opened.mode
         image = ImageOps.exif_transpose(opened)
         if mode in _GREY_MODES:
@@ -32,7 +45,10 @@ def read(path: Path) -> Volume:
         elif mode in ("1", "LA"):
             array = np.asarray(image.convert("L"), dtype=np.float32)
         else:
-            array = np.asarray(image.convert("RGB"), dtype=np.float32) @ _LUMA
+            rows = np.asarray(
+                image.convert("RGB")
+            )  # a row at a time: in float32, colour would take most memory
+            array = np.stack([row.astype(np.float32) @ _LUMA for row in rows])
     height, width = array.shape
     facts: dict[str, float | str] = {
         "stored_i": float(width),

@@ -8,6 +8,7 @@ from nibabel.fileholders import FileHolder
 from nibabel.spatialimages import SpatialImage
 
 from bench.data.formats.analyze_files import header_of, partner_of
+from bench.data.formats.sizes import check_size
 from bench.data.formats.volume import Volume, as_volume, tilt_warning
 from bench.errors import UserError
 
@@ -29,7 +30,7 @@ def _load(path: Path) -> SpatialImage:
     shape = image.shape
     if len(shape) < 2 or any(size > 1 for size in shape[3:]):
         raise UserError(f"{path}: found shape {'x'.join(map(str, shape))}, expected one volume (3 axes)")
-    if 0 in shape:
+    if min(shape) < 1:
         raise UserError(f"{path}: found shape {'x'.join(map(str, shape))}, expected no empty axis")
     if sum(size > 1 for size in shape[:3]) < 2:
         raise UserError(f"{path}: found shape {'x'.join(map(str, shape))}, expected an image or a volume")
@@ -37,6 +38,11 @@ def _load(path: Path) -> SpatialImage:
         raise UserError(f"{path}: found colour voxels, expected grey values")
     if image.get_data_dtype().kind == "c":  # which of magnitude, phase and parts is meant, nobody said
         raise UserError(f"{path}: found complex voxels, expected real ones, such as their magnitude")
+    voxels = Path(image.file_map["image"].filename or path)
+    if not voxels.exists():
+        raise UserError(f"{path}: found no {voxels.name} beside it, expected a pair of .hdr and .img")
+    stored, bytes_each = voxels.stat().st_size, image.get_data_dtype().itemsize
+    check_size(voxels, shape, bytes_each, stored, compressed=voxels.suffix.lower() == ".gz")
     return image
 
 
@@ -48,13 +54,6 @@ def probe(path: Path) -> dict[str, str]:
     `tilt`, where the volume is sheared; see `tilt_warning`.
     """
     image = _load(path)
-    voxels = Path(image.file_map["image"].filename or path)
-    if not voxels.exists():
-        raise UserError(f"{path}: found no {voxels.name} beside it, expected a pair of .hdr and .img")
-    if voxels.suffix.lower() not in (".gz", ".bz2", ".zst"):
-        needed = int(np.prod(image.shape)) * image.get_data_dtype().itemsize
-        if voxels.stat().st_size < needed:
-            raise UserError(f"{voxels}: found {voxels.stat().st_size} bytes, expected at least {needed}")
     return tilt_warning(np.asarray(image.affine))
 
 

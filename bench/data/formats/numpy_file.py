@@ -1,11 +1,16 @@
-"""`.npy` arrays, which have no header: their axes are those of `Dataset.x`."""
+"""`.npy` arrays, which have no header: their axes are those of `Dataset.x`; and arrays of `.npz` archives."""
 
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from bench.data.formats.sizes import check_size
 from bench.data.formats.volume import Volume, as_image, from_display, without_non_finite
 from bench.errors import UserError
+
+_MAX_ARCHIVED = 2**35  # values; the largest set of MedMNIST has 16 thousand million
 
 
 def _open(path: Path) -> np.ndarray:
@@ -18,6 +23,7 @@ def _open(path: Path) -> np.ndarray:
     if array.ndim not in (2, 3) or 0 in array.shape or is_line:
         shape = "x".join(map(str, array.shape))
         raise UserError(f"{path}: found shape {shape}, expected height x width or depth x height x width")
+    check_size(path, array.shape, array.dtype.itemsize, path.stat().st_size)
     return array
 
 
@@ -45,3 +51,42 @@ def read(path: Path) -> Volume:
         return Volume(values, None, None, facts)
     ras = from_display(values)
     return Volume(as_image(ras, path)[0] if 1 in ras.shape else ras, None, None, facts)
+
+
+def read_npz(path: Path, names: Sequence[str], expected: str) -> dict[str, np.ndarray]:
+    """Read arrays out of a `.npz`, no pickles; each is declared no larger than what its file can hold.
+
+    Raises
+    ------
+    UserError : an array is missing, or the file is damaged; `expected` says what should have been there.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            missing = sorted({f"{name}.npy" for name in names} - set(archive.namelist()))
+            if missing:
+                raise UserError(f"{path}: found no {', '.join(missing)}, expected {', '.join(names)}")
+            for name in names:
+                _check_entry(path, name, archive, archive.getinfo(f"{name}.npy"))
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in names}
+    except UserError:
+        raise
+    except MemoryError:
+        raise UserError(f"{path}: found more than fits into memory, expected {expected}") from None
+    except Exception as error:  # NumPy and zipfile raise a dozen kinds for damaged files
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path}: found a damaged file ({reason}), expected {expected}") from error
+
+
+def _check_entry(path: Path, name: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    stored = min(entry.compress_size, path.stat().st_size)
+    compressed = entry.compress_type != zipfile.ZIP_STORED
+    check_size(f"{path}, {name}", (entry.file_size,), 1, stored, compressed=compressed, at_most=_MAX_ARCHIVED)
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        shape, _, dtype = read_header[version](file)
+    check_size(f"{path}, {name}", shape, dtype.itemsize, entry.file_size, at_most=_MAX_ARCHIVED)

@@ -70,7 +70,8 @@ def header_features(headers: Sequence[Mapping[str, float | str]]) -> tuple[np.nd
         for facts in headers
     ]
     names = (*numbers, *(f"{key} is {value}" for key, value in texts))
-    return np.array(rows, dtype=np.float32).reshape(len(headers), len(names)), names
+    table = np.array(rows, dtype=np.float32).reshape(len(headers), len(names))
+    return np.nan_to_num(table, nan=-1, posinf=-1, neginf=-1), names
 
 
 def _without_anatomy(facts: Mapping[str, float | str]) -> dict[str, float | str]:

@@ -1,8 +1,6 @@
 """MedMNIST `.npz` files (Yang et al. 2023, Scientific Data 10:41), with their official split."""
 
 import hashlib
-import zipfile
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 
 from bench.data.caches.cached_dataset import ensure, save_dataset
 from bench.data.dataset import Dataset, fingerprint
+from bench.data.formats.numpy_file import read_npz
 from bench.errors import UserError
 
 _PARTS = ("train", "val", "test")
@@ -113,14 +112,7 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     wanted = [f"{part}_{what}" for part in _PARTS for what in ("images", "labels")]
     if not file.is_file():
         raise UserError(f"{file}: found no file, expected a MedMNIST .npz")
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            missing = [name for name in wanted if name not in stored.files]
-            if missing:
-                raise UserError(f"{file}: found no array {', '.join(missing)}, expected {', '.join(wanted)}")
-            return {name: stored[name] for name in wanted}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{file}: found a damaged file ({error}), expected a MedMNIST .npz") from error
+    return read_npz(file, wanted, "a MedMNIST .npz")
 
 
 def _images(images: np.ndarray, file: Path, part: str) -> np.ndarray:

@@ -17,6 +17,7 @@ SHA256 = {
 }
 TRAIN, TEST = SHA256
 _COLUMNS = 257  # a label and 16x16 grey values
+_MAX_LETTERS = 2**26  # several times the training images
 
 
 def is_there(folder: Path) -> bool:
@@ -78,7 +79,7 @@ def _read(path: Path) -> np.ndarray:
     """Read one file into float32 `[n, 257]`."""
     try:
         with gzip.open(path, "rt", encoding="ascii") as file:
-            lines = file.read().splitlines()
+            text = file.read(_MAX_LETTERS + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: found no such file; expected {TRAIN} and {TEST} in {path.parent}") from None
     except gzip.BadGzipFile:
@@ -89,6 +90,11 @@ def _read(path: Path) -> np.ndarray:
         raise UserError(f"{path}: found bytes that are no text; expected lines of numbers") from None
     except OSError as error:
         raise UserError(f"{path}: cannot read ({error.strerror}); expected a gzip file") from None
+    if len(text) > _MAX_LETTERS:
+        raise UserError(
+            f"{path}: found more than {_MAX_LETTERS} letters of text; expected a file of USPS digits"
+        )
+    lines = text.splitlines()
     if not lines:
         raise UserError(f"{path}: found no lines; expected a label and 256 grey values a line")
     try:  # all at once; only where something is wrong is it worth looking for the line

@@ -53,7 +53,7 @@ def test_faults_are_the_users_errors(tmp_path):
         load_medmnist(tmp_path / "none.npz")
     arrays = _arrays()
     missing = {name: array for name, array in arrays.items() if name != "val_labels"}
-    with pytest.raises(UserError, match="found no array val_labels"):
+    with pytest.raises(UserError, match=r"found no val_labels\.npy"):
         load_medmnist(_write(tmp_path / "a.npz", missing))
     with pytest.raises(UserError, match="14 labels an image"):
         load_medmnist(_write(tmp_path / "b.npz", {**arrays, "train_labels": np.zeros((6, 14), np.uint8)}))
