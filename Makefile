@@ -41,6 +41,9 @@ help: ## list targets and variables
 #: BUDGET time after which a sweep ends in order: 90s, 30m, 2h
 #: PREPROCESS choices of preprocessing that differ from the task's: normalisation=none,crop=off
 #: WEIGHTS folder with pretrained weights, for transfer from ImageNet
+#: MODEL what predict applies: a folder, a candidate, ensemble (default: the best network)
+#: INPUT what predict is applied to: an image, or a folder of images
+#: OUTPUT where predict writes its table (default: predictions.csv)
 #: RUNS where the state of sweeps lives (default: runs)
 #: REPORTS where tables and figures go (default: reports)
 
@@ -56,8 +59,8 @@ check: $(VENV)/.bench ## verify your data and look for what would make results u
 pretrain: $(VENV)/.bench ## train a network on generated images alone and save it
 	@$(python) -m bench pretrain $(task) $(call option,preset,PRESET) $(call option,arch,ARCH) $(call option,preprocess,PREPROCESS) $(call option,runs,RUNS)
 
-predict: $(VENV)/.bench ## apply a saved network to images, MODEL=... INPUT=...; writes a CSV
-	@$(python) -m bench predict $(task) $(call option,model,MODEL) $(call option,input,INPUT) $(call option,output,OUTPUT)
+predict: $(VENV)/.bench ## apply a network to new scans, INPUT=...; writes a CSV and pictures
+	@$(python) -m bench predict $(task) $(call option,model,MODEL) $(call option,input,INPUT) $(call option,output,OUTPUT) $(call option,runs,RUNS)
 
 report: $(VENV)/.bench ## write the report of a task's latest sweep again
 	@$(python) -m bench report $(task) $(places)

@@ -6,6 +6,7 @@ from pathlib import Path
 from bench import tasks
 from bench.data.processes import cores
 from bench.errors import UserError
+from bench.sweep import run_directory
 from bench.sweep import settings as s
 from bench.tasks.contract.plug_ins import find_candidates
 
@@ -37,6 +38,19 @@ def common_options(parser: argparse.ArgumentParser) -> None:
     add("--data-folder", metavar="DIR", default="data", help="where fetched data lie (default: data)")
     add("--runs", metavar="RUNS", default="runs", help="where state lives (default: runs)")
     add("--reports", metavar="REPORTS", default="reports", help="where tables go (default: reports)")
+
+
+def latest_run(task: tasks.Task, runs: Path) -> Path:
+    """The run folder of a task in which something was recorded last.
+
+    Raises
+    ------
+    UserError : there is none.
+    """
+    folder = run_directory.latest(runs, task.name)
+    if folder is None:
+        raise UserError(f"RUNS={runs}: found no sweep of {task.name}; expected one: make bench first")
+    return folder
 
 
 def read_settings(arguments: argparse.Namespace):

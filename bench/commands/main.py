@@ -48,16 +48,10 @@ def _data(arguments: argparse.Namespace) -> int:
 
 
 def _latest_run(arguments: argparse.Namespace) -> Path:
-    from bench.sweep import run_directory
+    from bench.commands.arguments import latest_run
     from bench.sweep.settings import find_task
 
-    task = find_task(arguments.task)
-    folder = run_directory.latest(Path(arguments.runs), task.name)
-    if folder is None:
-        raise UserError(
-            f"RUNS={arguments.runs}: found no sweep of {task.name}; expected one: make bench first"
-        )
-    return folder
+    return latest_run(find_task(arguments.task), Path(arguments.runs))
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -103,42 +97,15 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _pretrain(arguments: argparse.Namespace) -> int:
-    import architectures
-    from bench.deploy import saved_networks
-    from bench.sweep import settings
+    from bench.commands.pretrain import run
 
-    task = settings.find_task(arguments.task)
-    preset = task.presets[settings.choice("PRESET", arguments.preset, settings.PRESETS, "full")]
-    architecture = settings.choice(
-        "ARCH", arguments.arch, tuple(architectures.names()), task.candidates[0].architecture
-    )
-    folder = Path(arguments.output or Path(arguments.runs) / "models" / f"{task.name}-{architecture}")
-    saved_networks.pretrain(
-        task,
-        folder,
-        Path(arguments.runs) / "cache",
-        architecture=architecture,
-        classes=tuple(filter(None, (arguments.classes or "").split(","))) or task.alone_classes,
-        samples=settings.whole_number("--samples", arguments.samples, task.alone_samples, 40),
-        epochs=settings.whole_number("--epochs", arguments.epochs, preset.pretraining_epochs, 1),
-        preprocessing=settings.find_preprocessing(arguments.preprocess, task),
-    )
-    print(f"{folder}: apply it with `python -m bench predict {task.name} --model {folder} --input FOLDER`")
-    return 0
+    return run(arguments)
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from bench.deploy import saved_networks
-    from bench.sweep import settings
+    from bench.commands.predict import run
 
-    task = settings.find_task(arguments.task)
-    for name in ("model", "input"):
-        if not getattr(arguments, name):
-            raise UserError(f"--{name}: found nothing; expected a path")
-    output = Path(arguments.output or "predictions.csv")
-    count = saved_networks.predict(task, Path(arguments.model), Path(arguments.input), output)
-    print(f"{output}: {count} rows")
-    return 0
+    return run(arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -186,23 +153,32 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("b", nargs="?", metavar="B", help="the later; status 1 if it is significantly worse")
     verb("check", _check, "verify your data, and look for what would make results untrue")
     pretrain = verb("pretrain", _pretrain, "train a network on generated images alone and save it")
-    for name, text in (
-        ("preset", "decides the number of epochs (default: full)"),
-        ("arch", "the architecture (default: the task's first)"),
-        ("classes", "classes to tell apart, parted by commas (default: normal and not)"),
-        ("samples", "number of generated images (default: the task's)"),
-        ("epochs", "epochs (default: the preset's)"),
-        ("preprocess", "choices of preprocessing: normalisation=none,crop=off"),
-        ("output", "folder for the network"),
+    predict = verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures")
+    model = "a candidate of the latest sweep (default: its best network)"
+    for added, options in (
+        (
+            pretrain,
+            {
+                "preset": "decides the number of epochs (default: full)",
+                "arch": "the architecture (default: the task's first)",
+                "classes": "classes to tell apart, parted by commas (default: normal and not)",
+                "samples": "number of generated images (default: the task's)",
+                "epochs": "epochs (default: the preset's)",
+                "preprocess": "choices of preprocessing: normalisation=none,crop=off",
+                "output": "folder for the network",
+            },
+        ),
+        (
+            predict,
+            {
+                "model": f"{model}, `ensemble` or `NAME-ensemble` (all its seeds), or a saved network's folder",
+                "input": "an image, or a folder of images",
+                "output": "the CSV (default: predictions.csv); pictures are named after it",
+            },
+        ),
     ):
-        pretrain.add_argument(f"--{name}", metavar=name.upper(), help=text)
-    predict = verb("predict", _predict, "apply a saved network to images; writes a CSV")
-    for name, text in (
-        ("model", "folder of a saved network"),
-        ("input", "an image, or a folder of images"),
-        ("output", "the CSV (default: predictions.csv)"),
-    ):
-        predict.add_argument(f"--{name}", metavar=name.upper(), help=text)
+        for name, text in options.items():
+            added.add_argument(f"--{name}", metavar=name.upper(), help=text)
     verb("list", _list, "list tasks, candidates and architectures")
     return parser
 

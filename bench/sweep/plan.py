@@ -13,6 +13,9 @@ from bench.tasks import Ablation, Candidate
 from tuning.seeds import seed_of
 from tuning.space import defaults
 
+# Of all networks that are kept in a run folder, the first seed's of each candidate apart.
+_KEPT_BYTES = 2**30
+
 
 class Plan:
     """What a sweep consists of.
@@ -236,9 +239,16 @@ class Plan:
         if trial is None:
             return
         values = self.state.trial_values(candidate.name, fold, trial)
+        kept = self._kept_networks(candidate, trial) if fold == 0 else 0
         for seed in range(1, self.settings.seeds + 1):
             key = f"refit/{candidate.name}/{fold}/{trial}/{seed}"
-            yield self._refit(key, candidate, fold, seed, values, model=fold == 0 and seed == 1)
+            yield self._refit(key, candidate, fold, seed, values, model=seed <= kept)
+
+    def _kept_networks(self, candidate: Candidate, trial: int) -> int:
+        """How many seeds' networks of a winner are kept, for prediction by all of them together."""
+        result = self.state.done[f"trial/{search_name(candidate.name, 0)}/{trial}"]
+        share = _KEPT_BYTES // len(self.settings.candidates)
+        return max(1, share // (4 * result.get("parameters", 1)))
 
     def _refit(
         self, key: str, candidate: Candidate, fold: int, seed: int, values: dict[str, Any], **content: Any

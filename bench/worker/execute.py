@@ -130,6 +130,8 @@ def _trial(description: dict[str, Any]) -> dict[str, Any]:
         "score": score,
         "metrics": metrics.all_metrics(y, probabilities, opened.classes),
         **_trained(description, program, history, started),
+        # What the probabilities of this trial's refits are calibrated by (bench.deploy.calibration).
+        "files": {"predictions": save_predictions(description, opened, fold.validation, probabilities)},
     }
 
 

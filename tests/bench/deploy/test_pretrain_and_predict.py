@@ -56,13 +56,14 @@ def test_it_is_applied_to_files_of_every_kind(model, tmp_path):
     assert main([*words, "--output", str(output)]) == 0
     with open(output, newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["path"].rsplit("/", 1)[1] for row in rows] == ["a.npy", "b.png", "c.nii.gz"]
+    assert [row["file"].rsplit("/", 1)[1] for row in rows] == ["a.npy", "b.png", "c.nii.gz"]
     probabilities = np.array([[float(row["normal"]), float(row["patient"])] for row in rows])
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=2e-6)
     np.testing.assert_allclose(probabilities[0], probabilities[1], atol=1e-5)
     np.testing.assert_allclose(probabilities[0], probabilities[2], atol=0.05)  # resampled to the grid
+    assert (tmp_path / "out.png").exists()
     for row, pair in zip(rows, probabilities, strict=True):
-        assert row["predicted"] == ("normal", "patient")[pair.argmax()]
+        assert row["class"] == ("normal", "patient")[pair.argmax()]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,7 @@ def test_it_is_applied_to_files_of_every_kind(model, tmp_path):
         (lambda folder: (folder / "model.json").unlink(), "found no saved network"),
         (lambda folder: (folder / "model.keras").write_bytes(b"PK"), "model.keras: found a damaged network"),
         (lambda folder: (folder / "model.json").write_text('{"task": "mri"}'), "a network for mri"),
+        (lambda folder: (folder / "model.json").write_text('{"task": "spect"}'), "found no architecture"),
     ],
 )
 def test_a_damaged_network_is_one_line(model, tmp_path, capsys, damage, names):
@@ -115,6 +117,6 @@ def test_volumes_are_predicted_too(tmp_path):
     assert main([*words, "--output", str(output)]) == 0
     with open(output, newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["path"].rsplit("/", 1)[1] for row in rows] == ["a.nii.gz", "b.npy"]
+    assert [row["file"].rsplit("/", 1)[1] for row in rows] == ["a.nii.gz", "b.npy"]
     for row in rows:
         assert float(row["normal"]) + float(row["tumour"]) == pytest.approx(1, abs=2e-6)

@@ -1,0 +1,50 @@
+"""`bench predict`: a saved network, or one of the latest sweep's, on new scans."""
+
+import argparse
+from pathlib import Path
+
+from bench.commands.arguments import latest_run
+from bench.deploy import familiarity, run_network, saved_network
+from bench.deploy.familiarity import Known
+from bench.deploy.predict import predict
+from bench.deploy.saved_network import Network
+from bench.errors import UserError
+from bench.sweep.settings import find_task
+from bench.tasks import Task
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Predict; says what was found, and every scan that is doubtful. Status 2 where a file could not be read."""
+    task = find_task(arguments.task)
+    if not arguments.input:
+        raise UserError("INPUT: found nothing; expected an image or a folder of images")
+    source = Path(arguments.input)
+    if not source.exists():
+        raise UserError(f"INPUT={source}: found no such file or folder; expected images")
+    output = Path(arguments.output or "predictions.csv")
+    from tuning import runtime
+
+    runtime.configure()
+    network, known = open_network(task, arguments.model, Path(arguments.runs))
+    predictions, pictures = predict(task, network, known, source, output)
+    doubtful = [prediction for prediction in predictions if prediction.warnings]
+    for prediction in doubtful:
+        print(f"{prediction.path}: {'; '.join(prediction.warnings)}")
+    title = network.facts.get("title", network.facts["architecture"])
+    print(f"{output}: {len(predictions)} rows by {title}, {len(doubtful)} of them with warnings")
+    if known is None:
+        print("the training data are not at hand: whether these scans are like them was not looked at")
+    for picture in pictures:
+        print(f"{picture}: what the network looked at")
+    return 0 if all(prediction.probabilities is not None for prediction in predictions) else 2
+
+
+def open_network(task: Task, model: str | None, runs: Path) -> tuple[Network, Known | None]:
+    """Open what MODEL names, and what its training data were like."""
+    if model and Path(model).is_dir():
+        return saved_network.load(Path(model), task), familiarity.load(Path(model))
+    if model and "/" in model:
+        raise UserError(f"MODEL={model}: found no such folder; expected one with a saved network, or a name")
+    chosen = run_network.choose(latest_run(task, runs), model)
+    network = run_network.open_network(chosen, task)
+    return network, run_network.known(chosen, network)

@@ -1,0 +1,163 @@
+"""New scans: what a network says of each, how sure it is, whether it knows such scans, and where it looked."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.formats import kind_of
+from bench.deploy import explain, familiarity, sheets
+from bench.deploy.familiarity import Known
+from bench.deploy.saved_network import Network
+from bench.errors import UserError
+from bench.tasks import Task
+
+_BLOCK = 16
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of a scan.
+
+    Attributes
+    ----------
+    probabilities : `[classes]`, calibrated; None where the file could not be read.
+    warnings : what makes it doubtful, in words.
+    """
+
+    path: Path
+    probabilities: np.ndarray | None
+    warnings: list[str] = field(default_factory=list)
+
+
+def predict(
+    task: Task, network: Network, known: Known | None, source: Path, output: Path
+) -> tuple[list[Prediction], list[Path]]:
+    """Apply a network to files; writes a CSV and, beside it, sheets of what the network looked at.
+
+    Parameters
+    ----------
+    known : what the training data were like; None where that is not known.
+    source : a file, a DICOM series folder, or a folder that is searched for both.
+    output : the CSV: file, class, probability of each class, warnings.
+
+    Returns
+    -------
+    What was said of each input, and the sheets.
+
+    Raises
+    ------
+    UserError : nothing there that could be read.
+    """
+    files = list(find_inputs(source))
+    if not files:
+        raise UserError(f"INPUT={source}: found no image; expected PNG, NIfTI, Analyze, DICOM or .npy files")
+    readable, stored, unread = _read(task, files, network)
+    said, drawn = [], []
+    for start in range(0, len(readable), _BLOCK):
+        paths, block = readable[start : start + _BLOCK], stored[start : start + _BLOCK]
+        x = np.asarray(task.prepare(block, network.facts["preprocessing"]), np.float32)
+        found = probabilities(network, x)
+        warnings: Sequence[list[str]] = [[]] * len(paths)
+        if known is not None:
+            warnings = familiarity.warnings(known, familiarity.features_of(network, x), block, paths)
+        explanation = explain.explain(network.models[0], x) if x.ndim in (4, 5) else None
+        for place, path in enumerate(paths):
+            said.append(Prediction(path, found[place], warnings[place]))
+            if explanation is not None:
+                caption = f"{path.name[-40:]}\n{_words(network, found[place], bool(warnings[place]))}"
+                drawn.append((sheets.picture(caption, x[place], explanation, place), explanation.method))
+    everything = sorted([*said, *unread], key=lambda prediction: files.index(prediction.path))
+    write_csv(output, network.classes, everything)
+    return everything, _draw(drawn, output)
+
+
+def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
+    """Calibrated probabilities of prepared samples, float64 `[n, classes]`; of several networks their mean.
+
+    Raises
+    ------
+    UserError : the samples do not have the shape that the network takes.
+    """
+    shape = network.models[0].input_shape[1:]
+    if np.prod(x.shape[1:]) != np.prod(shape):
+        raise UserError(
+            f"MODEL={network.name}: found a network for samples of {'x'.join(map(str, shape))}; expected one "
+            f"for {'x'.join(map(str, x.shape[1:]))}, which its preprocessing gives"
+        )
+    inputs = x.reshape(len(x), *shape)
+    return np.mean(
+        [np.asarray(model(inputs, training=False), np.float64) for model in network.models], axis=0
+    )
+
+
+def _read(task: Task, files: list[Path], network: Network) -> tuple[list[Path], np.ndarray, list[Prediction]]:
+    """Read all files together; where one cannot be read, all the others."""
+    preprocessing = network.facts["preprocessing"]
+    try:
+        return files, task.read(files, preprocessing), []
+    except UserError as error:
+        if len(files) == 1:
+            raise
+        failed = []
+        for path in files:
+            try:
+                task.read([path], preprocessing)
+            except UserError as reason:
+                failed.append(Prediction(path, None, [f"not read: {reason}"]))
+        readable = [path for path in files if path not in {prediction.path for prediction in failed}]
+        if not failed or not readable:
+            raise error
+        return readable, task.read(readable, preprocessing), failed
+
+
+def _words(network: Network, row: np.ndarray, doubtful: bool) -> str:
+    best = int(row.argmax())
+    return f"{network.classes[best]} {100 * row[best]:.0f}%{' (!)' if doubtful else ''}"
+
+
+def write_csv(output: Path, classes: Sequence[str], predictions: Sequence[Prediction]) -> None:
+    """A row for each input; class and probabilities are empty where the file could not be read."""
+    with open(output, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "class", *classes, "warnings"])
+        for prediction in predictions:
+            row = prediction.probabilities
+            told = [""] * (1 + len(classes))
+            if row is not None:
+                told = [classes[int(row.argmax())], *(f"{value:.6f}" for value in row)]
+            writer.writerow([prediction.path, *told, "; ".join(prediction.warnings)])
+
+
+def _draw(drawn: list[tuple[sheets.Picture, str]], output: Path) -> list[Path]:
+    found = []
+    for number, start in enumerate(range(0, len(drawn), sheets.SCANS), 1):
+        part = drawn[start : start + sheets.SCANS]
+        last = "" if len(drawn) <= sheets.SCANS else f"-{number}"
+        found.append(output.with_name(f"{output.stem}{last}.png"))
+        sheets.draw([picture for picture, _ in part], part[0][1], found[-1])
+    return found
+
+
+def find_inputs(source: Path) -> Iterator[Path]:
+    """Yield the readable inputs below a path, sorted; a folder of DICOM files without folders is a series.
+
+    Raises
+    ------
+    UserError : no such path.
+    """
+    if not source.exists():
+        raise UserError(f"INPUT={source}: found no such file or folder; expected images")
+    if source.is_file():
+        yield source
+        return
+    entries = sorted(path for path in source.iterdir() if not path.name.startswith("."))
+    for path in entries:
+        if path.is_dir() and kind_of(path) == "dicom" and not any(p.is_dir() for p in path.iterdir()):
+            yield path
+        elif path.is_dir():
+            yield from find_inputs(path)
+        elif kind_of(path) is not None and path.suffix.lower() not in (".img", ".csv"):
+            yield path

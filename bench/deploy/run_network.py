@@ -1,0 +1,165 @@
+"""The networks of a run folder, as its report ranks them: one refit of a candidate, or all that were kept."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.caches.cached_dataset import DamagedCacheError
+from bench.data.dataset import Dataset
+from bench.data.sources.download import sha256_of
+from bench.data.splits import Fold
+from bench.deploy import familiarity
+from bench.deploy.calibration import fit_temperature, log_loss, scaled
+from bench.deploy.familiarity import Known
+from bench.deploy.saved_network import Network, calibrated, load_keras
+from bench.errors import UserError
+from bench.evaluate.predictions import Run
+from bench.report import results, run_results
+from bench.report.results import Content
+from bench.report.statistics import Assessment
+from bench.tasks import Task
+from bench.worker import arrays
+
+ENSEMBLE = "ensemble"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A candidate of a run folder, and which of its networks.
+
+    Attributes
+    ----------
+    files : of the networks: of one seed, or of all seeds that were kept.
+    runs : what these networks predicted on test.
+    """
+
+    content: Content
+    assessment: Assessment
+    ensemble: bool
+    files: list[Path]
+    runs: list[Run]
+
+    @property
+    def folder(self) -> Path:
+        return self.content.source.folder
+
+
+def choose(folder: Path, model: str | None) -> Chosen:
+    """Find what MODEL names: nothing (the best network of the report), a candidate, `ensemble`, `NAME-ensemble`.
+
+    Raises
+    ------
+    UserError : no such candidate, or its networks are not (or no longer) there.
+    """
+    content = results.build(folder)
+    name, _, last = (model or "").rpartition("-")
+    ensemble = last == ENSEMBLE
+    name = name if ensemble else model or ""
+    tested = {a.name: a for a in content.networks if a.test is not None}
+    if name and name not in tested:
+        known = ", ".join([*tested, ENSEMBLE, *(f"{one}-{ENSEMBLE}" for one in tested)]) or "none so far"
+        raise UserError(
+            f"MODEL={model}: found neither a folder nor a tested network of {folder}; expected one of {known}"
+        )
+    if not tested:
+        raise UserError(f"{folder}: found no tested network; expected one: let make bench go on")
+    found = tested[name] if name else next(iter(tested.values()))
+    refits = [r for r in found.entry.refits if r.fold == 0 and "model" in r.result["files"] and r.run]
+    kept = refits if ensemble else refits[:1]
+    if len(kept) < (2 if ensemble else 1):
+        raise UserError(
+            f"MODEL={model or found.name}: found {len(kept)} kept networks of {found.name} in {folder}; "
+            f"expected {'two seeds or more: raise SEEDS' if ensemble else 'one'}"
+        )
+    files = []
+    for refit in kept:
+        recorded = refit.result["files"]["model"]
+        path = folder / recorded["path"]
+        if not path.is_file() or sha256_of(path) != recorded["sha256"]:
+            raise UserError(
+                f"{path}: found it missing or changed; expected it as written: make bench mends it"
+            )
+        files.append(path)
+    return Chosen(content, found, ensemble, files, [r.run for r in kept if r.run is not None])
+
+
+def open_network(chosen: Chosen, task: Task) -> Network:
+    """Load the networks of a candidate, calibrated by what its winning trial predicted on validation."""
+    source, entry = chosen.content.source, chosen.assessment.entry
+    search = entry.searches[0]
+    assert search.chosen is not None
+    trial = search.trials[search.chosen] or {}
+    plan = next(c for c in entry.plan["candidates"] if c["name"] == entry.name)
+    calibration = _calibration(chosen, trial)
+    facts = {
+        "task": task.name,
+        "architecture": plan["architecture"],
+        "title": entry.title + (f", ensemble of {len(chosen.files)} seeds" if chosen.ensemble else ""),
+        "classes": source.classes,
+        "preprocessing": source.sweep["identity"]["preprocessing"],
+        "preprocessing_code": task.code(),
+        "temperature": calibration["temperature"],
+        "calibration": calibration,
+        "candidate": entry.name,
+        "run": chosen.folder.resolve().name,
+        "trial": search.chosen,
+        "values": trial.get("values", {}),
+        "seeds": [run.seed for run in chosen.runs],
+        "data": {k: v for k, v in source.sweep["dataset"].items() if k != "folder"},
+    }
+    models = tuple(calibrated(load_keras(path), calibration["temperature"]) for path in chosen.files)
+    return Network(entry.name, models, facts)
+
+
+def _calibration(chosen: Chosen, trial: dict[str, Any]) -> dict[str, Any]:
+    """The temperature, and the log loss without and with it.
+
+    It is fitted to the winning trial, whose validation subjects were not trained on. The refits have seen them;
+    they are the same network with the same hyperparameters, trained on as much more as validation is.
+    """
+    validation, _ = run_results.load_predictions(chosen.folder, trial, 0, 0, [])
+    if validation is None:
+        return {"temperature": 1.0, "subjects": 0}
+    temperature = fit_temperature(validation.y, validation.probabilities, validation.subjects)
+    found: dict[str, Any] = {"temperature": temperature, "subjects": len(np.unique(validation.subjects))}
+    for part, runs in (("validation", [validation]), ("test", chosen.runs)):
+        before = np.mean([run.probabilities for run in runs], axis=0)
+        after = np.mean([scaled(run.probabilities, temperature) for run in runs], axis=0)
+        y = runs[0].y
+        found[part] = {"before": log_loss(y, before).mean(), "after": log_loss(y, after).mean()}
+    return found
+
+
+def known(chosen: Chosen, network: Network) -> Known | None:
+    """What the run's data were like, its test part being what no network has seen; None if they are gone."""
+    found = open_data(chosen)
+    if found is None:
+        return None
+    folder, dataset, fold, x = found
+    training = np.sort(np.concatenate([fold.train, fold.validation]))
+    return familiarity.learn(network, x, dataset.x, training, fold.test, arrays.headers(str(folder)))
+
+
+def open_data(chosen: Chosen) -> tuple[Path, Dataset, Fold, np.ndarray] | None:
+    """The run's dataset: its folder, itself, the first fold, and samples as networks see them.
+
+    None where it is no longer there.
+    """
+    source = chosen.content.source
+    recorded, identity = source.sweep["dataset"], source.sweep["identity"]
+    folder = Path(os.path.normpath(source.folder.resolve() / recorded["folder"]))
+    description = {
+        "dataset": str(folder),
+        "task": source.task,
+        "fold": 0,
+        "splits": identity["splits"],
+        "preprocessing": identity["preprocessing"],
+    }
+    try:
+        dataset, fold, x = arrays.open_inputs(description)
+    except (DamagedCacheError, OSError):
+        return None
+    return (folder, dataset, fold, x) if dataset.fingerprint == recorded["fingerprint"] else None

@@ -1,0 +1,123 @@
+"""Networks on disk: a folder with `model.keras` and `model.json`, which `pretrain` and `export` write.
+
+`model.json` says what the network is for: task, classes, preprocessing, and how it was trained. Such a folder
+may come from anybody, so nothing in it is run: Keras' safe mode, no pickles.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import architectures
+from bench.errors import UserError
+from bench.tasks import Task
+
+if TYPE_CHECKING:
+    import keras
+
+MODEL, FACTS = "model.keras", "model.json"
+TEMPERATURE, PROBABILITIES = "temperature", "probabilities"  # layers at the end of every network here
+_NEEDED = {"task": str, "architecture": str, "classes": list, "preprocessing": dict}
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network, or several that are asked together.
+
+    Attributes
+    ----------
+    name : in messages.
+    models : each from prepared samples to calibrated probabilities `[n, classes]`.
+    facts : task, architecture, classes, preprocessing, and whatever else is known.
+    """
+
+    name: str
+    models: "tuple[keras.Model, ...]"
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.facts["classes"])
+
+
+def calibrated(network: "keras.Model", temperature: float) -> "keras.Model":
+    """The network with its logits divided by `temperature` and a softmax behind; its layers are shared.
+
+    One that has them already is returned as it is.
+    """
+    import keras
+
+    if any(layer.name == PROBABILITIES for layer in network.layers):
+        return network
+    x = keras.layers.Rescaling(1 / temperature, name=TEMPERATURE)(network.output)
+    return keras.Model(network.input, keras.layers.Softmax(name=PROBABILITIES)(x), name=network.name)
+
+
+def save(folder: Path, network: "keras.Model", facts: dict[str, Any]) -> Path:
+    """Save a network that ends in logits, or in what `calibrated` puts behind them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"tmp-{os.getpid()}.keras"
+    calibrated(network, facts.get("temperature", 1.0)).save(temporary)
+    os.replace(temporary, folder / MODEL)
+    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
+    return folder
+
+
+def load(folder: Path, task: Task) -> Network:
+    """Load what `save` has written.
+
+    Raises
+    ------
+    UserError : there is none, it is another task's, or it is damaged.
+    """
+    facts = read_facts(folder, task)
+    network = load_keras(folder / MODEL)
+    outputs, n = network.output_shape[-1], len(facts["classes"])
+    if outputs != n:
+        raise UserError(
+            f"{folder / MODEL}: found a network of {outputs} classes; expected {n}, as {FACTS} says"
+        )
+    return Network(folder.name, (calibrated(network, facts.get("temperature", 1.0)),), facts)
+
+
+def read_facts(folder: Path, task: Task) -> dict[str, Any]:
+    """Read what a saved network is.
+
+    Raises
+    ------
+    UserError : there is none, or it is another task's.
+    """
+    try:
+        facts = json.loads((folder / FACTS).read_text())
+        wrong = [name for name, kind in _NEEDED.items() if not isinstance(facts.get(name), kind)]
+    except (OSError, ValueError, AttributeError):
+        raise UserError(
+            f"MODEL={folder}: found no saved network; expected a folder with {MODEL} and {FACTS}"
+        ) from None
+    if "task" not in wrong and facts["task"] != task.name:
+        raise UserError(f"MODEL={folder}: found a network for {facts['task']}; expected one for {task.name}")
+    if wrong:
+        raise UserError(f"{folder / FACTS}: found no {wrong[0]}; expected {', '.join(_NEEDED)}")
+    return facts
+
+
+def load_keras(path: Path) -> "keras.Model":
+    """Load a `.keras` file in safe mode: what is neither Keras' nor of `architectures` is refused, not run.
+
+    Raises
+    ------
+    UserError : it is damaged, or holds such things (a `Lambda`, say).
+    """
+    import keras
+
+    for name in architectures.names():  # registers their layers with Keras
+        architectures.load(name)
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged file makes Keras raise many kinds
+        what = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(
+            f"{path}: found a damaged network ({what}); expected Keras' format, with layers of Keras or scanbench"
+        ) from error
