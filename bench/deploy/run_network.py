@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.caches.cached_dataset import DamagedCacheError
+from bench.data.caches.cached_dataset import DamagedCacheError, open_headers
 from bench.data.dataset import Dataset
 from bench.data.sources.download import sha256_of
 from bench.data.splits import Fold
@@ -100,7 +100,7 @@ def open_network(chosen: Chosen, task: Task) -> Network:
         "title": entry.title + (f", ensemble of {len(chosen.files)} seeds" if chosen.ensemble else ""),
         "classes": source.classes,
         "preprocessing": source.sweep["identity"]["preprocessing"],
-        "preprocessing_code": task.code(),
+        "preprocessing_code": task.digest(),
         "temperature": calibration["temperature"],
         "calibration": calibration,
         "candidate": entry.name,
@@ -110,7 +110,10 @@ def open_network(chosen: Chosen, task: Task) -> Network:
         "seeds": [run.seed for run in chosen.runs],
         "data": {k: v for k, v in source.sweep["dataset"].items() if k != "folder"},
     }
-    models = tuple(calibrated(load_keras(path), calibration["temperature"]) for path in chosen.files)
+    models = tuple(
+        calibrated(load_keras(path, [plan["architecture"]]), calibration["temperature"])
+        for path in chosen.files
+    )
     return Network(entry.name, models, facts)
 
 
@@ -133,17 +136,17 @@ def _calibration(chosen: Chosen, trial: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def known(chosen: Chosen, network: Network) -> Known | None:
+def known(chosen: Chosen, network: Network, task: Task) -> Known | None:
     """What the run's data were like, its test part being what no network has seen; None if they are gone."""
-    found = open_data(chosen)
+    found = open_data(chosen, task)
     if found is None:
         return None
     folder, dataset, fold, x = found
     training = np.sort(np.concatenate([fold.train, fold.validation]))
-    return familiarity.learn(network, x, dataset.x, training, fold.test, arrays.headers(str(folder)))
+    return familiarity.learn(network, x, dataset.x, training, fold.test, open_headers(folder))
 
 
-def open_data(chosen: Chosen) -> tuple[Path, Dataset, Fold, np.ndarray] | None:
+def open_data(chosen: Chosen, task: Task) -> tuple[Path, Dataset, Fold, np.ndarray] | None:
     """The run's dataset: its folder, itself, the first fold, and samples as networks see them.
 
     None where it is no longer there.
@@ -153,7 +156,7 @@ def open_data(chosen: Chosen) -> tuple[Path, Dataset, Fold, np.ndarray] | None:
     folder = Path(os.path.normpath(source.folder.resolve() / recorded["folder"]))
     description = {
         "dataset": str(folder),
-        "task": source.task,
+        "task": task.reference,
         "fold": 0,
         "splits": identity["splits"],
         "preprocessing": identity["preprocessing"],

@@ -6,6 +6,7 @@ may come from anybody, so nothing in it is run: Keras' safe mode, no pickles.
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,8 +104,12 @@ def read_facts(folder: Path, task: Task) -> dict[str, Any]:
     return facts
 
 
-def load_keras(path: Path) -> "keras.Model":
+def load_keras(path: Path, own: Sequence[str] = ()) -> "keras.Model":
     """Load a `.keras` file in safe mode: what is neither Keras' nor of `architectures` is refused, not run.
+
+    Parameters
+    ----------
+    own : architectures in files elsewhere that the user has named, whose layers are taken too.
 
     Raises
     ------
@@ -112,7 +117,7 @@ def load_keras(path: Path) -> "keras.Model":
     """
     import keras
 
-    for name in architectures.names():  # registers their layers with Keras
+    for name in [*architectures.names(), *own]:  # registers their layers with Keras
         architectures.load(name)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
