@@ -33,7 +33,7 @@ from bench.tasks import (
 from bench.tasks.contract.options import one_of, span, switch
 from tuning.space import Choice, Float
 
-_OPTIONS = {"subjects": 240, "test": 0, "normal": 0, "smooth": 0, "permute": 0, "seed": 0}
+_OPTIONS = {"subjects": 240, "test": 0, "normal": 0, "smooth": 0, "recipe": 1, "permute": 0, "seed": 0}
 _PRETRAINING_IMAGES = 3000
 
 
@@ -43,7 +43,9 @@ class Spect(Task):
     A sample is the mean of the central slices through the striatum, `[109, 91, 1]` at 2 mm, anterior at
     the top. Builtin options: `subjects`, `test` (further generated subjects, as an official test part),
     `normal=1` (a fourth class), `smooth` (percentage of test subjects smoothed by 15 to 21 mm more),
-    `permute=1` (labels shuffled between subjects: a check that nothing leaks), `seed`.
+    `recipe=2` (images of other anatomy, blur, noise and scaling than those for pretraining: what transfer is
+    worth where images are not of one making), `permute=1` (labels shuffled between subjects: a check that
+    nothing leaks), `seed`.
     """
 
     name = "spect"
@@ -149,9 +151,11 @@ class Spect(Task):
 def _builtin(options: dict[str, int]) -> Dataset:
     """The generated study; with `test`, fresh subjects of the same sites stand for an official test part."""
     normal, seed, n = bool(options["normal"]), options["seed"], options["subjects"]
-    dataset = generator.generate(generator.study(normal=normal), n, seed)
+    if (recipe := options["recipe"]) not in (1, 2):
+        raise UserError(f"DATA=builtin:recipe={recipe}: found no such recipe; expected 1 or 2")
+    dataset = generator.generate(generator.study(normal=normal, recipe=recipe), n, seed)
     if options["test"]:
-        settings = generator.study(normal=normal, smooth_share=options["smooth"] / 100)
+        settings = generator.study(normal=normal, smooth_share=options["smooth"] / 100, recipe=recipe)
         fresh = generator.generate(settings, options["test"], seed, start=n)
         dataset = _with_test(dataset, fresh)
     if options["permute"]:

@@ -4,6 +4,8 @@ One transaxial image a subject: the mean of the slices through the striatum, `[1
 `bench.data.preprocess.spect_grid` for the axes), in counts times a scanner's gain. The physiology is in
 `spect_physiology`, the anatomy in `spect_anatomy`, the camera in `spect_imaging`, each with its sources.
 
+A second recipe, with which no network is pretrained, is in `spect_other`.
+
 Two kinds: a `study` (eight hospitals, three or four stages) as the task's data, and `randomised` images
 for pretraining. An image depends on the seed and its index alone: a larger set extends a smaller one.
 """
@@ -14,13 +16,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.data.dataset import Dataset, fingerprint
-from bench.data.generators import spect_anatomy, spect_imaging, spect_physiology
+from bench.data.generators import spect_anatomy, spect_imaging, spect_other, spect_physiology
 from bench.data.generators.spect_imaging import Imaging
+from bench.data.generators.spect_other import OtherImaging
 from bench.data.generators.streams import stream
 from bench.data.preprocess.spect_grid import COLUMNS, ROWS
 
 # What random numbers are for, so that no stream is used twice.
 SITES, LABELS, IMAGES = 0, 1, 2
+OTHER_SITES, OTHER_IMAGES = 10, 12
 # The spread of severity within a stage, where stages are one unit apart. Chosen, not published: with 240
 # training subjects, binding ratios and an SVM reach a balanced accuracy of about 0.79 on fresh subjects.
 SEVERITY_SD = 0.2
@@ -38,7 +42,7 @@ class SpectSettings:
     severity : for each class, lowest and highest severity (0 normal, 1 early, 2 middle, 3 late) that is
         drawn, before the spread of `severity_sd` is added. Lower values are likelier by `severity_shape`.
     block : labels of each run of consecutive subjects, shuffled: the shares of the classes.
-    imaging : ranges of everything between the subject and the image.
+    imaging : ranges of everything between the subject and the image; their kind is the recipe.
     purpose : what the images are for; see `bench.data.generators.streams`.
     n_sites : scanners, their resolutions evenly spaced over the range; 0 gives every image its own.
     severity_sd, severity_shape : spread added to severity; second parameter of a Beta(1, shape) between
@@ -49,22 +53,23 @@ class SpectSettings:
     classes: tuple[str, ...]
     severity: tuple[tuple[float, float], ...]
     block: tuple[int, ...]
-    imaging: Imaging
+    imaging: Imaging | OtherImaging
     n_sites: int = 0
     severity_sd: float = 0.0
     severity_shape: float = 1.0
     purpose: str = "study"
 
 
-def study(*, normal: bool = False, smooth_share: float = 0.0) -> SpectSettings:
+def study(*, normal: bool = False, smooth_share: float = 0.0, recipe: int = 1) -> SpectSettings:
     """Settings of the task's own data: early, middle and late stages as 60/25/15%.
 
     Parameters
     ----------
     normal : adds normal subjects as the first class, 30% of all.
     smooth_share : share of the images that are smoothed by 15 to 21 mm more.
+    recipe : 1, or 2 for that of `spect_other`.
     """
-    imaging = replace(spect_imaging.STUDY, smooth_probability=smooth_share)
+    imaging = replace(spect_imaging.STUDY if recipe == 1 else OtherImaging(), smooth_probability=smooth_share)
     classes: tuple[str, ...] = ("early", "middle", "late")
     severity: tuple[tuple[float, float], ...] = ((1, 1), (2, 2), (3, 3))
     block: tuple[int, ...] = (0,) * 12 + (1,) * 5 + (2,) * 3
@@ -131,8 +136,7 @@ def generate(settings: SpectSettings, n: int = 240, seed: int = 0, start: int = 
         fingerprint=fingerprint(x, y, repr(settings.classes)),
         provenance=(
             f"Generated DaT SPECT images (seed {seed}, subjects {start} to {start + n - 1}), no patients: "
-            "striatal binding ratios after PPMI and ENC-DAT, brain outline and tissue from the MNI152 "
-            f"templates in nilearn, {_chain(settings)}."
+            f"{_chain(settings)}."
         ),
         sites=sites if settings.n_sites else None,
         stand_in=True,
@@ -141,16 +145,25 @@ def generate(settings: SpectSettings, n: int = 240, seed: int = 0, start: int = 
 
 
 def _chain(settings: SpectSettings) -> str:
-    """Say how the images were taken."""
+    """Say where uptake and anatomy come from, and how the images were taken."""
     imaging = settings.imaging
     low, high = imaging.fwhm_mm
-    text = f"resolution {low:g} to {high:g} mm FWHM"
+    text, noise = (
+        ("second recipe, uptake lost in a wave, striata and tissue from the MNI152 templates", "log-normal")
+        if isinstance(imaging, OtherImaging)
+        else (
+            "striatal binding ratios after PPMI and ENC-DAT, brain outline and tissue from the MNI152 "
+            "templates in nilearn",
+            "Poisson",
+        )
+    )
+    text += f", resolution {low:g} to {high:g} mm FWHM"
     if settings.n_sites:
         text += f" over {settings.n_sites} sites"
     if imaging.smooth_probability:
         smooth = f"{imaging.smooth_fwhm_mm[0]:g} to {imaging.smooth_fwhm_mm[1]:g} mm"
         text += f", {imaging.smooth_probability:.0%} of the images smoothed by {smooth} more"
-    return f"{text}, Poisson noise"
+    return f"{text}, {noise} noise"
 
 
 def labels(settings: SpectSettings, n: int, seed: int, start: int = 0) -> np.ndarray:
@@ -164,14 +177,16 @@ def labels(settings: SpectSettings, n: int, seed: int, start: int = 0) -> np.nda
 
 def image(settings: SpectSettings, label: int, seed: int, index: int) -> tuple[np.ndarray, int]:
     """One subject's image, `[109, 91]` float32, and the number of the site (0 without sites)."""
-    rng = stream(settings.purpose, seed, IMAGES, index)
     imaging = settings.imaging
-    number, site = _site(settings, seed, rng)
-    low, high = settings.severity[label]
-    severity = low + (high - low) * rng.beta(1, settings.severity_shape)
-    if high > 0:
-        severity = max(severity + settings.severity_sd * rng.standard_normal(), 0.0)
-    uptake = spect_physiology.draw_uptake(rng, severity)
+    if isinstance(imaging, OtherImaging):
+        rng = stream(settings.purpose, seed, OTHER_IMAGES, index)
+        number = int(rng.integers(settings.n_sites)) if settings.n_sites else 0
+        fixed = stream(settings.purpose, seed, OTHER_SITES, number) if settings.n_sites else rng
+        scanner = spect_other.draw_scanner(fixed, imaging)
+        return spect_other.image(rng, imaging, scanner, _severity(settings, label, rng)), number
+    rng = stream(settings.purpose, seed, IMAGES, index)
+    number, site = _site(settings, imaging, seed, rng)
+    uptake = spect_physiology.draw_uptake(rng, _severity(settings, label, rng))
     pose = spect_anatomy.Pose(
         rotation=np.deg2rad(imaging.rotation_degrees) * rng.standard_normal(),
         shift_mm=imaging.shift_mm * rng.standard_normal(2),
@@ -190,9 +205,18 @@ def image(settings: SpectSettings, label: int, seed: int, index: int) -> tuple[n
     return spect_imaging.acquire(rng, imaging, resolution, site.gain, activity), number
 
 
-def _site(settings: SpectSettings, seed: int, rng: np.random.Generator) -> tuple[int, spect_imaging.Site]:
+def _severity(settings: SpectSettings, label: int, rng: np.random.Generator) -> float:
+    low, high = settings.severity[label]
+    severity = low + (high - low) * rng.beta(1, settings.severity_shape)
+    if high > 0:
+        severity = max(severity + settings.severity_sd * rng.standard_normal(), 0.0)
+    return severity
+
+
+def _site(
+    settings: SpectSettings, imaging: Imaging, seed: int, rng: np.random.Generator
+) -> tuple[int, spect_imaging.Site]:
     """Draw the site of a subject; the same site is the same scanner for every subject of a seed."""
-    imaging = settings.imaging
     if not settings.n_sites:
         return 0, spect_imaging.draw_site(rng, imaging)
     number = int(rng.integers(settings.n_sites))
