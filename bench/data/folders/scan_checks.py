@@ -10,7 +10,7 @@ from bench.data.folders.items import PARTS, Item
 from bench.data.folders.labels_csv import LABELS
 from bench.data.formats import probe
 from bench.data.formats.listing import visible
-from bench.errors import UserError
+from bench.errors import UserError, printable
 
 # the last word of names that segmentations go by, after `_`, `-`, `.` or a space
 _LABEL_MAP = re.compile(r"(^|[_.\- ])(d?seg|segmentation|mask|labels?|lesion)$", re.IGNORECASE)
@@ -53,10 +53,10 @@ class Found:
 
     def report(self, items: list[Item]) -> FolderReport:
         """Sum it up."""
-        warnings = [line for lines in self.warnings.values() for line in lines]
-        return FolderReport(
-            items, self.problems, warnings, [n for w in self.warnings.values() for n in _few(w)]
-        )
+        problems = [printable(line) for line in self.problems]
+        warnings = [printable(line) for lines in self.warnings.values() for line in lines]
+        notes = [printable(note) for lines in self.warnings.values() for note in _few(lines)]
+        return FolderReport(items, problems, warnings, notes)
 
 
 def _few(lines: list[str]) -> list[str]:

@@ -89,7 +89,6 @@ def _fault(path: Path, error: Exception, what: str, kind: str | None) -> str:
     if isinstance(error, MemoryError):
         return f"{path}: found more than fits into memory, expected a smaller image, or a damaged header"
     reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
-    reason = "".join(letter if letter.isprintable() else "?" for letter in reason)  # it may quote the file
     return f"{path}: found {what} ({reason}), expected {kind or EXPECTED}"
 
 

@@ -5,12 +5,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.fileholders import FileHolder
+from nibabel.imageglobals import logger
 from nibabel.spatialimages import SpatialImage
 
 from bench.data.formats.analyze_files import header_of, partner_of
 from bench.data.formats.sizes import check_size
 from bench.data.formats.volume import Volume, as_volume, tilt_warning
 from bench.errors import UserError
+
+logger.setLevel("CRITICAL")  # what it mends in headers it would print for each file, without the file's name
 
 
 def _open(path: Path) -> SpatialImage:
