@@ -9,8 +9,12 @@ the medians at least half again apart. All other costs are listed.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Any
+
+import pandas as pd
 
 from bench.errors import UserError
 from bench.evaluate import metrics
@@ -33,9 +37,10 @@ class Side:
     report: dict[str, Any]
     runs: dict[str, list[Run]]
 
-    @property
-    def rows(self) -> dict[str, dict[str, Any]]:
-        return {row["architecture"]: row for row in self.report["rows"]}
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The rows of the report, by architecture."""
+        return self.report["rows"].set_index("architecture")
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,8 @@ def compare(a: Path, b: Path) -> tuple[str, bool]:
         _require_same(a, b, name, before.report[name], after.report[name])
     _require_same(a, b, "classes", before.report["data"]["classes"], after.report["data"]["classes"])
     found = changes(before.runs, after.runs, before.report["metric"])
-    lost = [name for name in before.runs if after.rows.get(name, {}).get("status") == "failed"]
-    times = {name: verdict for name in before.rows if (verdict := time_verdict(name, before, after))}
+    lost = [name for name in before.runs if after.rows.status.get(name) == "failed"]
+    times = {name: verdict for name in before.rows.index if (verdict := time_verdict(name, before, after))}
     lines = [
         f"A: {_describe(before)}",
         f"B: {_describe(after)}",
@@ -107,7 +112,7 @@ def time_verdict(name: str, before: Side, after: Side) -> str | None:
     rounds = [_rounds(side, name) for side in (before, after)]
     if machines[0] != machines[1] or min(map(len, rounds)) < _LEAST_ROUNDS:
         return None
-    ratio = _median(rounds[1]) / _median(rounds[0])
+    ratio = median(rounds[1]) / median(rounds[0])
     if ratio >= SLOWER and min(rounds[1]) > max(rounds[0]):
         return "slower"
     if ratio <= 1 / SLOWER and max(rounds[1]) < min(rounds[0]):
@@ -118,12 +123,6 @@ def time_verdict(name: str, before: Side, after: Side) -> str | None:
 def _rounds(side: Side, name: str) -> list[float]:
     threads = side.report["inference"].get(name, {}).get("keras", {}).get("threads", {})
     return threads.get("1", {}).get("round_medians_ms", [])
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _read(path: Path) -> Side:
@@ -171,7 +170,7 @@ def _metric_lines(before: Side, after: Side, found: list[Change]) -> list[str]:
     lines = ["", f"{title} on test, B less A ({how}; p corrected for {len(found)} comparisons):"]
     for change in found:
         d = change.difference
-        values = [formatting.value(metric, side.rows[change.name]["test"]) for side in (before, after)]
+        values = [formatting.value(metric, side.rows.test[change.name]) for side in (before, after)]
         lines.append(
             f"  {change.verdict:<9}  {_title(after, change.name):<{width}}  {values[0]} -> {values[1]}  "
             f"{formatting.difference_limits(metric, d.estimate, d.low, d.high)}, "
@@ -183,7 +182,7 @@ def _metric_lines(before: Side, after: Side, found: list[Change]) -> list[str]:
 
 def _missing_lines(before: Side, after: Side, lost: list[str]) -> list[str]:
     lines = [
-        f"  failed in B: {_title(after, name)}: {after.rows[name]['reason'] or 'no reason given'}"
+        f"  failed in B: {_title(after, name)}: {after.rows.reason[name] or 'no reason given'}"
         for name in lost
     ]
     for here, there, label in ((before, after, "A"), (after, before, "B")):
@@ -194,10 +193,8 @@ def _missing_lines(before: Side, after: Side, lost: list[str]) -> list[str]:
 
 def _cost_lines(before: Side, after: Side, times: dict[str, str]) -> list[str]:
     lines = []
-    for name, old in before.rows.items():
-        new = after.rows.get(name)
-        if new is None:
-            continue
+    for name in before.rows.index[before.rows.index.isin(after.rows.index)]:
+        old, new = before.rows.loc[name], after.rows.loc[name]
         parts = []
         for column, title, write in _COSTS:
             if old[column] is None or new[column] is None or old[column] == new[column]:
@@ -233,4 +230,4 @@ def _summary(found: list[Change], lost: list[str], times: dict[str, str]) -> lis
 
 
 def _title(side: Side, name: str) -> str:
-    return side.rows[name]["title"]
+    return side.rows.title[name]

@@ -36,7 +36,7 @@ def write(folder: Path, reports: Path) -> Path:
     found = results.build(folder)
     task = found.source.task
     pictures = figures.draw(found, reports / task)
-    atomic_files.write(reports / f"{task}.csv", result_rows.as_csv(found.rows))
+    atomic_files.write(reports / f"{task}.csv", result_rows.rounded(found.rows).to_csv(index=False))
     atomic_files.write(reports / f"{task}.json", json_report.dumps(json_report.document(found)))
     path = reports / f"{task}.md"
     atomic_files.write(

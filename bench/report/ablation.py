@@ -13,6 +13,8 @@ how far the winner's own seeds scatter is part of the interval. A result is a re
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
 from bench.evaluate import metrics
 from bench.evaluate.comparisons import SIGNIFICANCE, Difference, holm, paired_difference
 from bench.evaluate.predictions import Run
@@ -115,31 +117,53 @@ def _compare(ablations: list[Ablation], metric: str) -> list[Ablation]:
     return ablations
 
 
+def frame(ablations: list[Ablation], metric: str) -> pd.DataFrame:
+    """Make a frame with a row for each; what has not been measured is None."""
+    return pd.DataFrame(
+        [
+            {
+                "switch": a.name,
+                "architecture": a.candidate,
+                "title": a.title,
+                "learning": a.learning,
+                "contribution": a.contribution.estimate if a.contribution else None,
+                "low": a.contribution.low if a.contribution else None,
+                "high": a.contribution.high if a.contribution else None,
+                "p_holm": a.p_holm if a.contribution else None,
+                "trainings": len(a.switched),
+                "verdict": a.verdict(metric),
+            }
+            for a in ablations
+        ],
+        dtype=object,
+    )
+
+
 def lines(ablations: list[Ablation], titles: dict[str, str], metric: str) -> list[str]:
     """The table "what helped"; empty where there are no ablations."""
     if not ablations:
         return []
-    rows = []
-    for a in ablations:
-        difference = a.contribution
-        rows.append(
-            [
-                escape(a.learning or a.title),
-                f"{escape(titles.get(a.candidate, a.candidate))}, {escape(a.title)}",
-                formatting.difference_limits(metric, difference.estimate, difference.low, difference.high)
-                if difference
-                else formatting.NONE,
-                formatting.p_value(a.p_holm) if difference else formatting.NONE,
-                f"{len(a.switched)}",
-                a.verdict(metric),
-            ]
-        )
+    rows = frame(ablations, metric)
+    of = [titles.get(a.candidate, a.candidate) for a in ablations]
+    shown = pd.DataFrame(
+        {
+            "Statement": [escape(a.learning or a.title) for a in ablations],
+            "What was switched": [
+                f"{escape(title)}, {escape(a.title)}" for title, a in zip(of, ablations, strict=True)
+            ],
+            "Contribution": [
+                formatting.difference_limits(metric, *limits)
+                for limits in rows[["contribution", "low", "high"]].itertuples(index=False)
+            ],
+            "p (Holm)": rows.p_holm.map(formatting.p_value),
+            "Trainings": rows.trainings.map(str),
+            "These data": rows.verdict,
+        }
+    )
     return [
         "## What helped",
         "",
-        *table(
-            ["Statement", "What was switched", "Contribution", "p (Holm)", "Trainings", "These data"], rows, 2
-        ),
+        *table(shown, texts=("What was switched", "These data")),
         f"*Contribution*: {formatting.metric_title(metric)} with the thing less without it, all else as in the "
         "winner, in the same folds, against the mean of the winner's seeds; paired over subjects, with a 95% "
         "interval that counts how far seeds scatter, taken to be alike with and without. p is corrected for the "

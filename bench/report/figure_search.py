@@ -56,13 +56,13 @@ def learning(content: Content, look: figure_style.Look) -> Figure | None:
 
 
 def _histories(entry: Entry) -> list[list[dict]]:
-    chosen = [s.trials.get(s.chosen) for s in entry.searches if s.chosen is not None]
-    return [result["history"] for result in chosen if result and result.get("history")]
+    trials = entry.trials
+    return [history for history in trials[trials.chosen].history if isinstance(history, list) and history]
 
 
 def search(content: Content, look: figure_style.Look) -> Figure | None:
     """Best validation score so far, by trial and by second of training, mean over folds."""
-    shown = [a for a in content.networks if any(s.best is not None for s in a.entry.searches)]
+    shown = [a for a in content.networks if a.entry.searches.best.notna().any()]
     shown = shown[: figure_style.MOST]
     if not shown:
         return None
@@ -125,14 +125,10 @@ def _y_range(axes, ends: list[float], starts: list[float]) -> None:
 
 def _curves(entry: Entry, sign: int, factor: float) -> tuple[Curve, Curve]:
     """Best so far by number of trials and by seconds, means over folds."""
-    scores, times = [], []
-    for found in entry.searches:
-        results = [result for result in found.trials.values() if result is not None]
-        if not results:
-            continue
-        best = np.maximum.accumulate([sign * result["score"] for result in results])
-        scores.append(sign * factor * best)
-        times.append(np.cumsum([result["seconds"] for result in results]))
+    done = entry.trials.dropna(subset=["score"])
+    folds = done.assign(best=sign * factor * (sign * done.score).groupby(done.fold).cummax()).groupby("fold")
+    scores = [group.best.to_numpy() for _, group in folds]
+    times = [group.seconds.cumsum().to_numpy() for _, group in folds]
     if not scores:
         return (np.array([]), np.array([])), (np.array([]), np.array([]))
     length = min(map(len, scores))

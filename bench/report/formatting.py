@@ -30,7 +30,7 @@ def value(metric: str, number: float | None) -> str:
     return f"{100 * number:.1f}%" if is_percent(metric) else _signed(f"{number:.3f}")
 
 
-def bare(metric: str, number: float) -> str:
+def bare(metric: str, number: float | None) -> str:
     """Write a metric without its unit, for use in brackets."""
     return value(metric, number).rstrip("%")
 
@@ -57,14 +57,19 @@ def difference(metric: str, number: float | None, unit: bool = True) -> str:
     return f"{text} points" if is_percent(metric) and unit else text
 
 
-def difference_limits(metric: str, number: float, low: float, high: float) -> str:
+def difference_limits(metric: str, number: float | None, low: float | None, high: float | None) -> str:
     """Write a difference with its interval: `+1.2 points [+0.4, +2.0]`."""
+    if number is None:
+        return NONE
     inside = f"[{difference(metric, low, unit=False)}, {difference(metric, high, unit=False)}]"
     return f"{difference(metric, number)} {inside}"
 
 
-def p_value(p: float) -> str:
+def p_value(p: float | None) -> str:
     """Write a p value: `p = 0.03`, `p < 0.001`."""
+    p = _finite(p)
+    if p is None:
+        return NONE
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
 
 
@@ -77,6 +82,11 @@ def number(value_: float | None, digits: int = 3) -> str:
         return "0"
     decimals = max(digits - 1 - math.floor(math.log10(abs(value_))), 0)
     return f"{round(value_, decimals):,.{min(decimals, 6)}f}"
+
+
+def median_p95(median: float | None, p95: float | None) -> str:
+    """Write a time with its 95th percentile: `0.514 (0.625)`."""
+    return number(median) if p95 is None else f"{number(median)} ({number(p95)})"
 
 
 def whole(value_: float | None) -> str:

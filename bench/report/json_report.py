@@ -4,15 +4,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bench.errors import UserError
 from bench.evaluate import metrics
-from bench.report import formatting
+from bench.report import ablation, formatting
 from bench.report.markdown import without_paths
 from bench.report.packed_predictions import pack
 from bench.report.result_rows import rounded
 from bench.report.results import Content
 
 FORMAT = 1
+_FRAMES = ("rows", "searches", "refits", "ablations")
+_REFIT = ["architecture", "fold", "seed", "trial", "metrics", "epochs", "seconds"]
 
 
 def document(content: Content) -> dict[str, Any]:
@@ -21,9 +25,9 @@ def document(content: Content) -> dict[str, Any]:
     Returns
     -------
     dict with `format`, `task`, `title`, `metric`, `direction`, `data`, `identity`, `plan`, `environment`,
-    `command`, `started`, `ended`, `seconds`, `finished`, `answer`, `rows` (as in the CSV), `searches` (one a fold),
-    `refits` (one a fold and seed, with every metric), `inference` (by architecture and runtime),
-    `ablations`, and `predictions` (see `packing`).
+    `command`, `started`, `ended`, `seconds`, `finished`, `answer`, `inference` (by architecture and runtime),
+    `predictions` (see `packed_predictions`), and the frames `rows` (as in the CSV), `searches` (one a fold),
+    `refits` (one a fold and seed, with every metric) and `ablations`.
     """
     source = content.source
     data = {name: value for name, value in source.sweep["dataset"].items() if name != "folder"}
@@ -46,10 +50,10 @@ def document(content: Content) -> dict[str, Any]:
         "finished": content.finished,
         "answer": _answer(content),
         "rows": content.rows,
-        "searches": [_search(a.name, search) for a in content.assessments for search in a.entry.searches],
-        "refits": [_refit(a.name, refit) for a in content.assessments for refit in a.entry.refits],
+        "searches": content.searches,
+        "refits": content.trainings.query("stage == 'refit'")[_REFIT],
         "inference": {a.name: _inference(a.entry.cost) for a in content.networks if a.entry.cost},
-        "ablations": [_ablation(content, a) for a in content.ablations],
+        "ablations": ablation.frame(content.ablations, content.metric),
     }
     runs = {a.name: a.entry.runs for a in content.tested}
     return {**rounded(found), "predictions": pack(runs, content.metric)}
@@ -62,32 +66,6 @@ def _answer(content: Content) -> dict[str, Any]:
         "cheapest": found.cheapest.name if found.cheapest else None,
         "indistinguishable": [a.name for a in found.equals],
         "front": [a.name for a in found.front],
-    }
-
-
-def _search(name: str, search: Any) -> dict[str, Any]:
-    chosen = search.trials.get(search.chosen) if search.chosen is not None else None
-    return {
-        "architecture": name,
-        "fold": search.fold,
-        "trials_done": search.done,
-        "trials_planned": search.planned,
-        "trials_failed": search.failed,
-        "trial": search.chosen,
-        "validation": chosen["score"] if chosen else None,
-        "hyperparameters": chosen["values"] if chosen else None,
-    }
-
-
-def _refit(name: str, refit: Any) -> dict[str, Any]:
-    return {
-        "architecture": name,
-        "fold": refit.fold,
-        "seed": refit.seed,
-        "trial": refit.trial,
-        "metrics": refit.result["metrics"],
-        "epochs": refit.result.get("epochs"),
-        "seconds": refit.result["seconds"],
     }
 
 
@@ -105,29 +83,13 @@ def _inference(cost: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ablation(content: Content, a: Any) -> dict[str, Any]:
-    difference = a.contribution
-    return {
-        "switch": a.name,
-        "architecture": a.candidate,
-        "title": a.title,
-        "learning": a.learning,
-        "contribution": difference.estimate if difference else None,
-        "low": difference.low if difference else None,
-        "high": difference.high if difference else None,
-        "p_holm": a.p_holm if difference else None,
-        "trainings": len(a.switched),
-        "verdict": a.verdict(content.metric),
-    }
-
-
 def dumps(found: dict[str, Any]) -> str:
     """Write a document as text: a line for each row, so that changes show in a diff."""
     parts = []
     for name, value in found.items():
-        if isinstance(value, list) and value:
-            inner = ",\n  ".join(json.dumps(item, allow_nan=False, ensure_ascii=False) for item in value)
-            text = f"[\n  {inner}\n ]"
+        if isinstance(value, pd.DataFrame):
+            rows = value.to_json(orient="records", lines=True, double_precision=15, force_ascii=False)
+            text = "[\n  " + rows.rstrip("\n").replace("\n", ",\n  ") + "\n ]" if len(value) else "[]"
         else:
             text = json.dumps(value, allow_nan=False, ensure_ascii=False)
         parts.append(f' "{name}": {text}')
@@ -135,7 +97,7 @@ def dumps(found: dict[str, Any]) -> str:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a report's JSON.
+    """Read a report's JSON, as `document` made it.
 
     Raises
     ------
@@ -152,4 +114,4 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         version = found.get("format") if isinstance(found, dict) else None
         raise UserError(f"{path}: found format {version!r}; expected a report's JSON of format {FORMAT}")
-    return found
+    return {**found, **{name: pd.DataFrame(found.get(name), dtype=object) for name in _FRAMES}}

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
+import pandas as pd
+
 # Two folders or more from the root: a place on somebody's machine, no matter for a reader elsewhere.
 _ABSOLUTE_PATH = re.compile(r"(?<![\w:/.~-])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:'\"(),;]+){2,}")
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$#])")
@@ -11,9 +13,12 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~$#])")
 
 def escape(text: object) -> str:
     """Make any text show as it is, on one line, in a paragraph or a table's cell."""
-    line = " ".join(str(text).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _SPECIAL.sub(r"\\\1", line)
+    return _kept(" ".join(str(text).split()))
+
+
+def _kept(text: str) -> str:
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", text)
 
 
 def code(text: object) -> str:
@@ -31,23 +36,26 @@ def without_paths(text: object) -> str:
     return _ABSOLUTE_PATH.sub(lambda match: re.split(r"[/\\]", match[0])[-1], str(text))
 
 
-def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int = 1, texts_from: int | None = None
-) -> list[str]:
+def prose(text: object) -> str:
+    """Escape a note or a reason, without paths; what stands between two backticks is code."""
+    parts = re.split(r"`([^`]+)`", " ".join(without_paths(text).split()))
+    return "".join(code(part) if i % 2 else _kept(part) for i, part in enumerate(parts))
+
+
+def table(frame: pd.DataFrame, texts: Sequence[str] = ()) -> list[str]:
     """Lines of a table whose cells are ready markdown.
 
     Parameters
     ----------
-    numbers_from : the first column that is aligned to the right.
-    texts_from : the first after it that is aligned to the left again.
+    texts : the columns beside the first that are aligned to the left; the others are to the right.
     """
-    last = len(header) if texts_from is None else texts_from
-    marks = ["---:" if numbers_from <= column < last else "---" for column in range(len(header))]
-    return [_row(header), _row(marks), *(_row(row) for row in rows), ""]
+    sides = ["left" if name in (frame.columns[0], *texts) else "right" for name in frame.columns]
+    return [frame.to_markdown(index=False, disable_numparse=True, colalign=sides), ""]
 
 
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def facts(title: str, found: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines of a table of names and what is to be said of each, ready markdown."""
+    return table(pd.DataFrame(found, columns=[title, ""]), texts=("",))
 
 
 def picture(description: str, path: str) -> list[str]:

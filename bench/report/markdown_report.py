@@ -1,11 +1,11 @@
 """The page: answer first, then the table, then the evidence, then how it was made."""
 
-from collections.abc import Sequence
+import pandas as pd
 
 from bench.evaluate import metrics
 from bench.report import ablation, answer, formatting, sections_cost, sections_evidence, sections_setup
-from bench.report.markdown import escape, picture, table, without_paths
-from bench.report.result_rows import progress, status, trials
+from bench.report.markdown import escape, picture, prose, table
+from bench.report.result_rows import progress, status
 from bench.report.results import Content
 from bench.report.statistics import Assessment
 from bench.worker.references import REFERENCES
@@ -61,7 +61,7 @@ def _stand_in(content: Content) -> list[str]:
     lines = []
     if data["stand_in"]:
         lines = [
-            f"> **Stand-in data.** {escape(without_paths(data['provenance']))} What follows holds for these data "
+            f"> **Stand-in data.** {prose(data['provenance'])} What follows holds for these data "
             "and says little of real ones.",
             "",
         ]
@@ -92,7 +92,7 @@ def _answer(content: Content) -> list[str]:
 def _warnings(content: Content) -> list[str]:
     notes = [*content.source.sweep.get("notes", []), *content.source.dropped]
     notes += [text for a in content.tested if (text := _suspicion(content, a))]
-    return [line for note in notes for line in (f"> **Note.** {escape(without_paths(note))}", "")]
+    return [line for note in notes for line in (f"> **Note.** {prose(note)}", "")]
 
 
 def _suspicion(content: Content, a: Assessment) -> str:
@@ -115,45 +115,41 @@ def _figure(pictures: dict[str, str], name: str, description: str) -> list[str]:
 
 
 def _table(content: Content) -> list[str]:
-    header = [
-        "Architecture",
-        "Validation",
-        f"Test {formatting.metric_title(content.metric)} [95% interval]",
-        "Optimism",
-        "Seeds ±",
-        "Parameters",
-        "MACs",
-        "Inference ms (p95)",
-        "Training s",
-        "Trials",
-        "Verdict",
-    ]
-    return table(header, [_row(content, a) for a in content.assessments], texts_from=len(header) - 1)
+    metric, rows = content.metric, content.rows
+    test = rows[["test", "test_low", "test_high"]].itertuples(index=False)
+    times = zip(rows.inference_ms, rows.inference_p95_ms, strict=True)
+    shown = pd.DataFrame(
+        {
+            "Architecture": [_name(content, a) for a in content.assessments],
+            "Validation": [formatting.value(metric, score) for score in rows.validation],
+            f"Test {formatting.metric_title(metric)} [95% interval]": [
+                formatting.with_limits(metric, *found) for found in test
+            ],
+            "Optimism": [formatting.difference(metric, found, unit=False) for found in rows.optimism],
+            "Seeds ±": [formatting.bare(metric, found) for found in rows.seed_spread],
+            "Parameters": rows.parameters.map(formatting.whole),
+            "MACs": rows.macs.map(formatting.count),
+            "Inference ms (p95)": [formatting.median_p95(*found) for found in times],
+            "Training s": rows.training_seconds.map(formatting.number),
+            "Trials": [
+                f"{done} of {planned}" + (f" ({failed} failed)" if failed else "")
+                if planned
+                else formatting.NONE
+                for done, planned, failed in zip(
+                    rows.trials_done, rows.trials_planned, rows.trials_failed, strict=True
+                )
+            ],
+            "Verdict": ["; ".join([verdict(content, a), *progress_words(a)]) for a in content.assessments],
+        }
+    )
+    return table(shown, texts=("Verdict",))
 
 
-def _row(content: Content, a: Assessment) -> list[str]:
-    metric, test = content.metric, a.test
+def _name(content: Content, a: Assessment) -> str:
     name = escape(a.entry.title)
     if a is content.answer.best:
         name = f"**{name}**"
-    inference = formatting.number(a.inference_ms)
-    if a.inference_p95_ms is not None:
-        inference += f" ({formatting.number(a.inference_p95_ms)})"
-    done, planned = trials(a.entry)
-    failed = sum(search.failed for search in a.entry.searches)
-    return [
-        name if a.entry.is_network else f"{name} (reference)",
-        formatting.value(metric, a.validation),
-        formatting.with_limits(metric, test.estimate, test.low, test.high) if test else formatting.NONE,
-        formatting.difference(metric, a.optimism, unit=False),
-        formatting.bare(metric, a.seed_spread) if a.seed_spread is not None else formatting.NONE,
-        formatting.whole(a.parameters),
-        formatting.count(a.macs),
-        inference,
-        formatting.number(a.training_seconds),
-        f"{done} of {planned}" + (f" ({failed} failed)" if failed else "") if planned else formatting.NONE,
-        "; ".join([verdict(content, a), *progress_words(a)]),
-    ]
+    return name if a.entry.is_network else f"{name} (reference)"
 
 
 def progress_words(a: Assessment) -> list[str]:
@@ -167,7 +163,7 @@ def verdict(content: Content, a: Assessment) -> str:
     if a.test is None:
         if status(a.entry) == "failed":
             reason = a.entry.blocked or next(iter(a.entry.failures), "every refit failed")
-            return f"failed: {escape(without_paths(reason))}"
+            return f"failed: {prose(reason)}"
         return "not started" if status(a.entry) == "not started" else "not tested yet"
     if a is found.best:
         alone = len(content.tested) == 1
@@ -190,17 +186,20 @@ def _unit(metric: str) -> str:
 
 
 def _ensembles(content: Content) -> list[str]:
-    rows: list[Sequence[str]] = []
-    for a in content.assessments:
-        if a.ensemble is None or a.test is None:
-            continue
-        found = formatting.with_limits(content.metric, a.ensemble.estimate, a.ensemble.low, a.ensemble.high)
-        gain = formatting.difference(content.metric, a.ensemble.estimate - a.test.estimate, unit=False)
-        rows.append([f"{escape(a.entry.title)}, ensemble of {len(a.seeds)} seeds", found, gain])
-    if not rows:
+    rows = content.rows[content.rows.ensemble.notna()]
+    if rows.empty:
         return []
+    found = rows[["ensemble", "ensemble_low", "ensemble_high"]].itertuples(index=False)
+    gains = rows.ensemble - rows.test
+    shown = pd.DataFrame(
+        {
+            "Ensemble": [f"{escape(row.title)}, ensemble of {row.seeds} seeds" for row in rows.itertuples()],
+            "Test [95% interval]": [formatting.with_limits(content.metric, *limits) for limits in found],
+            "Over the mean": [formatting.difference(content.metric, gain, unit=False) for gain in gains],
+        }
+    )
     return [
         "The probabilities of the seeds averaged, at as many times the inference time:",
         "",
-        *table(["Ensemble", "Test [95% interval]", "Over the mean"], rows),
+        *table(shown),
     ]

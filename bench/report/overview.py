@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bench.errors import UserError
 from bench.report import formatting
 from bench.report.json_report import load
@@ -24,16 +26,16 @@ def overview(reports: Path) -> str:
         except UserError:
             continue
     header = ["Task", "Winner", "Test [95% interval]", "Runner-up", "Cheapest equal", "Costs", "Data", "Date"]
-    rows = [_row(stem, report) for stem, report in found]
-    lines = ["# Reports", "", *table(header, rows, len(header)), _NOTE]
+    rows = pd.DataFrame([_row(stem, report) for stem, report in found], columns=header)
+    lines = ["# Reports", "", *table(rows, texts=header), _NOTE]
     return "\n".join(lines) + "\n"
 
 
 def _row(stem: str, report: dict[str, Any]) -> list[str]:
-    rows = {row["architecture"]: row for row in report["rows"]}
+    rows = {row["architecture"]: row for row in report["rows"].to_dict("records")}
     answer, metric = report["answer"], report["metric"]
     best, cheapest = rows.get(answer["best"]), rows.get(answer["cheapest"])
-    second = next((row for row in report["rows"] if row["test"] is not None and row is not best), None)
+    second = next((row for row in rows.values() if row["test"] is not None and row is not best), None)
     task = f"[{escape(report['title'])}]({stem}.md)"
     data = escape(report["data"]["name"]) + (" (stand-in)" if report["data"]["stand_in"] else "")
     return [

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from bench import tasks
 from bench.report import ablation, answer, result_rows, run_results, sample_images, statistics
@@ -57,13 +58,23 @@ class Content:
         return {a.name: a.entry.title for a in self.assessments}
 
     @cached_property
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows of the CSV."""
-        return [result_rows.row(self.source, a) for a in self.assessments]
+    def rows(self) -> pd.DataFrame:
+        """The summary of all that follows in the frames below, and of what was measured; see `result_rows`."""
+        return result_rows.summary(self.source, self.assessments)
+
+    @cached_property
+    def trainings(self) -> pd.DataFrame:
+        """A row for each trial and each refit, by architecture and fold; see `frames.TRAININGS`."""
+        return pd.concat([a.entry.trainings for a in self.assessments], ignore_index=True)
+
+    @cached_property
+    def searches(self) -> pd.DataFrame:
+        """A row for each search, by architecture and fold; see `frames.SEARCHES`."""
+        return pd.concat([a.entry.searches for a in self.assessments], ignore_index=True)
 
     @property
     def finished(self) -> bool:
-        return all(row["status"] in ("done", "failed") for row in self.rows)
+        return bool(self.rows.status.isin(("done", "failed")).all())
 
     @cached_property
     def images(self) -> sample_images.Images | None:

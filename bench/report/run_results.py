@@ -6,57 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bench.errors import UserError
 from bench.evaluate import metrics
 from bench.evaluate.predictions import Run
+from bench.report import frames
 from bench.sweep import journal
 from bench.sweep.state import State, parse_key
-
-
-@dataclass(frozen=True)
-class Search:
-    """The search of a candidate in a fold.
-
-    Attributes
-    ----------
-    trials : results by number; None for a failed trial.
-    planned : how many trials there will be.
-    chosen : the trial that is reported: the best, of those that have been tested if there are any.
-    best : the best of all; differs from `chosen` where its refits are still to come.
-    """
-
-    fold: int
-    trials: dict[int, dict | None]
-    planned: int
-    chosen: int | None
-    best: int | None
-
-    @property
-    def done(self) -> int:
-        return min(len(self.trials), self.planned)
-
-    @property
-    def failed(self) -> int:
-        return sum(result is None for result in self.trials.values())
-
-
-@dataclass(frozen=True)
-class Refit:
-    """A tested training: of a network with one seed, or of a reference (seed 0).
-
-    Attributes
-    ----------
-    run : its predictions on the test part; None where their file is missing or damaged.
-    indices : int `[n]`, which samples of the dataset these are; None where not recorded.
-    """
-
-    fold: int
-    trial: int
-    seed: int
-    result: dict[str, Any]
-    run: Run | None
-    indices: np.ndarray | None = None
 
 
 @dataclass
@@ -68,6 +25,7 @@ class Entry:
     kind : "network" or "reference".
     plan : the plan that last named it.
     in_plan : whether that is the latest one.
+    trainings, searches : frames with the columns `frames.TRAININGS` and `frames.SEARCHES`.
     cost : what `bench.measure.cost` found for the model of the first fold; empty where not measured.
     timing : what `bench.worker.timing` found; empty where not measured.
     failures : reasons of pieces that failed, with how many pieces gave each.
@@ -79,8 +37,8 @@ class Entry:
     kind: str
     plan: dict[str, Any]
     in_plan: bool
-    searches: list[Search] = field(default_factory=list)
-    refits: list[Refit] = field(default_factory=list)
+    trainings: pd.DataFrame = field(default_factory=lambda: frames.trainings([]))
+    searches: pd.DataFrame = field(default_factory=lambda: frames.searches([]))
     cost: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
     failures: Counter[str] = field(default_factory=Counter)
@@ -88,8 +46,16 @@ class Entry:
     blocked: str | None = None
 
     @property
+    def trials(self) -> pd.DataFrame:
+        return self.trainings[self.trainings.stage == "trial"]
+
+    @property
+    def refits(self) -> pd.DataFrame:
+        return self.trainings[self.trainings.stage == "refit"]
+
+    @property
     def runs(self) -> list[Run]:
-        return [refit.run for refit in self.refits if refit.run is not None]
+        return [run for run in self.refits.run if run is not None]
 
     @property
     def is_network(self) -> bool:
@@ -179,43 +145,48 @@ def _network(
 ) -> Entry:
     entry = Entry(name, _title(name, plan, state), "network", plan, in_plan)
     entry.blocked = state.failed.get(f"space/{name}") or state.failed.get(f"pretrain/{name}")
+    searches, trainings = [], []
     for fold in range(plan["folds"]):
         best, tested = state.best_trial(name, fold, direction), state.tested_trial(name, fold, direction)
-        search = Search(
-            fold,
-            state.trials(name, fold),
-            state.planned_trials(name, fold, plan["trials"]),
-            best if tested is None else tested,
-            best,
-        )
-        entry.searches.append(search)
-        if search.chosen is None:
-            continue
-        refits = list(state.refits(name, fold, search.chosen).items())[: plan["seeds"]]
-        for seed, result in refits:
-            predictions = load_predictions(folder, result, fold, seed, dropped)
-            entry.refits.append(Refit(fold, search.chosen, seed, result, *predictions))
-    first = entry.searches[0].chosen
+        chosen, trials = best if tested is None else tested, state.trials(name, fold)
+        planned = state.planned_trials(name, fold, plan["trials"])
+        searches.append(frames.search(name, fold, trials, planned, chosen, best))
+        trainings += frames.trials(name, fold, trials, chosen)
+        if chosen is not None:
+            for seed, result in list(state.refits(name, fold, chosen).items())[: plan["seeds"]]:
+                trainings.append(_refit(folder, name, fold, chosen, seed, result, dropped))
+    entry.searches, entry.trainings = frames.searches(searches), frames.trainings(trainings)
+    first = searches[0]["trial"]
     if first is not None:
         entry.timing = state.done.get(f"timing/{name}/{first}", {})
         entry.cost = _latest_cost(state, name, first)
-    chosen = {(search.fold, search.chosen) for search in entry.searches}
+    reported = {(search["fold"], search["trial"]) for search in searches}
     for key, reason in state.failed.items():
         parts = parse_key(key)
-        if parts["candidate"] != name:
+        if parts["candidate"] != name or parts["kind"] not in ("space", "pretrain", "trial", "refit"):
             continue
-        if (
-            parts["kind"] == "refit"
-            and key not in state.deferred
-            and (parts["fold"], parts["trial"]) in chosen
-        ):
-            entry.refits_failed += 1
-        if parts["kind"] in ("space", "pretrain", "trial", "refit"):
-            entry.failures[reason] += 1
-    settled = [result for search in entry.searches for result in search.trials.values()]
-    if not entry.blocked and entry.failures and all(result is None for result in settled):
+        entry.failures[reason] += 1
+        if parts["kind"] == "refit" and key not in state.deferred:
+            entry.refits_failed += (parts["fold"], parts["trial"]) in reported
+    if not entry.blocked and entry.failures and entry.trials.score.isna().all():
         entry.blocked = f"all trials failed: {entry.failures.most_common(1)[0][0]}"
     return entry
+
+
+def _refit(
+    folder: Path, name: str, fold: int, trial: int, seed: int, result: dict, dropped: list[str]
+) -> dict[str, Any]:
+    """A row of `frames.TRAININGS`, with the predictions; see `load_predictions`."""
+    run, indices = load_predictions(folder, result, fold, seed, dropped)
+    place = {
+        "architecture": name,
+        "stage": "refit",
+        "fold": fold,
+        "trial": trial,
+        "seed": seed,
+        "chosen": True,
+    }
+    return {**result, **place, "run": run, "indices": indices}
 
 
 def _title(name: str, plan: dict, state: State) -> str:
@@ -231,6 +202,7 @@ def _title(name: str, plan: dict, state: State) -> str:
 
 def _reference(folder: Path, state: State, name: str, plan: dict, in_plan: bool, dropped: list[str]) -> Entry:
     entry = Entry(name, name.replace("_", " ").capitalize(), "reference", plan, in_plan)
+    searches, trainings = [], []
     for fold in range(plan["folds"]):
         key = f"reference/{name}/{fold}"
         if key in state.failed:
@@ -242,9 +214,10 @@ def _reference(folder: Path, state: State, name: str, plan: dict, in_plan: bool,
         entry.title = result.get("title", entry.title)
         grid = dict(enumerate(result.get("grid", [])))
         best = next((i for i, tried in grid.items() if tried["values"] == result["values"]), None)
-        entry.searches.append(Search(fold, grid, len(grid), best, best))
-        predictions = load_predictions(folder, result, fold, 0, dropped)
-        entry.refits.append(Refit(fold, best or 0, 0, result, *predictions))
+        searches.append(frames.search(name, fold, grid, len(grid), best, best))
+        trainings += frames.trials(name, fold, grid, best)
+        trainings.append(_refit(folder, name, fold, best or 0, 0, result, dropped))
+    entry.searches, entry.trainings = frames.searches(searches), frames.trainings(trainings)
     if sum(entry.failures.values()) == plan["folds"]:
         entry.blocked = entry.failures.most_common(1)[0][0]
     for key, result in state.done.items():

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bench import tasks
 from bench.data.caches.cached_dataset import DamagedCacheError, open_cached
 from bench.data.dataset import Dataset
 from bench.data.splits import divide
 from bench.errors import UserError
+from bench.report import frames
 from bench.report.run_results import Entry, Source
 
 
@@ -97,19 +99,15 @@ def hardest(entries: list[Entry], number: int) -> list[HardImage]:
 
     Every training that tested an image counts the same.
     """
-    tested = [
-        (refit.run, refit.indices)
-        for entry in entries
-        for refit in entry.refits
-        if refit.run is not None and refit.indices is not None
-    ]
-    if not tested:
+    refits = pd.concat([entry.refits for entry in entries]) if entries else frames.trainings([])
+    refits = refits[refits.run.notna() & refits.indices.notna()]
+    if refits.empty:
         return []
-    indices = np.concatenate([indices for _, indices in tested])
+    indices = np.concatenate(refits["indices"].tolist())
     samples, position = np.unique(indices, return_inverse=True)
-    probabilities = np.concatenate([run.probabilities for run, _ in tested])
+    probabilities = np.concatenate([run.probabilities for run in refits.run])
     truth = np.zeros(len(samples), int)
-    truth[position] = np.concatenate([run.y for run, _ in tested])
+    truth[position] = np.concatenate([run.y for run in refits.run])
     means = (
         np.stack([np.bincount(position, column, len(samples)) for column in probabilities.T], axis=1)
         / np.bincount(position)[:, None]

@@ -1,10 +1,12 @@
 """The evidence: other metrics, errors, images, hyperparameters, how the searches went, what failed."""
 
-from collections import Counter
+from typing import Any
+
+import pandas as pd
 
 from bench.evaluate.metrics import METRICS
 from bench.report import formatting
-from bench.report.markdown import code, escape, folded, picture, table, without_paths
+from bench.report.markdown import code, escape, folded, picture, prose, table
 from bench.report.results import Content
 
 _MOST_CLASSES = 20
@@ -76,21 +78,16 @@ def _metrics(content: Content) -> list[str]:
     if not names:
         return []
     arrows = {"max": "↑", "min": "↓"}
-    header = [f"{METRICS[name].title} {arrows[METRICS[name].direction]}" for name in names]
-    rows = [
-        [escape(a.entry.title), *(formatting.value(name, a.metrics.get(name)) for name in names)]
-        for a in content.tested
-    ]
-    rows.append(
-        [
-            "*Always the same answer*",
-            *(formatting.value(name, content.uninformed.get(name)) for name in names),
+    answers = [*(a.metrics for a in content.tested), content.uninformed]
+    shown = pd.DataFrame({"Test": [*_titles(content), "*Always the same answer*"]})
+    for name in names:
+        shown[f"{METRICS[name].title} {arrows[METRICS[name].direction]}"] = [
+            formatting.value(name, answer.get(name)) for answer in answers
         ]
-    )
     return [
         "### Other metrics",
         "",
-        *table(["Test", *header], rows),
+        *table(shown),
         "Means over seeds, folds pooled; ↑ more is better, ↓ less is better. AUC: area under the ROC curve, one "
         "class against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is "
         "biased upwards on small test sets, the more so the fewer subjects. An SVM's probabilities are a softmax "
@@ -100,24 +97,24 @@ def _metrics(content: Content) -> list[str]:
     ]
 
 
+def _titles(content: Content) -> list[str]:
+    return [escape(a.entry.title) for a in content.tested]
+
+
 def _sensitivities(content: Content) -> list[str]:
     classes = content.source.classes
     if not content.tested or len(classes) > _MOST_CLASSES:
         return []
     rows = [
-        [
-            escape(a.entry.title),
-            *(
-                formatting.value("sensitivity", a.metrics.get(f"sensitivity[{k}]"))
-                for k in range(len(classes))
-            ),
-        ]
+        [formatting.value("sensitivity", a.metrics.get(f"sensitivity[{k}]")) for k in range(len(classes))]
         for a in content.tested
     ]
+    shown = pd.DataFrame(rows, columns=[escape(name) for name in classes])
+    shown.insert(0, "Test", _titles(content), allow_duplicates=True)
     return [
         "### Sensitivity by class",
         "",
-        *table(["Test", *map(escape, classes)], rows),
+        *table(shown),
         "The share of a class's test samples that are predicted right."
         + (
             " Of two classes, the sensitivity of one is the specificity of the other."
@@ -129,34 +126,42 @@ def _sensitivities(content: Content) -> list[str]:
 
 
 def _hyperparameters(content: Content) -> list[str]:
-    rows = []
-    for a in content.assessments:
-        for search in a.entry.searches:
-            chosen = search.trials.get(search.chosen) if search.chosen is not None else None
-            if chosen is None:
-                continue
-            values = ", ".join(
-                f"{code(name)} {escape(formatting.hyperparameter(value))}"
-                for name, value in chosen["values"].items()
-            )
-            score = formatting.value(content.metric, chosen["score"])
-            rows.append([escape(a.entry.title), str(search.fold), str(search.chosen), score, values])
-    if not rows:
+    found = content.searches[content.searches.trial.notna()]
+    if found.empty:
         return []
-    several = len({row[1] for row in rows}) > 1
-    header = ["Best trial of", "Fold", "Trial", "Validation", "Hyperparameters"]
-    if not several:
-        header, rows = [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
-    shown = table(header, rows, len(header))
-    title = "Best hyperparameters"
-    return [f"### {title}", "", *(folded(f"of {len(rows)} searches", shown) if len(rows) > 12 else shown)]
+    shown = pd.DataFrame(
+        {
+            "Best trial of": [escape(content.titles[name]) for name in found.architecture],
+            "Fold": found.fold.map(str),
+            "Trial": found.trial.map(str),
+            "Validation": [formatting.value(content.metric, score) for score in found.validation],
+            "Hyperparameters": found.hyperparameters.map(_values),
+        }
+    )
+    if found.fold.nunique() == 1:
+        del shown["Fold"]
+    lines = table(shown, texts=list(shown))
+    if len(shown) > 12:
+        lines = folded(f"of {len(shown)} searches", lines)
+    return ["### Best hyperparameters", "", *lines]
+
+
+def _values(values: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{code(name)} {escape(formatting.hyperparameter(value))}" for name, value in values.items()
+    )
 
 
 def _failures(content: Content) -> list[str]:
-    rows = []
-    for a in content.assessments:
-        for reason, number in Counter(a.entry.failures).most_common():
-            rows.append([escape(a.entry.title), str(number), escape(without_paths(reason))])
+    rows = [
+        (escape(a.entry.title), str(number), prose(reason))
+        for a in content.assessments
+        for reason, number in a.entry.failures.most_common()
+    ]
     if not rows:
         return []
-    return ["### Failures", "", *table(["Of", "Pieces", "Reason"], rows, 3)]
+    return [
+        "### Failures",
+        "",
+        *table(pd.DataFrame(rows, columns=["Of", "Pieces", "Reason"]), texts=("Pieces", "Reason")),
+    ]

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pandas as pd
+
 from bench.report import formatting
-from bench.report.markdown import code, escape, table, without_paths
+from bench.report.markdown import code, escape, facts, prose, table, without_paths
 from bench.report.results import Content
 from bench.report.sample_images import part_sizes
 
@@ -16,7 +18,7 @@ def lines(content: Content) -> list[str]:
 def _sweep(content: Content) -> list[str]:
     source = content.source
     plan, identity = source.plan, source.sweep["identity"]
-    facts = [
+    found = [
         ("Command", code(without_paths(source.sweep["command"]))),
         ("Time", f"{formatting.date(source.started)} to {formatting.date(source.ended)}"),
         (
@@ -34,7 +36,7 @@ def _sweep(content: Content) -> list[str]:
         ("Preprocessing", _nested(identity.get("preprocessing"))),
         ("Augmentation", escape(", ".join(identity.get("augmentation", [])) or "none")),
     ]
-    return table(["Sweep", ""], [list(fact) for fact in facts], 2)
+    return facts("Sweep", found)
 
 
 def _workers(number: int | None) -> str:
@@ -56,39 +58,30 @@ def _nested(value: Any) -> str:
 def _data(content: Content) -> list[str]:
     data = content.source.sweep["dataset"]
     shape = " x ".join(map(str, data["shape"]))
-    facts = [
+    described = [
         ("Name", f"{escape(data['name'])}{', **a stand-in**' if data['stand_in'] else ''}"),
         ("Fingerprint", code(data["fingerprint"])),
-        ("Where from", escape(without_paths(data["provenance"]))),
+        ("Where from", prose(data["provenance"])),
         ("Samples", f"{data['samples']:,} of {data['subjects']:,} subjects, each {shape}"),
     ]
-    facts += [(escape(name), escape(without_paths(text))) for name, text in data.get("details", {}).items()]
-    counts = [
-        [escape(name), f"{count:,}"] for name, count in zip(data["classes"], data["counts"], strict=True)
-    ]
-    return [
-        *table(["Data", ""], [list(fact) for fact in facts], 2),
-        *table(["Class", "Samples"], counts),
-        *_parts(content),
-    ]
+    described += [(escape(name), prose(text)) for name, text in data.get("details", {}).items()]
+    counts = {"Class": [*map(escape, data["classes"])], "Samples": [f"{count:,}" for count in data["counts"]]}
+    return [*facts("Data", described), *table(pd.DataFrame(counts)), *_parts(content)]
 
 
 def _parts(content: Content) -> list[str]:
-    sizes = part_sizes(content.source, content.images)
+    sizes = pd.DataFrame(part_sizes(content.source, content.images))
     seed = content.source.sweep["identity"].get("splits", {}).get("seed")
-    if sizes:
-        rows = [
-            [escape(size["fold"]), *(f"{size[part]:,}" for part in ("train", "validation", "test"))]
-            for size in sizes
-        ]
+    if len(sizes):
+        counts = sizes.drop(columns="fold").map(formatting.whole)
+        shown = pd.concat([sizes.fold.map(escape), counts], axis=1).rename(columns=str.capitalize)
         note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {seed}."
-        return [*table(["Fold", "Train", "Validation", "Test"], rows), note, ""]
-    tested = {
-        refit.fold: len(run.y) for a in content.tested for refit in a.entry.refits if (run := refit.run)
-    }
-    if not tested:
+        return [*table(shown), note, ""]
+    tested = content.trainings[content.trainings.run.notna()].drop_duplicates("fold").sort_values("fold")
+    if tested.empty:
         return []
-    return table(["Fold", "Test samples"], [[str(fold), f"{tested[fold]:,}"] for fold in sorted(tested)])
+    numbers = [f"{len(run.y):,}" for run in tested.run]
+    return table(pd.DataFrame({"Fold": tested.fold.map(str), "Test samples": numbers}))
 
 
 def _environment(content: Content) -> list[str]:
@@ -98,7 +91,7 @@ def _environment(content: Content) -> list[str]:
     )
     gpus = ", ".join(found.get("gpus") or []) or "none"
     cores = f"{found.get('cores') or '?'} cores, {found.get('threads')} threads usable"
-    facts = [
+    shown = [
         (
             "Processor",
             f"{escape(found.get('processor'))}, {cores}, {formatting.size(found.get('memory_bytes'))} of memory",
@@ -107,4 +100,4 @@ def _environment(content: Content) -> list[str]:
         ("System", escape(f"{found.get('system')}, Python {found.get('python')}")),
         ("Packages", escape(f"scanbench {found.get('scanbench')}, {packages}")),
     ]
-    return table(["Environment", ""], [list(fact) for fact in facts], 2)
+    return facts("Environment", shown)

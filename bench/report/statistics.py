@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 
 from bench.evaluate import intervals, weighted_metrics
 from bench.evaluate.bootstrap import resample
@@ -70,10 +71,9 @@ class Assessment:
     def parameters(self) -> int | None:
         if "parameters" in self.entry.cost:
             return self.entry.cost["parameters"]
-        results = [refit.result for refit in self.entry.refits] + [
-            search.trials[search.chosen] for search in self.entry.searches if search.chosen is not None
-        ]
-        return next((result["parameters"] for result in results if result and "parameters" in result), None)
+        trials = self.entry.trials
+        known = pd.concat([self.entry.refits, trials[trials.chosen]]).parameters.dropna()
+        return None if known.empty else int(known.iloc[0])
 
     @property
     def macs(self) -> int | None:
@@ -91,7 +91,8 @@ def assess(source: Source) -> list[Assessment]:
 
 
 def _assess(entry: Entry, metric: str) -> Assessment:
-    assessment = Assessment(entry, validation=_validation(entry))
+    validated = entry.searches.validation
+    assessment = Assessment(entry, validation=None if validated.isna().all() else float(validated.mean()))
     runs = entry.runs
     if not runs:
         return assessment
@@ -105,15 +106,6 @@ def _assess(entry: Entry, metric: str) -> Assessment:
     if seeds and assessment.test:
         assessment.ensemble = intervals.interval(seeds, metric)
     return assessment
-
-
-def _validation(entry: Entry) -> float | None:
-    scores = []
-    for search in entry.searches:
-        chosen = search.trials.get(search.chosen) if search.chosen is not None else None
-        if chosen:
-            scores.append(chosen["score"])
-    return float(np.mean(scores)) if scores else None
 
 
 def seeds_ensemble(runs: Sequence[Run]) -> list[Run]:

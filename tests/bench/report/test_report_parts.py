@@ -1,8 +1,10 @@
 """The parts of a report against hand counts and other implementations."""
 
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_sweeps import Sweep
 from matplotlib.transforms import Bbox
@@ -15,6 +17,7 @@ from bench.report import (
     answer,
     figure_style,
     formatting,
+    frames,
     markdown,
     markdown_report,
     packed_predictions,
@@ -24,7 +27,7 @@ from bench.report import (
     statistics,
 )
 from bench.report.figure_predictions import confusion_shares, reliability
-from bench.report.run_results import Entry, Refit
+from bench.report.run_results import Entry
 from bench.report.sample_images import hardest
 
 
@@ -137,7 +140,7 @@ def test_an_ablation_is_the_contribution_of_having_the_thing(tmp_path, effect, s
     assert failed.verdict("accuracy") == "failed: out of memory"
     assert not_pretrained.verdict("accuracy") == "failed: out of disk"
     text = "\n".join(ablation.lines([found, failed], {"best": "Best"}, "accuracy"))
-    assert "| cropping helps | Best, no crop |" in text
+    assert re.search(r"\| cropping helps +\| Best, no crop +\|", text)
 
 
 def test_one_training_is_judged_by_all_seeds_of_the_winner(tmp_path):
@@ -190,13 +193,13 @@ def test_reliability_by_hand():
 def test_hardest_images_are_those_of_the_lowest_mean_probability():
     def refit(seed, probabilities):
         run = Run(np.array([0, 1, 0]), np.array(probabilities), np.array(list("abc")), 0, seed)
-        return Refit(0, 0, seed, {}, run, np.array([7, 8, 9]))
+        return {"stage": "refit", "run": run, "indices": np.array([7, 8, 9])}
 
-    entry = Entry("a", "A", "network", {}, True)
-    entry.refits = [
+    rows = [
         refit(1, [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]),
         refit(2, [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]),
     ]
+    entry = Entry("a", "A", "network", {}, True, frames.trainings(rows))
     found = hardest([entry], 2)
     assert [(image.index, image.truth, image.told) for image in found] == [(8, 1, 0), (9, 0, 1)]
     assert [image.probability for image in found] == pytest.approx([0.4, 0.4])
@@ -244,6 +247,43 @@ def test_escape(text, shown):
 )
 def test_code_spans(text, shown):
     assert markdown.code(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`make data TASK=x_y` fetches *it*", "`make data TASK=x_y` fetches \\*it\\*"),
+        ("in `/home/me/x.npz` | y", "in `x.npz` \\| y"),
+        ("`a|b`\n`<b>`", "`a\\|b` `<b>`"),
+        ("one ` alone", "one \\` alone"),
+    ],
+)
+def test_code_in_notes_is_code(text, shown):
+    assert markdown.prose(text) == shown
+
+
+def test_cells_are_as_given_and_numbers_to_the_right():
+    frame = pd.DataFrame({"Name": ["1e5", "b"], "Count": ["1,234", "007"], "Note": ["`x`", "–"]})
+    rule, *rows = markdown.table(frame, texts=["Note"])[0].splitlines()[1:]
+    assert [(cell[0], cell[-1]) for cell in rule.strip("|").split("|")] == [
+        (":", "-"),
+        ("-", ":"),
+        (":", "-"),
+    ]
+    assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows] == frame.values.tolist()
+
+
+def test_a_row_for_each_training_and_search(tmp_path):
+    found = _built(tmp_path, folds=2, trials=3, seeds=2)
+    counts = found.trainings.groupby(["architecture", "stage"]).size()
+    assert counts["large", "trial"] == 6
+    assert counts["large", "refit"] == 4
+    chosen = found.trainings.query("stage == 'trial' and chosen").set_index(["architecture", "fold"])
+    searches = found.searches.set_index(["architecture", "fold"])
+    assert searches.validation.sort_index().equals(chosen.score.rename("validation").sort_index())
+    assert (searches.loc["large"].trials_done == 3).all()
+    row = found.rows.set_index("architecture").loc["large"]
+    assert row.validation == pytest.approx(searches.loc["large"].validation.mean())
 
 
 @pytest.mark.parametrize(
