@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
+from pydicom.pixels import apply_color_lut
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -43,6 +44,8 @@ def _check_declared(data: pydicom.Dataset, path: Path) -> None:
     """Make sure that the file is large enough for the frames that it declares."""
     stored, frames = path.stat().st_size, int(_number(data.get("NumberOfFrames"), 1))
     shape = (frames, int(data.Rows), int(data.Columns), int(_number(data.get("SamplesPerPixel"), 1)))
+    if data.get("PhotometricInterpretation") == "YBR_FULL_422":  # two pixels share their colour (C.7.6.3.1.2)
+        shape = (*shape[:3], 2)
     if min(shape) < 1:
         raise UserError(f"{path}: found {'x'.join(map(str, shape))} values declared, expected a DICOM image")
     syntax = data.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
@@ -87,7 +90,9 @@ def _pixels(data: pydicom.Dataset, path: Path) -> np.ndarray:
             f"{path}: found pixels that cannot be decoded ({syntax}: {reason}), "
             "expected uncompressed or RLE DICOM, or an installed decoder such as pylibjpeg"
         ) from error
-    if int(data.get("SamplesPerPixel", 1)) == 3:
+    if data.get("PhotometricInterpretation") == "PALETTE COLOR":
+        raw = apply_color_lut(raw, data)[..., :3]
+    if raw.shape[-1] == 3 and raw.ndim > 2:
         raw = raw.astype(np.float32) @ _LUMA
     frames = raw.astype(np.float32).reshape(-1, int(data.Rows), int(data.Columns))
     if data.get("PhotometricInterpretation") == "MONOCHROME1":  # C.7.6.3.1.2: the lowest value is white

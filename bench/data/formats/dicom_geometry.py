@@ -178,20 +178,26 @@ def _one_stack(data: pydicom.Dataset, n_frames: int, path: Path) -> list[FrameGe
     orientation = orientation_of(detector, data)
     distance = _distance(data)
     start = detector.get("ImagePositionPatient") or data.get("ImagePositionPatient") or (0.0, 0.0, 0.0)
-    step = orientation.normal * (distance if distance is not None else 1.0)
     numbers = [float(value) for value in (data.get("SliceVector") or range(1, n_frames + 1))]
-    if len(numbers) != n_frames:
-        raise UserError(f"{path}: found {len(numbers)} entries in SliceVector, expected {n_frames}")
+    along = [(number - 1) * (distance if distance is not None else 1.0) for number in numbers]
+    if data.get(
+        "GridFrameOffsetVector"
+    ):  # radiotherapy doses, C.8.8.3.2; absolute ones begin elsewhere than at 0
+        along = [float(value) - float(data.GridFrameOffsetVector[0]) for value in data.GridFrameOffsetVector]
+    if len(numbers) != n_frames or len(along) != n_frames:
+        raise UserError(
+            f"{path}: found places for {len(numbers)} or {len(along)} frames, expected {n_frames}"
+        )
     return [
         FrameGeometry(
             orientation,
-            np.array(start, dtype=np.float64) + (number - 1) * step,
+            np.array(start, dtype=np.float64) + place * orientation.normal,
             None,
             number,
             distance,
             f"frame {index + 1}",
         )
-        for index, number in enumerate(numbers)
+        for index, (number, place) in enumerate(zip(numbers, along, strict=True))
     ]
 
 
