@@ -18,7 +18,7 @@ settings = $(call option,data,DATA) $(call option,preset,PRESET) $(call option,a
            $(call option,budget,BUDGET) $(call option,weights,WEIGHTS) $(call option,preprocess,PREPROCESS)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench data check pretrain predict report status compare tensorboard list perf torture test test-fast lint format lock clean
+.PHONY: help bench data check pretrain predict export report status compare tensorboard list perf torture test test-fast lint format lock clean
 
 help: ## list targets and variables
 	@echo 'usage: make TARGET [VARIABLE=value ...]'
@@ -41,9 +41,9 @@ help: ## list targets and variables
 #: BUDGET time after which a sweep ends in order: 90s, 30m, 2h
 #: PREPROCESS choices of preprocessing that differ from the task's: normalisation=none,crop=off
 #: WEIGHTS folder with pretrained weights, for transfer from ImageNet
-#: MODEL what predict applies: a folder, a candidate, ensemble (default: the best network)
+#: MODEL what predict applies or export writes: a candidate (default: the best network); predict also takes ensemble or a folder
 #: INPUT what predict is applied to: an image, or a folder of images
-#: OUTPUT where predict writes its table (default: predictions.csv)
+#: OUTPUT where predict writes its table, export its folder
 #: RUNS where the state of sweeps lives (default: runs)
 #: REPORTS where tables and figures go (default: reports)
 
@@ -61,6 +61,9 @@ pretrain: $(VENV)/.bench ## train a network on generated images alone and save i
 
 predict: $(VENV)/.bench ## apply a network to new scans, INPUT=...; writes a CSV and pictures
 	@$(python) -m bench predict $(task) $(call option,model,MODEL) $(call option,input,INPUT) $(call option,output,OUTPUT) $(call option,runs,RUNS)
+
+export: $(VENV)/.bench ## write a tested network as Keras, LiteRT and ONNX, with a model card
+	@$(python) -m bench export $(task) $(call option,model,MODEL) $(call option,output,OUTPUT) $(call option,runs,RUNS)
 
 report: $(VENV)/.bench ## write the report of a task's latest sweep again
 	@$(python) -m bench report $(task) $(places)

@@ -108,6 +108,12 @@ def _predict(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    from bench.commands.export import run
+
+    return run(arguments)
+
+
 def _list(arguments: argparse.Namespace) -> int:
     import architectures
     from bench import tasks
@@ -154,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("check", _check, "verify your data, and look for what would make results untrue")
     pretrain = verb("pretrain", _pretrain, "train a network on generated images alone and save it")
     predict = verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures")
+    export = verb("export", _export, "write a tested network as Keras, LiteRT and ONNX, with a model card")
     model = "a candidate of the latest sweep (default: its best network)"
     for added, options in (
         (
@@ -176,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
                 "output": "the CSV (default: predictions.csv); pictures are named after it",
             },
         ),
+        (export, {"model": model, "output": "the folder (default: RUNS/models/TASK-NAME)"}),
     ):
         for name, text in options.items():
             added.add_argument(f"--{name}", metavar=name.upper(), help=text)

@@ -47,4 +47,5 @@ def open_network(task: Task, model: str | None, runs: Path) -> tuple[Network, Kn
         raise UserError(f"MODEL={model}: found no such folder; expected one with a saved network, or a name")
     chosen = run_network.choose(latest_run(task, runs), model)
     network = run_network.open_network(chosen, task)
-    return network, run_network.known(chosen, network, task)
+    data = run_network.open_data(chosen, task)
+    return network, run_network.learn(data, network) if data else None

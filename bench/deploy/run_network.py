@@ -24,6 +24,7 @@ from bench.tasks import Task
 from bench.worker import arrays
 
 ENSEMBLE = "ensemble"
+Data = tuple[Path, Dataset, Fold, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -136,17 +137,14 @@ def _calibration(chosen: Chosen, trial: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def known(chosen: Chosen, network: Network, task: Task) -> Known | None:
-    """What the run's data were like, its test part being what no network has seen; None if they are gone."""
-    found = open_data(chosen, task)
-    if found is None:
-        return None
-    folder, dataset, fold, x = found
+def learn(data: Data, network: Network) -> Known:
+    """What a run's data were like; its test part is what no network has seen."""
+    folder, dataset, fold, x = data
     training = np.sort(np.concatenate([fold.train, fold.validation]))
     return familiarity.learn(network, x, dataset.x, training, fold.test, open_headers(folder))
 
 
-def open_data(chosen: Chosen, task: Task) -> tuple[Path, Dataset, Fold, np.ndarray] | None:
+def open_data(chosen: Chosen, task: Task) -> Data | None:
     """The run's dataset: its folder, itself, the first fold, and samples as networks see them.
 
     None where it is no longer there.

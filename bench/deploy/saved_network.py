@@ -62,8 +62,13 @@ def save(folder: Path, network: "keras.Model", facts: dict[str, Any]) -> Path:
     temporary = folder / f"tmp-{os.getpid()}.keras"
     calibrated(network, facts.get("temperature", 1.0)).save(temporary)
     os.replace(temporary, folder / MODEL)
-    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
+    write_facts(folder, facts)
     return folder
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Write `model.json`."""
+    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def load(folder: Path, task: Task) -> Network:

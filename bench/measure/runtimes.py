@@ -47,6 +47,23 @@ class Runtime(Protocol):
         """
 
 
+class PortableRuntime(Runtime, Protocol):
+    """A runtime whose models are files.
+
+    Attributes
+    ----------
+    suffix : of such a file.
+    """
+
+    suffix: str
+
+    def convert(self, model: keras.Model, batch: int, input_shape: tuple[int, ...]) -> bytes:
+        """Return the file's content; raises ConversionError as `prepare` does."""
+
+    def load(self, content: bytes, threads: int) -> Predict:
+        """Return the function of a file's content, which takes batches of the size it was converted for."""
+
+
 class KerasRuntime:
     """`model(x, training=False)` compiled by `tf.function`; not `predict`, which is a data loop around it."""
 
@@ -66,15 +83,17 @@ class LiteRTRuntime:
 
     name = "litert"
     packages: tuple[str, ...] = ("ai-edge-litert",)
+    suffix = ".tflite"
 
-    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
-        interpreter_module = importlib.import_module("ai_edge_litert.interpreter")
+    def convert(self, model: keras.Model, batch: int, input_shape: tuple[int, ...]) -> bytes:
         with _reasons(self.name):
             graph = inference_graph(model, batch, input_shape, LITERT_SUBSTITUTES)
-            converter = tf.lite.TFLiteConverter.from_concrete_functions([_concrete(graph)])
-            interpreter = interpreter_module.Interpreter(
-                model_content=converter.convert(), num_threads=threads
-            )
+            return tf.lite.TFLiteConverter.from_concrete_functions([_concrete(graph)]).convert()
+
+    def load(self, content: bytes, threads: int) -> Predict:
+        interpreter_module = importlib.import_module("ai_edge_litert.interpreter")
+        with _reasons(self.name):
+            interpreter = interpreter_module.Interpreter(model_content=content, num_threads=threads)
             interpreter.allocate_tensors()
             interpreter.invoke()  # Some faults show only now; here they are a reason, later a crash.
         source = interpreter.get_input_details()[0]["index"]
@@ -87,15 +106,18 @@ class LiteRTRuntime:
 
         return predict
 
+    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
+        return self.load(self.convert(model, batch, input_shape), threads)
+
 
 class OnnxRuntime:
     """`tf2onnx` and ONNX Runtime's CPU provider, all graph optimisations on (its default)."""
 
     name = "onnxruntime"
     packages: tuple[str, ...] = ("onnxruntime", "tf2onnx", "onnx")
+    suffix = ".onnx"
 
-    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
-        onnxruntime = importlib.import_module("onnxruntime")
+    def convert(self, model: keras.Model, batch: int, input_shape: tuple[int, ...]) -> bytes:
         tf2onnx = importlib.import_module("tf2onnx.convert")
         with _reasons(self.name):
             graph = inference_graph(model, batch, input_shape, ONNX_SUBSTITUTES)
@@ -106,23 +128,28 @@ class OnnxRuntime:
                 output_names=[graph.output.name],
                 opset=ONNX_OPSET,
             )
+            return proto.SerializeToString()
+
+    def load(self, content: bytes, threads: int) -> Predict:
+        onnxruntime = importlib.import_module("onnxruntime")
+        with _reasons(self.name):
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
             options.inter_op_num_threads = 1
             # Idle workers would spin for their next piece of work, on the cores where the other models are
             # timed.
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            session = onnxruntime.InferenceSession(
-                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-            name = session.get_inputs()[0].name
-            session.run(None, {name: np.zeros((batch, *input_shape), np.float32)})
-        return lambda x: session.run(None, {name: x})[0]
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            source = session.get_inputs()[0]
+            session.run(None, {source.name: np.zeros(source.shape, np.float32)})
+        return lambda x: session.run(None, {source.name: x})[0]
+
+    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
+        return self.load(self.convert(model, batch, input_shape), threads)
 
 
-RUNTIMES: dict[str, Runtime] = {
-    runtime.name: runtime for runtime in (KerasRuntime(), LiteRTRuntime(), OnnxRuntime())
-}
+PORTABLE: tuple[PortableRuntime, ...] = (LiteRTRuntime(), OnnxRuntime())
+RUNTIMES: dict[str, Runtime] = {runtime.name: runtime for runtime in (KerasRuntime(), *PORTABLE)}
 
 
 def version(runtime: Runtime) -> str:

@@ -41,6 +41,7 @@ class Digits(Task):
         "full": Preset(60, trials=20, seeds=5, folds=1, measure_seconds=10.0),
     }
     reads_folders = False
+    preprocessing_words = "A grey image of 16 x 16 pixels, from -1 (background) to 1 (ink)."
     preprocessing = {"scaling": "grey values in [-1, 1]"}
 
     def load(

@@ -93,6 +93,14 @@ class Mri(Task):
         "contrast": "window",
         "normalisation": "zscore",
     }
+    preprocessing_words = (
+        "A volume, depth from below to above, height from front to back, width from the patient's right, is "
+        "brought to a grid of 48 x 96 x 96 voxels of 4 x 2.5 x 2.5 mm around the head (generated ones: "
+        "32 x 96 x 96). With crop, the box around the brain is cut out of it and resampled to the shape given; "
+        "then, inside a brain mask, bias correction if on, contrast (window: percentiles to 0 and 1, then the "
+        "power gamma; equalise: by histogram), normalisation (zscore, percentile, white: by the mode of white "
+        "matter). With mask_background, what lies outside of the brain is set to its darkest value."
+    )
     preprocessing_options = {
         "shape": lengths(preprocessing["shape"], 2, 256),
         "crop": switch(True),

@@ -90,6 +90,13 @@ class Spect(Task):
         ),
     }
     preprocessing = {"crop": True, "normalisation": "zscore"}
+    preprocessing_words = (
+        "A scan becomes an image of 109 x 91 pixels of 2 mm, anterior at the top: the mean of the slices through "
+        "the striatum, found by its uptake, or of the slices given. With crop, the 50 x 50 pixels around the "
+        "striatum are kept. Normalisation by the image alone: zscore (mean 0, standard deviation 1), percentile "
+        "(1st and 99.5th to 0 and 1, clipped), occipital or brain (divided by the mean of that tissue, less 1), "
+        "none (divided by 100)."
+    )
     preprocessing_options = {
         "crop": switch(True),
         "normalisation": one_of("zscore", NORMALISATIONS),

@@ -29,6 +29,7 @@ class Task:
         strengths are training hyperparameters of the same names.
     presets : "smoke", "quick" and "full".
     preprocessing : choices that change what a network sees, JSON-ready.
+    preprocessing_words : what is done to a scan, in plain sentences, for those who get a network alone.
     preprocessing_options : what PREPROCESS may change of these, and beyond them.
     ablations : what is switched, one at a time, in the best network.
     alone_classes, alone_samples : what `bench pretrain` tells apart, and from how many generated samples it
@@ -50,6 +51,7 @@ class Task:
     augmentation: tuple[str, ...]
     presets: dict[str, Preset]
     preprocessing: dict[str, Any]
+    preprocessing_words = ""
     preprocessing_options: dict[str, Option] = {}
     ablations: Sequence[Ablation] = ()
     pretraining_values: dict[str, Any] = {}

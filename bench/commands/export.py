@@ -1,0 +1,30 @@
+"""`bench export`: a network of the latest sweep as files that others can run, with a model card."""
+
+import argparse
+from pathlib import Path
+
+from bench.commands.arguments import latest_run
+from bench.deploy import run_network
+from bench.deploy.export import export
+from bench.errors import UserError
+from bench.sweep.settings import find_task
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export and say how far the formats agree."""
+    task = find_task(arguments.task)
+    runs = Path(arguments.runs)
+    from tuning import runtime
+
+    runtime.configure()
+    chosen = run_network.choose(latest_run(task, runs), arguments.model)
+    if chosen.ensemble:
+        raise UserError(f"MODEL={arguments.model}: found an ensemble; expected a single network, by its name")
+    folder = Path(arguments.output or runs / "models" / f"{task.name}-{chosen.assessment.name}")
+    facts = export(task, chosen, folder)
+    for name, found in facts["agreement"].items():
+        print(f"{name}: the same classes in {found['cases']} test cases, within {found['difference']:.1e}")
+    print(
+        f"{folder}: {facts['title']}; apply it with `scanbench predict {task.name} --model {folder} --input FOLDER`"
+    )
+    return 0

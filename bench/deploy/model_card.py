@@ -1,0 +1,202 @@
+"""The model card of an exported network: data, protocol, table row, intended use, limits.
+
+After Mitchell et al. 2019, "Model cards for model reporting", FAT*.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from bench.data.dataset import Dataset
+from bench.data.splits import Fold
+from bench.deploy.familiarity import ALARMS
+from bench.deploy.run_network import Chosen
+from bench.report import formatting
+from bench.report.markdown import code, escape, table, without_paths
+from bench.report.result_rows import row
+from bench.tasks import Task
+
+_NAMES = {"keras": "`model.keras`", "litert": "`model.tflite`", "onnxruntime": "`model.onnx`"}
+
+
+def text(task: Task, chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fold: Fold) -> str:
+    """The card as markdown.
+
+    Parameters
+    ----------
+    facts : what `model.json` says.
+    fold : whose train and validation part the network was trained on.
+    """
+    lines = [
+        f"# {escape(facts['title'])}: {escape(chosen.content.title)}",
+        "",
+        *_stand_in(facts),
+        *_use(facts),
+        *_results(chosen, facts),
+        *_data(facts, dataset, fold),
+        *_protocol(chosen, facts),
+        *_preprocessing(task, facts),
+        *_limits(chosen, facts),
+        *_how(task, facts),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _stand_in(facts: dict[str, Any]) -> list[str]:
+    if not facts["data"]["stand_in"]:
+        return []
+    return [
+        "> **Trained on stand-in data**, generated or substituted. Nothing here says how it does on real ones: "
+        "not for use on anybody's scans.",
+        "",
+    ]
+
+
+def _use(facts: dict[str, Any]) -> list[str]:
+    classes = ", ".join(escape(name) for name in facts["classes"])
+    return [
+        "## Intended use",
+        "",
+        f"Research on the question above: it tells apart {classes}, one scan at a time, and gives a probability "
+        "for each. It is not a medical device and has not been tested as one; it makes no diagnosis, and nobody "
+        "should be treated by what it says.",
+        "",
+    ]
+
+
+def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
+    found, metric = row(chosen.content.source, chosen.assessment), chosen.content.source.metric
+    title = formatting.metric_title(metric)
+    test = formatting.with_limits(metric, found["test"], found["test_low"], found["test_high"])
+    rows = [
+        [f"Test {title} [95% interval]", test],
+        [f"Validation {title}", formatting.value(metric, found["validation"])],
+        ["Parameters", formatting.whole(found["parameters"])],
+    ]
+    if found["inference_ms"] is not None:
+        time = f"{formatting.number(found['inference_ms'])} ms in Keras on one thread"
+        rows.append(["Inference, one sample", time])
+    rows += [
+        [escape(formatting.metric_title(name)), formatting.value(name, value)]
+        for name, value in chosen.assessment.metrics.items()
+        if name != metric and "[" not in name
+    ]
+    this = chosen.runs[0].seed
+    lines = [
+        "## Results",
+        "",
+        *table(["Mean over seeds", ""], rows),
+        f"The row of the report's table: the mean of all refits (seeds: {found['seeds']}, folds: "
+        f"{found['folds']}) on test subjects that no decision has seen. This network is the refit with "
+        f"seed {this} in the first fold, which was not chosen by its result.",
+        "",
+    ]
+    calibration = facts["calibration"]
+    if calibration["subjects"]:
+        lines += [
+            f"*Calibration*: logits divided by {facts['temperature']:.3f}, fitted to what the same "
+            f"hyperparameters predicted on {calibration['subjects']} validation subjects that they had not been "
+            f"trained on. Log loss of this network on test: {calibration['test']['before']:.4f} before, "
+            f"{calibration['test']['after']:.4f} after.",
+            "",
+        ]
+    return lines
+
+
+def _data(facts: dict[str, Any], dataset: Dataset, fold: Fold) -> list[str]:
+    data = facts["data"]
+    parts = {"Trained on": np.concatenate([fold.train, fold.validation]), "Tested on": fold.test}
+    rows = [
+        [
+            name,
+            f"{len(np.unique(dataset.subjects[part])):,}",
+            *(f"{count:,}" for count in np.bincount(dataset.y[part], minlength=len(dataset.classes))),
+        ]
+        for name, part in parts.items()
+    ]
+    return [
+        "## Data",
+        "",
+        f"{escape(data['name'])} (fingerprint {code(data['fingerprint'])}): "
+        f"{escape(without_paths(data['provenance']))}",
+        "",
+        *table(["", "Subjects", *(escape(name) for name in dataset.classes)], rows),
+    ]
+
+
+def _protocol(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
+    source = chosen.content.source
+    plan = chosen.assessment.entry.plan
+    values = ", ".join(f"{name} {value}" for name, value in sorted(facts["values"].items()))
+    return [
+        "## Protocol",
+        "",
+        f"A {escape(plan['tuner'])} search (trials: {plan['trials']}, epochs of each: {plan['epochs']}), scored on "
+        "validation subjects; the best was trained again on train and validation together. No subject is in two "
+        f"parts. Trial {facts['trial']}: {escape(values)}.",
+        "",
+        f"Made by {code(without_paths(source.sweep['command']))}, run {code(facts['run'])}.",
+        "",
+    ]
+
+
+def _preprocessing(task: Task, facts: dict[str, Any]) -> list[str]:
+    rows = [[code(name), escape(value)] for name, value in facts["preprocessing"].items()]
+    words = [escape(task.preprocessing_words), ""] if task.preprocessing_words else []
+    return ["## Preprocessing", "", *words, *table(["Choice", "Value"], rows, 2)]
+
+
+def _limits(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
+    notes = chosen.content.source.sweep.get("notes", [])
+    return [
+        "## Limits",
+        "",
+        "- The results hold for scans like those it was tested on: the same scanners, protocols and mix of "
+        "patients. Probabilities assume the share of classes in the data.",
+        f"- `scanbench predict` warns of scans that lie farther from the training data than about "
+        f"{100 * (1 - ALARMS):.0f}% of the test scans; one without a warning may still be unlike them.",
+        "- What a heat map shows is where the network looked, not why, and no proof that it is right.",
+        "- `known.npz` holds the network's features of the training samples, no images: whoever may not pass on "
+        "anything made from them deletes it, and the warnings with it.",
+        *(f"- Of the data: {escape(without_paths(note))}" for note in notes),
+        "",
+    ]
+
+
+def _how(task: Task, facts: dict[str, Any]) -> list[str]:
+    shape = " x ".join(map(str, facts["input_shape"]))
+    agreement = [
+        [_NAMES[name], f"{found['cases']:,}", f"{found['difference']:.1e}"]
+        for name, found in facts["agreement"].items()
+    ]
+    return [
+        "## How to use it",
+        "",
+        "```sh",
+        f"scanbench predict {task.name} --model FOLDER --input scans",
+        "```",
+        "",
+        f"Each file takes a prepared sample, float32 {shape} (LiteRT and ONNX one at a time), and gives the "
+        "calibrated probability of each class. Without scanbench's commands:",
+        "",
+        "```python",
+        *USAGE.format(task=task.name).splitlines(),
+        "```",
+        "",
+        *table(["File", "Test cases run", "Largest difference of a probability"], agreement),
+        "The classes were the same in all of them.",
+    ]
+
+
+USAGE = """\
+import json
+from pathlib import Path
+import onnxruntime
+from bench import tasks
+
+facts, task = json.loads(Path("model.json").read_text()), tasks.load("{task}")
+stored = task.read([Path("scan.nii.gz")], facts["preprocessing"])
+x = task.prepare(stored, facts["preprocessing"]).reshape(-1, *facts["input_shape"])
+[probabilities] = onnxruntime.InferenceSession("model.onnx").run(None, {{"input": x[:1]}})
+print(dict(zip(facts["classes"], probabilities[0])))
+"""
