@@ -1,17 +1,21 @@
-"""The record of a sweep: JSON lines, appended, synced, replayed. It is the only truth."""
+"""The record of a sweep: JSON lines, each with its checksum, appended, synced, replayed. It is the only truth."""
 
 import contextlib
 import fcntl
 import json
 import os
+import re
 import socket
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
 
 FILE = "journal.jsonl"
+# The last entry of each record: the CRC-32 of all bytes of the line before it.
+_CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"}$')
 
 
 def read(path: Path) -> tuple[list[dict], int, list[str]]:
@@ -27,14 +31,15 @@ def read(path: Path) -> tuple[list[dict], int, list[str]]:
         content = path.read_bytes()
     except FileNotFoundError:
         return [], 0, []
-    events, dropped, position = [], [], 0
+    events, dropped, position, signed = [], [], 0, False
     for number, line in enumerate(content.split(b"\n"), 1):
         end = position + len(line) + 1
         if end > len(content):  # no newline: never finished
             if line:
                 dropped.append(f"{path.name} line {number}: torn, {len(line)} bytes")
             break
-        event = _decode(line)
+        event = _decode(line, signed)
+        signed = signed or _CHECKSUM.search(line) is not None
         if event is not None:
             events.append(event)
         elif line:
@@ -43,9 +48,14 @@ def read(path: Path) -> tuple[list[dict], int, list[str]]:
     return events, position, dropped
 
 
-def _decode(line: bytes) -> dict | None:
+def _decode(line: bytes, signed: bool) -> dict | None:
+    """An event, or None; without a checksum only where none came before it, as older versions wrote it."""
+    checksum = _CHECKSUM.search(line)
+    content = line[: checksum.start()] if checksum else line
+    if int(checksum[1], 16) != zlib.crc32(content) if checksum else signed:
+        return None
     try:
-        event = json.loads(line)
+        event = json.loads(content + b"}" if checksum else content)
     except ValueError:
         return None
     return event if isinstance(event, dict) and "event" in event else None
@@ -132,7 +142,8 @@ class Journal:
         UserError : the disk is full or not writable. What was recorded before stays readable.
         """
         record = {"event": event, "time": round(time.time(), 3), **content}
-        line = json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()[:-1]
+        line = text + b',"crc32":"%08x"}\n' % zlib.crc32(text)
         rest = memoryview(line)
         try:
             while rest:

@@ -122,6 +122,8 @@ class Plan:
         for place, candidate in enumerate(self.settings.candidates):
             if self.hopeless(candidate.name):
                 continue
+            if self._preparation(candidate):  # again: its record was damaged
+                return None
             scores = []
             for fold in range(self.settings.folds):
                 trial = self.winner(candidate.name, fold)

@@ -67,6 +67,8 @@ class State:
                 self.values[key] = event["values"]
         elif kind == "done":
             self.done[key] = event["result"]
+            if key.startswith("trial/"):  # its start may have been damaged
+                self.values.setdefault(key, event["result"]["values"])
             self._index(key, event["result"])
             self.finished_at[key] = now
             self.failed.pop(key, None)

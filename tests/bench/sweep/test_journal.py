@@ -129,6 +129,32 @@ def test_lines_that_are_no_events_are_damaged(folder, line):
     assert len(dropped) == 1
 
 
+def test_no_flipped_bit_is_believed(folder):
+    """Digits and keys: a record is as it was written, or it is dropped and said so."""
+    path = folder / journal.FILE
+    whole = path.read_bytes()
+    # But for the first checksum: without it, that (whole) record is one of an older version.
+    checksum = {*range(whole.index(b',"crc32'), whole.index(b"\n"))}
+    for place in {*range(len(whole))} - checksum:
+        for bit in (0, 3, 5):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            events, _, dropped = journal.read(path)
+            assert all(event in EVENTS for event in contents(events))
+            assert len(events) < len(EVENTS)
+            assert dropped
+
+
+def test_records_without_a_checksum_are_read_where_an_older_version_wrote_them(folder):
+    old = b'{"event":"sweep","time":1.0}\n'
+    whole = (folder / journal.FILE).read_bytes()
+    (folder / journal.FILE).write_bytes(old + whole)
+    assert len(journal.read(folder / journal.FILE)[0]) == 4
+    (folder / journal.FILE).write_bytes(whole + old)
+    events, _, dropped = journal.read(folder / journal.FILE)
+    assert contents(events) == EVENTS
+    assert len(dropped) == 1
+
+
 def test_a_second_holder_is_told_of_the_first(folder):
     first = Journal(folder)
     with pytest.raises(UserError, match=f"in use by process {os.getpid()} on .* since 20") as refused:

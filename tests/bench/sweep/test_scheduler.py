@@ -1,5 +1,6 @@
 """The loop of a sweep under deaths, failures, stalls, signals, budgets and full disks; nothing is trained."""
 
+import json
 import os
 import signal
 import threading
@@ -413,6 +414,25 @@ def test_a_switch_that_cannot_be_pretrained_is_left_out(tmp_path):
     assert done.state.failed == {"pretrain/compact-phantom/narrow": "too narrow"}
     assert [d["piece"].split("/")[1] for d in workers.descriptions if d["kind"] == "ablation"] == ["slow"]
     assert done.plan.finished()
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian"])
+def test_any_record_may_be_damaged_and_the_sweep_ends_the_same(tmp_path, tuner):
+    """What was recorded of it is done again; whatever refers to it finds it again."""
+    pretrained = (Candidate("compact", "phantom"),)
+    changes = {"task": _Switched(), "candidates": pretrained, "trials": 10, "tuner": tuner}
+    settings = settings_for(tmp_path, **changes)
+    expected = sweep_with(FakeWorkers(_of_one_structure), settings).state.done
+    path = settings.runs / "run" / journal.FILE
+    lines = path.read_bytes().splitlines(keepends=True)
+    for place, line in enumerate(lines):
+        path.write_bytes(b"".join([*lines[:place], line.replace(b'"', b"'", 1), *lines[place + 1 :]]))
+        workers = FakeWorkers(_of_one_structure)
+        done = sweep_with(workers, settings)
+        assert done.state.done == expected
+        assert done.plan.finished()
+        event = json.loads(line)
+        assert workers.keys == [event["piece"]] * (event["event"] == "done")
 
 
 def test_ablation_keys_name_their_candidate(tmp_path):

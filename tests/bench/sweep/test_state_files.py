@@ -44,7 +44,7 @@ def test_a_journal_damaged_anywhere_in_its_last_record_keeps_the_others_and_goes
     path = recorded / journal.FILE
     whole = path.read_bytes()
     start = whole.rstrip(b"\n").rfind(b"\n") + 1
-    before = [json.loads(line) for line in whole.splitlines()[:-1]]
+    before = journal.read(path)[0][:-1]
     for content in damages(whole, start):
         path.write_bytes(content)
         opened = Journal(recorded)
