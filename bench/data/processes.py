@@ -2,16 +2,24 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import connection, get_context, parent_process
-from typing import Any
+from typing import Any, TypeVar
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
 
 from bench.errors import UserError
+
+Result = TypeVar("Result")
+
+_shared: Any = None  # what every call in this worker process gets besides its own arguments
 
 
 @contextmanager
@@ -73,3 +81,77 @@ def _die_with(sentinel: int) -> None:
     """Wait for the end of the parent, which may be SIGKILL: a pool's processes would wait for ever."""
     connection.wait([sentinel])
     os._exit(1)
+
+
+def map_processes(
+    function: Callable[..., Result],
+    arguments: Iterable[tuple],
+    *,
+    total: int,
+    workers: int = 1,
+    description: str = "Working on volumes",
+    progress: bool = False,
+    shared: Any = None,
+) -> Iterator[Result]:
+    """Yield `function(*arguments[i], shared)` in order.
+
+    Parameters
+    ----------
+    function : importable by name, as the processes are spawned (forking a process that runs TensorFlow is
+        unsafe).
+    arguments : one tuple for each call, asked for a few calls ahead.
+    total : how many there are.
+    workers : number of processes; 1 calls in this process.
+    description : what is done, for the progress bar and for the message when a process is killed.
+    progress : show a progress bar on standard error.
+    shared : sent to each process once, not with each call.
+
+    Raises
+    ------
+    UserError : a process was killed, mostly by lack of memory.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not progress,
+    )
+    with bar:
+        yield from bar.track(
+            _results(function, arguments, workers, description, shared),
+            total=total,
+            description=description,
+        )
+
+
+def _results(
+    function: Callable[..., Result], arguments: Iterable[tuple], workers: int, work: str, shared: Any
+) -> Iterator[Result]:
+    if workers <= 1:
+        for call in arguments:
+            with threadpool_limits(1):  # as in a worker: the last bits of a product may hang on the threads
+                result = function(*call, shared)
+            yield result
+        return
+    with worker_pool(workers, work, _remember, shared) as pool:
+        # A window of calls instead of all of them: finished volumes must not pile up in memory.
+        calls = iter(arguments)
+        window: deque[Future[Result]] = deque(
+            pool.submit(_call, function, call) for call in islice(calls, 4 * workers)
+        )
+        while window:
+            result = window.popleft().result()
+            for call in islice(calls, 1):
+                window.append(pool.submit(_call, function, call))
+            yield result
+
+
+def _remember(shared: Any) -> None:
+    global _shared
+    _shared = shared
+
+
+def _call(function: Callable[..., Result], call: tuple) -> Result:
+    return function(*call, _shared)

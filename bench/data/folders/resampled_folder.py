@@ -5,15 +5,13 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from bench.data.caches.cached_dataset import ensure, replace_folder, sample_digest, seal
 from bench.data.caches.content_hashes import HashIndex
@@ -22,7 +20,7 @@ from bench.data.folders.folder import list_folder
 from bench.data.folders.items import Item, official_masks
 from bench.data.formats import read
 from bench.data.preprocess.grid import Grid, to_grid
-from bench.data.processes import worker_pool
+from bench.data.processes import map_processes
 from bench.errors import UserError
 
 # raise when readers or resampling give other voxels: caches are then made again
@@ -79,8 +77,11 @@ def build_cache(
     names = tuple(classes) if classes is not None else tuple(sorted({item.label for item in items}))
     _check_classes(data, items, names)
     cache.mkdir(parents=True, exist_ok=True)
-    with _progress(progress, "Reading hashes", len(items)) as advance:
-        hashes = HashIndex(cache / "hashes.json").hash_all([item.path for item in items], jobs, advance)
+    with Progress(disable=not progress, transient=True) as bar:
+        task = bar.add_task("Reading hashes", total=len(items))
+        hashes = HashIndex(cache / "hashes.json").hash_all(
+            [item.path for item in items], jobs, lambda: bar.advance(task)
+        )
     _check_contents(items, hashes)
     folder = cache / f"{name}-{_key(data, items, hashes, names, grid)}"
     return ensure(
@@ -120,14 +121,6 @@ def _key(data: Path, items: list[Item], hashes: list[str], classes: tuple[str, .
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@contextmanager
-def _progress(show: bool, title: str, total: int) -> Iterator[Any]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not show, transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda: bar.advance(task)
-
-
 def _build(
     folder: Path,
     items: list[Item],
@@ -143,16 +136,20 @@ def _build(
     shape = (len(items), *grid.shape, 1)
     offset = _allocate(building / "x.npy", shape)
     done = _finished(building, shape, offset)
-    todo = [_Job(n, item, grid, building / "x.npy", offset) for n, item in enumerate(items) if n not in done]
-    with (
-        _progress(progress, f"Resampling {source}", len(todo)) as advance,
-        (building / "done").open("a") as log,
-    ):
-        for index, digest, facts in _run(todo, jobs):
+    todo = [n for n in range(len(items)) if n not in done]
+    results = map_processes(
+        _resample_one,
+        ((_Job(n, items[n], grid, building / "x.npy", offset),) for n in todo),
+        total=len(todo),
+        workers=min(jobs, len(todo)),
+        description="Reading volumes (those finished are kept)",
+        progress=progress,
+    )
+    with (building / "done").open("a") as log:
+        for index, digest, facts in results:
             done[index] = (digest, facts)
             log.write(json.dumps([index, digest, facts]) + "\n")
             log.flush()
-            advance()
     digests = np.array([done[index][0] for index in range(len(items))], dtype=np.uint64)
     dataset = _describe(building / "x.npy", items, classes, grid, source, name, digests)
     seal(building, dataset, digests, [done[index][1] for index in range(len(items))])
@@ -197,16 +194,7 @@ def _finished(building: Path, shape: tuple[int, ...], offset: int) -> dict[int, 
     return done
 
 
-def _run(todo: list[_Job], jobs: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    if jobs == 1 or len(todo) < 2:
-        yield from map(_resample_one, todo)
-        return
-    with worker_pool(min(jobs, len(todo)), "Reading volumes (those finished are kept)") as pool:
-        for future in as_completed([pool.submit(_resample_one, job) for job in todo]):
-            yield future.result()
-
-
-def _resample_one(job: _Job) -> tuple[int, int, dict[str, Any]]:
+def _resample_one(job: _Job, _: None) -> tuple[int, int, dict[str, Any]]:
     """Read, resample and write one sample into its place; runs in a worker."""
     volume = read(job.item.path, job.item.kind)
     sample = to_grid(volume, job.grid, job.item.path)

@@ -21,8 +21,8 @@ from bench.data.generators.mri_anatomy import (
 from bench.data.generators.mri_scanner import SCANNERS, Scanner, acquire
 from bench.data.generators.mri_templates import Templates, load_templates
 from bench.data.generators.mri_tumour import paint, push_aside, random_tumour
-from bench.data.generators.parallel import map_processes
 from bench.data.generators.streams import stream
+from bench.data.processes import map_processes
 from bench.errors import UserError
 
 CLASSES = ("normal", "tumour")
@@ -139,6 +139,7 @@ def generate(
         ((recipe, index) for index in range(n)),
         total=n,
         workers=workers,
-        description="Generating brains" if progress else None,
+        description="Generating brains",
+        progress=progress,
         shared=load_templates(),
     )

@@ -8,8 +8,8 @@ import numpy as np
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.generators.mri import Recipe, Scan, scan_subject
 from bench.data.generators.mri_templates import Templates, load_templates
-from bench.data.generators.parallel import map_processes
 from bench.data.preprocess.mri import MriPreprocessing, prepare
+from bench.data.processes import map_processes
 
 DEFAULT_SUBJECTS = 160
 
@@ -57,7 +57,8 @@ def generate_dataset(
         ((recipe, preprocessing, index) for index in range(n)),
         total=n,
         workers=workers,
-        description="Generating brains" if progress else None,
+        description="Generating brains",
+        progress=progress,
         shared=load_templates(),
     )
     for index, (image, scan) in enumerate(samples):

@@ -203,7 +203,7 @@ def test_keys_follow_content_labels_and_settings_not_time(folder, tmp_path, monk
     first = _build(folder, tmp_path, jobs=1)
     file = folder / "normal" / "0.nii.gz"
     os.utime(file, ns=(10**18, 10**18))
-    monkeypatch.setattr(resampled_folder, "_resample_one", lambda job: pytest.fail("made again"))
+    monkeypatch.setattr(resampled_folder, "_resample_one", lambda *_: pytest.fail("made again"))
     assert _build(folder, tmp_path, jobs=1) == first
     monkeypatch.undo()
     assert _build(folder, tmp_path, jobs=1, grid=Grid((4, 6, 5), antialias=True)) != first
@@ -216,11 +216,11 @@ def test_a_killed_build_goes_on_from_what_it_finished(folder, tmp_path, monkeypa
     expected = open_cached(_build(folder, tmp_path / "whole", jobs=1))
     resample_one, calls = resampled_folder._resample_one, []
 
-    def die_at_fourth(job):
+    def die_at_fourth(job, shared):
         if len(calls) == 3:
             raise KeyboardInterrupt
         calls.append(job.index)
-        return resample_one(job)
+        return resample_one(job, shared)
 
     monkeypatch.setattr(resampled_folder, "_resample_one", die_at_fourth)
     with pytest.raises(KeyboardInterrupt):
@@ -233,17 +233,19 @@ def test_a_killed_build_goes_on_from_what_it_finished(folder, tmp_path, monkeypa
     (building / "x.npy").write_bytes(content)
     again = []
     monkeypatch.setattr(
-        resampled_folder, "_resample_one", lambda job: again.append(job.index) or resample_one(job)
+        resampled_folder,
+        "_resample_one",
+        lambda job, shared: again.append(job.index) or resample_one(job, shared),
     )
     where = _build(folder, tmp_path, jobs=1)
     assert again == [0, 3, 4, 5]
     np.testing.assert_array_equal(open_cached(where, thorough=True).x, expected.x)
 
 
-def die_at_third(job):
+def die_at_third(job, shared):
     if job.index == 2:
         os._exit(9)
-    return RESAMPLE_ONE(job)
+    return RESAMPLE_ONE(job, shared)
 
 
 def test_a_process_of_a_build_that_is_killed_is_one_clear_line(folder, tmp_path, monkeypatch):

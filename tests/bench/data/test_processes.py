@@ -10,8 +10,7 @@ import psutil
 import pytest
 
 import bench
-from bench.data.generators.parallel import map_processes
-from bench.data.processes import worker_pool
+from bench.data.processes import map_processes, worker_pool
 from bench.errors import UserError
 
 
@@ -51,7 +50,7 @@ def test_processes_end_with_a_parent_that_is_killed(busy):
     seconds = [0.5, 0.5, 60.0, 60.0] if busy else [0.5, 0.5]
     code = (
         "import time, test_processes\n"
-        "from bench.data.generators.parallel import map_processes\n"
+        "from bench.data.processes import map_processes\n"
         "if __name__ == '__main__':\n"
         f"    calls = [(number,) for number in {seconds}]\n"
         "    for pid in map_processes(test_processes.pid_or_sleep, calls, total=2, workers=2):\n"
