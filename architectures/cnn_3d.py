@@ -2,43 +2,39 @@
 
 import keras
 
+from architectures.layers.blocks import Patches, normalise, pool_features
 from architectures.layers.dense import AdjustableDropout
 
 
 class SmallCNN3D:
-    """`[depth, height, width, channels] -> three stages, each at half the sides before -> features -> logits`.
-
-    A stage is a strided 3x3x3 convolution and, but for the first, a further one, each with batch normalisation:
-    the 3x3x3 stacks of Tran et al. 2015 ("Learning spatiotemporal features with 3D convolutional networks",
-    ICCV), a tenth as wide. The stride comes before the convolutions, not a pooling after them, so that nothing
-    but the stem sees the whole volume: most of the time of a 3D network is otherwise spent there.
-    """
+    """x"""
 
     name = "cnn_3d"
     title = "Small 3D CNN"
     input = "volume"
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
-        filters = hp.Choice("filters", [16, 24])
+        filters = hp.Choice("filters", [16, 32])
         pooling = hp.Choice("pooling", ["average", "max"])
+        patch = hp.Choice("patch", [4, 2])
         inputs = keras.Input(input_shape, name="volume")
-        x = inputs
-        for stage in (1, 2, 3):
-            for conv in range(1, 2 if stage == 1 else 3):
-                strides = tuple(2 if conv == 1 and side > 2 else 1 for side in x.shape[1:4])
+        x = Patches([min(patch, side) for side in input_shape[:3]], name="patches")(inputs)
+        stages = [(filters, 1)] if patch == 2 else []
+        for stage, (width, convolutions) in enumerate([*stages, (2 * filters, 2), (4 * filters, 1)], 1):
+            if stage > 1 and min(x.shape[1:4]) > 1:
+                x = keras.layers.MaxPooling3D(name=f"pool{stage}")(x)
+            for number in range(1, convolutions + 1):
                 x = keras.layers.Conv3D(
-                    filters * 2 ** (stage - 1),
+                    width,
                     3,
-                    strides=strides,
                     padding="same",
                     use_bias=False,
                     kernel_initializer="he_normal",
-                    name=f"conv{stage}_{conv}",
+                    name=f"conv{stage}_{number}",
                 )(x)
-                x = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{stage}_{conv}")(x)
-                x = keras.layers.ReLU(name=f"relu{stage}_{conv}")(x)
-        pool = {"average": keras.layers.GlobalAveragePooling3D, "max": keras.layers.GlobalMaxPooling3D}
-        x = pool[pooling](name="features")(x)
+                x = normalise(x, "batch", f"norm{stage}_{number}")
+                x = keras.layers.ReLU(name=f"relu{stage}_{number}")(x)
+        x = pool_features(x, pooling)
         x = AdjustableDropout(name="dropout")(x)
         return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
 
