@@ -18,7 +18,7 @@ settings = $(call option,data,DATA) $(call option,preset,PRESET) $(call option,a
            $(call option,budget,BUDGET) $(call option,weights,WEIGHTS) $(call option,preprocess,PREPROCESS)
 
 .DEFAULT_GOAL := help
-.PHONY: help bench data check pretrain predict export report status compare tensorboard list perf torture test test-fast lint format lock clean
+.PHONY: help contract bench data check pretrain predict export report status compare tensorboard list perf torture test test-fast lint format lock clean
 
 help: ## list targets and variables
 	@echo 'usage: make TARGET [VARIABLE=value ...]'
@@ -88,6 +88,10 @@ torture: $(VENV)/.dev ## kill sweeps at random moments and compare what comes ou
 
 test: $(VENV)/.dev ## run all tests
 	@$(python) -m pytest -n 2 --dist loadscope -q
+
+contract: $(VENV)/.dev ## run the contract tests over files of your own, FILES=path/net.py,path/task.py
+	@CONTRACT_FILES=$(call quote,$(FILES)) $(python) -m pytest -q tests/architectures/test_architecture_contract.py \
+	    tests/bench/tasks/test_task_contract.py
 
 test-fast: $(VENV)/.dev ## run the fast tests
 	@$(python) -m pytest -n 2 --dist loadscope -q -m "not slow"

@@ -7,7 +7,13 @@ from architectures.layers.dense import AdjustableDropout
 
 
 class SmallCNN3D:
-    """x"""
+    """`[depth, height, width, channels] -> blocks of voxels -> convolutions -> features -> logits`.
+
+    The 3x3x3 stacks of Tran et al. 2015 ("Learning spatiotemporal features with 3D convolutional networks",
+    ICCV), a tenth as wide, with batch normalisation. The blocks are channels, as the patches of Dosovitskiy et
+    al. 2021 ("An image is worth 16x16 words", ICLR), so that no convolution sees the whole volume, where most of
+    the time of a 3D network is otherwise spent.
+    """
 
     name = "cnn_3d"
     title = "Small 3D CNN"

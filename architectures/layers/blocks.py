@@ -42,11 +42,11 @@ def pool_features(x, kind: str):
 
 @keras.saving.register_keras_serializable(package="scanbench")
 class Patches(keras.layers.Layer):
-    """Blocks of voxels as channels, `[batch, depth, height, width, c] -> [batch, depth / a, height / b, width / c, ...]`.
+    """Blocks of voxels as channels, `[batch, *sides, c] -> [batch, *(sides / size), c * voxels of a block]`.
 
     Nothing is lost, and what follows has fewer positions and more channels, which a processor likes: there, a
-    strided 3D convolution of TensorFlow takes ten times as long as a plain one behind this. Voxels beyond the last
-    whole block are left out.
+    strided 3D convolution of TensorFlow takes ten times as long to train as a plain one behind this. Voxels
+    beyond the last whole block are left out.
 
     Parameters
     ----------

@@ -80,7 +80,9 @@ class Settings:
         if self.candidates != tuple(self.task.candidates):
             words.append("ARCH=" + ",".join(candidate.reference for candidate in self.candidates))
         if self.preprocess:
-            words.append("PREPROCESS=" + ",".join(_spelt(*choice) for choice in self.preprocess.items()))
+            options = self.task.preprocessing_options
+            spelt = (f"{name}={options[name].spell(value)}" for name, value in self.preprocess.items())
+            words.append("PREPROCESS=" + ",".join(spelt))
         if self.tuner != "random":
             words.append(f"TUNER={self.tuner}")
         words += [
@@ -120,15 +122,6 @@ def find_preprocessing(text: str | None, task: Task) -> dict[str, Any]:
     UserError : a choice that the task does not have, or a value that it does not accept.
     """
     return parse_changes("PREPROCESS", text, task.preprocessing_options)
-
-
-def _spelt(name: str, value: Any) -> str:
-    """A choice of preprocessing as PREPROCESS spells it."""
-    if isinstance(value, bool):
-        return f"{name}={'on' if value else 'off'}"
-    if isinstance(value, list):
-        return f"{name}={('-' if len(value) == 2 else 'x').join(map(str, value))}"
-    return f"{name}={value}"
 
 
 def choice(variable: str, value: str | None, accepted: tuple[str, ...], default: str) -> str:

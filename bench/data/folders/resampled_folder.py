@@ -133,7 +133,7 @@ def _build(
 ) -> None:
     building = folder.with_name(f".{folder.name}.building")
     building.mkdir(exist_ok=True)
-    shape = (len(items), *grid.shape, 1)
+    shape = (len(items), *grid.shape, 3 if grid.colours else 1)
     offset = _allocate(building / "x.npy", shape)
     done = _finished(building, shape, offset)
     todo = [n for n in range(len(items)) if n not in done]
@@ -196,8 +196,7 @@ def _finished(building: Path, shape: tuple[int, ...], offset: int) -> dict[int, 
 
 def _resample_one(job: _Job, _: None) -> tuple[int, int, dict[str, Any]]:
     """Read, resample and write one sample into its place; runs in a worker."""
-    volume = read(job.item.path, job.item.kind)
-    sample = to_grid(volume, job.grid, job.item.path)
+    sample, facts = read_sample(job.item.path, job.item.kind, job.grid)
     handle = os.open(job.file, os.O_WRONLY)
     try:
         written = os.pwrite(handle, sample.tobytes(), job.offset + job.index * sample.nbytes)
@@ -205,7 +204,16 @@ def _resample_one(job: _Job, _: None) -> tuple[int, int, dict[str, Any]]:
             raise OSError(f"wrote {written} of {sample.nbytes} bytes to {job.file}")
     finally:
         os.close(handle)
-    return job.index, int(sample_digest(sample)), volume.facts
+    return job.index, int(sample_digest(sample)), facts
+
+
+def read_sample(path: Path, kind: str | None, grid: Grid) -> tuple[np.ndarray, dict[str, Any]]:
+    """Read one scan to the grid, float32 `[*grid.shape, channels]`; and what its header says."""
+    if not grid.colours:
+        volume = read(path, kind)
+        return to_grid(volume, grid, path), volume.facts
+    volumes = [read(path, kind, colour) for colour in range(3)]
+    return np.concatenate([to_grid(volume, grid, path) for volume in volumes], axis=-1), volumes[0].facts
 
 
 def _describe(
@@ -223,7 +231,7 @@ def _describe(
     masks = official_masks(items)
     kinds = Counter(item.kind for item in items)
     size = "x".join(map(str, grid.shape))
-    view = "of the whole field of view" if grid.voxel_mm is None else f"of {grid.voxel_mm} mm"
+    view = grid.view()
     return Dataset(
         name=name,
         x=np.load(file, mmap_mode="r"),

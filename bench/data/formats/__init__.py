@@ -113,8 +113,12 @@ def probe(path: Path, kind: str | None = None) -> dict[str, str]:
         raise UserError(_fault(path, error, "a damaged header", kind)) from error
 
 
-def read(path: Path, kind: str | None = None) -> Volume:
+def read(path: Path, kind: str | None = None, colour: int | None = None) -> Volume:
     """Read a file, or a DICOM series folder, of any known format.
+
+    Parameters
+    ----------
+    colour : 0, 1 or 2 for the red, green or blue of a PNG or JPEG; the grey values of anything else.
 
     Raises
     ------
@@ -123,7 +127,8 @@ def read(path: Path, kind: str | None = None) -> Volume:
     """
     try:
         kind = _known(path, kind)
-        return _module(kind).read(path)
+        chosen = {} if colour is None or kind != "image" else {"colour": colour}
+        return _module(kind).read(path, **chosen)
     except UserError:
         raise
     except Exception as error:

@@ -32,11 +32,13 @@ def probe(path: Path) -> dict[str, str]:
     return {}
 
 
-def read(path: Path) -> Volume:
+def read(path: Path, colour: int | None = None) -> Volume:
     """Read an 8 or 16-bit image as grey values `[height, width]`, not rescaled.
 
-    Colour becomes luma; transparency is dropped, since its hidden pixels are the image here.
+    Colour becomes luma, or one of red, green and blue by its number; transparency is dropped, since its hidden
+    pixels are the image here.
     """
+    weights = _LUMA if colour is None else np.eye(3, dtype=np.float32)[colour]
     with _opened(path) as opened:
         mode = opened.mode
         image = ImageOps.exif_transpose(opened)
@@ -48,7 +50,7 @@ def read(path: Path) -> Volume:
             rows = np.asarray(
                 image.convert("RGB")
             )  # a row at a time: in float32, colour would take most memory
-            array = np.stack([row.astype(np.float32) @ _LUMA for row in rows])
+            array = np.stack([row.astype(np.float32) @ weights for row in rows])
     height, width = array.shape
     facts: dict[str, float | str] = {
         "stored_i": float(width),

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 # what commonly lies beside images: not images, and no mistake
-_SIDECARS = (".json", ".txt", ".md", ".csv", ".tsv", ".pdf", ".xml", ".bval", ".bvec", ".xlsx")
+_SIDECARS = (".json", ".txt", ".md", ".csv", ".tsv", ".pdf", ".xml", ".bval", ".bvec", ".xlsx", ".toml")
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini", "dicomdir", "__macosx")
 _UNREADABLE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EIO, errno.ESTALE)
 _SHOWN = 3

@@ -1,7 +1,8 @@
 """`.npy` arrays, which have no header: their axes are those of `Dataset.x`; and arrays of `.npz` archives."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -60,15 +61,25 @@ def read_npz(path: Path, names: Sequence[str], expected: str) -> dict[str, np.nd
     ------
     UserError : an array is missing, or the file is damaged; `expected` says what should have been there.
     """
+    npz_shapes(path, names, expected)
+    with _told(path, expected), np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in names}
+
+
+def npz_shapes(path: Path, names: Sequence[str], expected: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of arrays in a `.npz`, from their headers alone; raises as `read_npz`."""
+    with _told(path, expected), zipfile.ZipFile(path) as archive:
+        missing = sorted({f"{name}.npy" for name in names} - set(archive.namelist()))
+        if missing:
+            raise UserError(f"{path}: found no {', '.join(missing)}, expected {', '.join(names)}")
+        return {name: _check_entry(path, name, archive, archive.getinfo(f"{name}.npy")) for name in names}
+
+
+@contextmanager
+def _told(path: Path, expected: str) -> Iterator[None]:
+    """Word what goes wrong with an archive for a user."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            missing = sorted({f"{name}.npy" for name in names} - set(archive.namelist()))
-            if missing:
-                raise UserError(f"{path}: found no {', '.join(missing)}, expected {', '.join(names)}")
-            for name in names:
-                _check_entry(path, name, archive, archive.getinfo(f"{name}.npy"))
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in names}
+        yield
     except UserError:
         raise
     except MemoryError:
@@ -78,7 +89,7 @@ def read_npz(path: Path, names: Sequence[str], expected: str) -> dict[str, np.nd
         raise UserError(f"{path}: found a damaged file ({reason}), expected {expected}") from error
 
 
-def _check_entry(path: Path, name: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+def _check_entry(path: Path, name: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[int, ...]:
     stored = min(entry.compress_size, path.stat().st_size)
     compressed = entry.compress_type != zipfile.ZIP_STORED
     check_size(f"{path}, {name}", (entry.file_size,), 1, stored, compressed=compressed, at_most=_MAX_ARCHIVED)
@@ -90,3 +101,4 @@ def _check_entry(path: Path, name: str, archive: zipfile.ZipFile, entry: zipfile
         }
         shape, _, dtype = read_header[version](file)
     check_size(f"{path}, {name}", shape, dtype.itemsize, entry.file_size, at_most=_MAX_ARCHIVED)
+    return shape

@@ -26,6 +26,9 @@ class Grid:
     head : what comes are volumes of heads, whose intensities mean nothing but their order. Their background
         is made 0, so that what is missing is background, and where the field of view is larger than the
         grid, the grid lies where the head is. See `bench.data.preprocess.mri_head`.
+    crop : where it is given, proportions are kept: voxels have one size along all axes, such that this central
+        share of the field of view lies in the grid; what is missing is the darkest value of the image.
+    colours : three channels, of images that have them.
     """
 
     shape: tuple[int, ...]
@@ -33,6 +36,8 @@ class Grid:
     antialias: bool = False
     brain_mask: bool = False
     head: bool = False
+    crop: float | None = None
+    colours: bool = False
 
     def __post_init__(self) -> None:
         if len(self.shape) not in (2, 3) or min(self.shape) < 1:
@@ -44,7 +49,14 @@ class Grid:
 
     def key(self) -> str:
         """Text that is equal for equal grids, in this and in every later process."""
-        return f"{self.shape}|{self.voxel_mm}|{self.antialias}|{self.brain_mask}|{self.head}"
+        fitted = f"|{self.crop}|{self.colours}" if self.crop else ""
+        return f"{self.shape}|{self.voxel_mm}|{self.antialias}|{self.brain_mask}|{self.head}{fitted}"
+
+    def view(self) -> str:
+        """What the grid shows of a scan, for the report."""
+        if self.crop:
+            return f"of the central {self.crop:.0%} of the field of view, proportions kept"
+        return "of the whole field of view" if self.voxel_mm is None else f"of {self.voxel_mm} mm"
 
 
 def interpolation_weights(
@@ -132,6 +144,13 @@ def to_grid(volume: Volume, grid: Grid, source: object) -> np.ndarray:
             f"{source}: found {kinds[volume.array.ndim]} of {shape}, expected {kinds[len(grid.shape)]}"
         )
     spacing, array, offsets = volume.displayed_spacing_mm(), volume.displayed(), None
+    if grid.crop:
+        spacing = spacing or (1.0,) * array.ndim
+        extent = zip(_extent_mm(array.shape, spacing), grid.shape, strict=True)
+        side = max(grid.crop * mm / n for mm, n in extent)
+        darkest = array.min()
+        fitted = resample(array - darkest, grid.shape, spacing, (side,) * array.ndim, grid.antialias)
+        return (fitted + darkest)[..., None]
     if grid.head:
         array = background_at_zero(array)
         if grid.voxel_mm is not None and spacing is not None:

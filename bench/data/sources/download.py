@@ -15,15 +15,16 @@ _TIMEOUT_SECONDS = 30
 
 def sha256_of(path: Path) -> str:
     """Hash a file."""
-    digest = hashlib.sha256()
+    return _digest(path, "sha256")
+
+
+def _digest(path: Path, algorithm: str) -> str:
     with open(path, "rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def fetch(url: str, target: Path, sha256: str) -> str:
-    """Download `url` to `target` unless it is there with the right checksum.
+def fetch(url: str, target: Path, checksum: str) -> str:
+    """Download `url` to `target` unless it is there with the right checksum, SHA-256 or MD5 in hex.
 
     What has arrived is kept beside the target as `NAME.part`; the next call asks the server for the rest.
 
@@ -35,16 +36,19 @@ def fetch(url: str, target: Path, sha256: str) -> str:
     ------
     UserError : no network, the server refused, or the content is not what was expected.
     """
+    algorithm = "md5" if len(checksum) == 32 else "sha256"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and sha256_of(target) == sha256:
+        if target.exists() and _digest(target, algorithm) == checksum:
             return f"{target}: already there, checksum verified"
         part = target.with_name(target.name + ".part")
         _download(url, part)
-        found = sha256_of(part)
-        if found != sha256:
+        found = _digest(part, algorithm)
+        if found != checksum:
             part.unlink()
-            raise UserError(f"{url}: found content with sha256 {found}; expected {sha256}; nothing was kept")
+            raise UserError(
+                f"{url}: found content with {algorithm} {found}; expected {checksum}; nothing was kept"
+            )
         os.replace(part, target)
     except urllib.error.HTTPError as error:
         raise UserError(f"{url}: found HTTP status {error.code}; expected the file") from error

@@ -1,19 +1,64 @@
 """MedMNIST `.npz` files (Yang et al. 2023, Scientific Data 10:41), with their official split."""
 
 import hashlib
+import tomllib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bench.data.caches.cached_dataset import ensure, save_dataset
 from bench.data.dataset import Dataset, fingerprint
-from bench.data.formats.numpy_file import read_npz
+from bench.data.formats.numpy_file import npz_shapes, read_npz
+from bench.data.sources import download
 from bench.errors import UserError
 
 _PARTS = ("train", "val", "test")
-# names of labels, as the package medmnist gives them; other files' classes are called by their numbers
-_CLASSES = {"adrenalmnist3d": ("normal", "hyperplasia"), "breastmnist": ("malignant", "normal, benign")}
+_EXPECTED = "a MedMNIST .npz"
+_SOURCE = "https://zenodo.org/records/10519652/files"
+
+
+@cache
+def known_sets() -> dict[str, dict[str, Any]]:
+    """What is known of each set, by name: title, classes, md5 by size, published results."""
+    return tomllib.loads((Path(__file__).parent / "medmnist_sets.toml").read_text(encoding="utf-8"))
+
+
+def set_of(name: str) -> dict[str, Any]:
+    """What is known of the set of a file or dataset, such as `pathmnist_64`; empty for one of another name."""
+    return known_sets().get(name.split("_")[0], {})
+
+
+def names() -> tuple[str, ...]:
+    """Names of all files that `fetch` knows; those of 28 pixels have no size in theirs."""
+    sizes = ((name, size) for name, known in known_sets().items() for size in known["md5"])
+    return tuple(name if size == "28" else f"{name}_{size}" for name, size in sizes)
+
+
+def fetch(name: str, folder: Path, source: str | None = None) -> str:
+    """Download a file, out of `names`, from Zenodo, verified by the official checksum.
+
+    Parameters
+    ----------
+    source : another place that has `NAME.npz`.
+    """
+    md5 = set_of(name)["md5"][name.partition("_")[2] or "28"]
+    return download.fetch(f"{(source or _SOURCE).rstrip('/')}/{name}.npz", folder / f"{name}.npz", md5)
+
+
+def training_shape(file: Path) -> tuple[int, ...]:
+    """Shape `[n, ..., channels]` of the training images, from the header alone.
+
+    Raises
+    ------
+    UserError : see `load_medmnist`.
+    """
+    if not file.is_file():
+        raise UserError(f"{file}: found no file, expected {_EXPECTED}")
+    shape = npz_shapes(file, ["train_images"], _EXPECTED)["train_images"]
+    return shape if _is_colour(shape) else (*shape, 1)
 
 
 def load_medmnist(file: str | Path, classes: tuple[str, ...] | None = None) -> Dataset:
@@ -52,7 +97,7 @@ def cache_medmnist(file: str | Path, cache: str | Path, classes: tuple[str, ...]
     """
     file = Path(file)
     if not file.is_file():
-        raise UserError(f"{file}: found no file, expected a MedMNIST .npz")
+        raise UserError(f"{file}: found no file, expected {_EXPECTED}")
     stat = file.stat()
     key = hashlib.sha256(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{classes}".encode()).hexdigest()
     folder = Path(cache) / f"{_name(file)}-{key[:16]}"
@@ -81,12 +126,10 @@ def _load_raw(file: Path, classes: tuple[str, ...] | None) -> Dataset:
     name = _name(file)
     y = np.concatenate(labels)
     n_classes = int(y.max()) + 1
-    names = tuple(classes) if classes is not None else _CLASSES.get(name.split("_")[0])
-    if names is None:
-        names = tuple(str(index) for index in range(n_classes))
-    if len(names) < n_classes or len(names) < 2:
+    labelled = tuple(classes or set_of(name).get("classes") or map(str, range(n_classes)))
+    if len(labelled) < n_classes or len(labelled) < 2:
         raise UserError(
-            f"{file}: found labels up to {n_classes - 1}, expected {len(names)} classes, at least 2"
+            f"{file}: found labels up to {n_classes - 1}, expected {len(labelled)} classes, at least 2"
         )
     x = np.concatenate(images)
     part_of = np.repeat(np.arange(3), [len(some) for some in images])
@@ -98,7 +141,7 @@ def _load_raw(file: Path, classes: tuple[str, ...] | None) -> Dataset:
         subjects=np.array(
             [f"{part}-{index}" for part, n in zip(_PARTS, sizes, strict=True) for index in range(n)]
         ),
-        classes=names,
+        classes=labelled,
         fingerprint=fingerprint(x, y, part_of),
         provenance=f"MedMNIST, {file.name}: {sizes[0]} training, {sizes[1]} validation and {sizes[2]} test "
         "images of its official split. It names no subjects; each image counts as one.",
@@ -111,13 +154,17 @@ def _load_raw(file: Path, classes: tuple[str, ...] | None) -> Dataset:
 def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     wanted = [f"{part}_{what}" for part in _PARTS for what in ("images", "labels")]
     if not file.is_file():
-        raise UserError(f"{file}: found no file, expected a MedMNIST .npz")
-    return read_npz(file, wanted, "a MedMNIST .npz")
+        raise UserError(f"{file}: found no file, expected {_EXPECTED}")
+    return read_npz(file, wanted, _EXPECTED)
+
+
+def _is_colour(shape: tuple[int, ...]) -> bool:
+    return len(shape) in (4, 5) and shape[-1] == 3
 
 
 def _images(images: np.ndarray, file: Path, part: str) -> np.ndarray:
     """Return `[n, ..., channels]`."""
-    colour = images.ndim in (4, 5) and images.shape[-1] == 3
+    colour = _is_colour(images.shape)
     if images.dtype != np.uint8 or not (images.ndim in (3, 4) or colour) or not len(images):
         raise UserError(
             f"{file}: found {part}_images of {images.dtype} {images.shape}, expected uint8 "
@@ -128,7 +175,7 @@ def _images(images: np.ndarray, file: Path, part: str) -> np.ndarray:
 
 def _labels(labels: np.ndarray, n: int, file: Path, part: str) -> np.ndarray:
     if labels.ndim == 2 and labels.shape[1] > 1:
-        raise UserError(f"{file}: found {labels.shape[1]} labels an image, expected one")
+        raise UserError(f"{file}: found {labels.shape[1]} labels an image (a multi-label set), expected one")
     flat = labels.reshape(-1)
     if len(flat) != n or flat.dtype.kind not in "ui" or (n and flat.min() < 0):
         raise UserError(

@@ -16,11 +16,19 @@ class Option:
     default : its value where nobody chooses, JSON-ready.
     parse : from text to a value; raises ValueError.
     expected : what is accepted, for a message.
+    separator : between the numbers of a list.
     """
 
     default: Any
     parse: Callable[[str], Any]
     expected: str
+    separator: str = "x"
+
+    def spell(self, value: Any) -> str:
+        """A value as `parse` reads it."""
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return self.separator.join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def one_of(default: str, accepted: Sequence[str]) -> Option:
@@ -51,6 +59,18 @@ def positive(default: float) -> Option:
     return Option(default, parse, "a number above 0")
 
 
+def fraction(default: float) -> Option:
+    """A share: a number above 0, at most 1."""
+
+    def parse(text: str) -> float:
+        number = float(text)
+        if not 0 < number <= 1:
+            raise ValueError(text)
+        return number
+
+    return Option(default, parse, "a number above 0, at most 1")
+
+
 def lengths(default: Sequence[int], least: int, most: int) -> Option:
     """As many whole numbers as the default has, such as `14x64x64`."""
 
@@ -73,7 +93,7 @@ def span() -> Option:
             raise ValueError(text)
         return [first, last]
 
-    return Option(None, parse, "the first and the last slice, counted from 0, as in 30-42")
+    return Option(None, parse, "the first and the last slice, counted from 0, as in 30-42", "-")
 
 
 def parse_changes(variable: str, text: str | None, options: Mapping[str, Option]) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""What tasks share that are asked of whatever images or volumes a user has."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+from bench.tasks.contract.candidate import Candidate, Preset
+from bench.tasks.contract.task import Task
+from tuning.space import Choice, Float
+
+FOR_IMAGES = (Candidate("cnn"), Candidate("resnet"), Candidate("vgg16"), Candidate("vit"))
+FOR_VOLUMES = (
+    Candidate("cnn_3d"),
+    Candidate("early_fusion"),
+    Candidate("single_slice"),
+    Candidate("late_fusion"),
+)
+_EPOCH_VALUES = 3e7  # pixels or voxels of an epoch beyond which a training has fewer epochs
+_REFERENCE_VALUES = 1e8  # of the training part; a decomposition of more takes minutes and gigabytes
+_LEAST_EPOCHS = 3
+
+
+class AnyDataTask(Task):
+    """Images `[height, width, channels]` or volumes `[depth, height, width, channels]` of any classes."""
+
+    candidates: Sequence[Candidate] = (*FOR_IMAGES, *FOR_VOLUMES)
+    references = ("pca_logistic", "pca_svm")
+    training_space = (
+        Float("learning_rate", 5e-4, 5e-3, default=2e-3, log=True),
+        Choice("schedule", ("cosine",)),
+        Float("weight_decay", 1e-3, 0.1, default=0.02, log=True),
+        Choice("batch_size", (32, 16)),
+        Choice("balance", ("none", "weighted")),
+        Float("dropout", 0.0, 0.4, default=0.2),
+        Float("label_smoothing", 0.0, 0.1, default=0.05),
+        Choice("flip", (0.5, 0.0)),  # left and right may be what is asked for
+        Float("rotation_degrees", 0.0, 15.0, default=8.0),
+        Float("shift", 0.0, 0.08, default=0.04),
+        Float("zoom", 0.0, 0.15, default=0.08),
+        Float("gain", 0.0, 0.2, default=0.1),
+    )
+    transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
+    augmentation = ("flip", "rotation_degrees", "shift", "zoom", "gain")
+    presets = {
+        "smoke": Preset(1, 1, 1, 1, 0.5, runtimes=("keras",), careful=False),
+        "quick": Preset(20, trials=8, seeds=3, folds=1, measure_seconds=1.0, ablation_seeds=0),
+        "full": Preset(50, trials=20, seeds=5, folds=1, measure_seconds=10.0, ablation_seeds=1),
+    }
+    preprocessing: dict[str, Any] = {}
+
+    def for_samples(self, n: int, shape: Sequence[int], **changes: Any) -> Self:
+        """The task as it is for `n` training samples of a shape `[..., channels]`.
+
+        Candidates are those that take such samples. The more there are, the fewer epochs a training has; where
+        there are very many, no classical method is fitted to them.
+        """
+        values = float(n)
+        for size in shape:
+            values *= size
+        epochs = {
+            name: max(
+                min(preset.epochs, _LEAST_EPOCHS), round(preset.epochs * min(1.0, _EPOCH_VALUES / values))
+            )
+            for name, preset in self.presets.items()
+        }
+        return self.but(
+            **{
+                "candidates": FOR_VOLUMES if len(shape) == 4 else FOR_IMAGES,
+                "references": self.references if values <= _REFERENCE_VALUES else (),
+                "presets": {
+                    name: replace(preset, epochs=epochs[name]) for name, preset in self.presets.items()
+                },
+                **changes,
+            }
+        )

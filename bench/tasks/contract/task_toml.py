@@ -1,0 +1,75 @@
+"""`task.toml`: what a user may say of a folder of images, in the folder itself."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.data.preprocess.any_image import NORMALISATIONS
+from bench.errors import UserError
+from bench.evaluate.metrics import METRICS
+
+FILE = "task.toml"
+_SIDES = {2: (8, 1024), 3: (2, 256)}
+
+
+def read_task_toml(folder: Path, axes: int, n_classes: int) -> dict[str, Any]:
+    """Read the file, if there is one.
+
+    Parameters
+    ----------
+    axes : of a sample: 2 for images, 3 for volumes.
+    n_classes : in the folder.
+
+    Returns
+    -------
+    dict with those of `title`, `size` (a list), `crop`, `colour`, `folds`, `metric`, `candidates` (a list of names)
+    and `normalisation` that the file has.
+
+    Raises
+    ------
+    UserError : the file is no TOML, or a key or value is not one of these; the line says what is.
+    """
+    file = folder / FILE
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8-sig")) if file.exists() else {}
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{file}: found no TOML ({' '.join(str(error).split())}); expected keys = values"
+        ) from error
+    least, most = _SIDES[axes]
+    metrics = [name for name, metric in METRICS.items() if n_classes == 2 or not metric.binary]
+    keys: dict[str, tuple[Callable[[Any], bool], str]] = {
+        "title": (lambda v: isinstance(v, str) and bool(v.strip()), "a text"),
+        "size": (
+            lambda v: isinstance(v, list) and len(v) == axes and all(_is_whole(n, least, most) for n in v),
+            f"{axes} whole numbers from {least} to {most} in brackets",
+        ),
+        "crop": (lambda v: _is_number(v) and 0 < v <= 1, "a number above 0, at most 1"),
+        "colour": (
+            lambda v: isinstance(v, bool) and (axes == 2 or not v),
+            "true or false, true for images alone",
+        ),
+        "folds": (lambda v: _is_whole(v, 1, 100), "a whole number from 1 to 100"),
+        "metric": (lambda v: v in metrics, f"one of {', '.join(metrics)}"),
+        "candidates": (
+            lambda v: isinstance(v, list) and bool(v) and all(isinstance(name, str) for name in v),
+            "names of architectures in brackets",
+        ),
+        "normalisation": (lambda v: v in NORMALISATIONS, f"one of {', '.join(NORMALISATIONS)}"),
+    }
+    for key, value in found.items():
+        if key not in keys:
+            raise UserError(f"{file}: found {key!r}; expected some of {', '.join(keys)}")
+        accepts, expected = keys[key]
+        if not accepts(value):
+            raise UserError(f"{file}: found {key} = {value!r}; expected {expected}")
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any, least: int, most: int) -> bool:
+    return _is_number(value) and isinstance(value, int) and least <= value <= most
