@@ -1,7 +1,6 @@
 """One training in a program: epochs, balance of the classes, history, checkpoints."""
 
 import json
-import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tuning import durable
 from tuning.program import SCHEDULES, Program
 
 BALANCES = ("none", "oversample", "weighted")
@@ -81,12 +81,12 @@ class Checkpoint:
 
     def save(self, state: list[np.ndarray], history: list[dict]) -> None:
         """Write to a temporary name, then rename. A zip's checksums tell a damaged file at the next start."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(self.path.parent)
         temporary = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}.tmp")
         arrays: dict[str, Any] = {f"state{i}": array for i, array in enumerate(state)}
         with open(temporary, "wb") as file:
             np.savez(file, history=np.array(json.dumps(history)), **arrays)
-        os.replace(temporary, self.path)
+        durable.replace(temporary, self.path)
 
     def load(self) -> tuple[list[np.ndarray], list[dict]] | None:
         """Return state and history; None if there is none, or none that can be read."""

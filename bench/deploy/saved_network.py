@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import architectures
 from bench.errors import UserError
 from bench.tasks import Task
+from tuning import durable
 
 if TYPE_CHECKING:
     import keras
@@ -58,10 +59,10 @@ def calibrated(network: "keras.Model", temperature: float) -> "keras.Model":
 
 def save(folder: Path, network: "keras.Model", facts: dict[str, Any]) -> Path:
     """Save a network that ends in logits, or in what `calibrated` puts behind them."""
-    folder.mkdir(parents=True, exist_ok=True)
+    durable.make_folder(folder)
     temporary = folder / f"tmp-{os.getpid()}.keras"
     calibrated(network, facts.get("temperature", 1.0)).save(temporary)
-    os.replace(temporary, folder / MODEL)
+    durable.replace(temporary, folder / MODEL)
     write_facts(folder, facts)
     return folder
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from tuning import durable
 
 FILE = "journal.jsonl"
 # The last entry of each record: the CRC-32 of all bytes of the line before it.
@@ -119,7 +120,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            durable.make_folder(folder)
             self._lock = Lock(folder)
         except OSError as error:
             raise UserError(_explain(folder, error)) from error
@@ -127,6 +128,7 @@ class Journal:
             self.events, good, self.dropped = read(self.path)
             # Without a buffer: what could not be written must not reach the file later, behind our back.
             self._file = open(self.path, "ab", buffering=0)
+            durable.sync(folder)
             if self._file.tell() > good:  # else left alone: its time of change tells what a report has seen
                 self._file.truncate(good)
             self._size = good

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.sources.download import sha256_of
+from tuning import durable
 
 
 class Stopped(Exception):
@@ -63,10 +64,8 @@ def save(description, kind: str, suffix: str, write) -> dict[str, Any]:
     """
     relative = Path(kind) / (description["piece"].replace("/", "-") + suffix)
     path = Path(description["folder"]) / relative
-    path.parent.mkdir(parents=True, exist_ok=True)
+    durable.make_folder(path.parent)
     temporary = path.with_name(f"tmp-{uuid.uuid4().hex}-{path.name}")
     write(temporary)
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    durable.replace(temporary, path)
     return {"path": str(relative), "sha256": sha256_of(path), "bytes": path.stat().st_size}

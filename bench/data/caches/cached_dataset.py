@@ -20,6 +20,7 @@ import numpy as np
 from bench.data.caches.memory_maps import blocks, release
 from bench.data.caches.scratch_folder import exclusive, locked, remove_abandoned, workplace
 from bench.data.dataset import Dataset
+from tuning import durable
 
 _FORMAT = 1
 _SAMPLE_ARRAYS = ("y", "subjects", "sites", "official_test", "official_validation")
@@ -95,8 +96,7 @@ def seal(
     _write_synced(folder / "arrays.npz", buffer.getvalue())
     facts = json.dumps(headers or []).encode()
     _write_synced(folder / "headers.json", facts)
-    with (folder / "x.npy").open("rb") as file:
-        os.fsync(file.fileno())
+    durable.sync(folder / "x.npy")
     stat = (folder / "x.npy").stat()
     meta = {
         "format": _FORMAT,
@@ -168,7 +168,7 @@ def ensure(folder: Path, save: Callable[[Path], None]) -> Path:
     remove_abandoned(folder.parent)
     if _damage(folder) is None:  # without a lock, so that a cache without write permission can be read
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    durable.make_folder(folder.parent)
     with locked(folder.with_name(f".{folder.name}.lock")):
         damage = _damage(folder)  # another may have made it since
         if damage is not None:
@@ -191,7 +191,7 @@ def replace_folder(new: Path, folder: Path) -> None:
     with workplace(folder) as place, exclusive(folder.parent):
         if folder.exists():
             os.replace(folder, place / "old")
-        os.replace(new, folder)
+        durable.replace(new, folder)
 
 
 def _write_synced(path: Path, content: bytes) -> None:

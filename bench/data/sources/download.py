@@ -2,12 +2,12 @@
 
 import hashlib
 import http.client
-import os
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from bench.errors import UserError
+from tuning import durable
 
 _BLOCK = 2**16
 _TIMEOUT_SECONDS = 30
@@ -49,7 +49,7 @@ def fetch(url: str, target: Path, checksum: str) -> str:
             raise UserError(
                 f"{url}: found content with {algorithm} {found}; expected {checksum}; nothing was kept"
             )
-        os.replace(part, target)
+        durable.replace(part, target)
     except urllib.error.HTTPError as error:
         raise UserError(f"{url}: found HTTP status {error.code}; expected the file") from error
     except ValueError as error:
