@@ -4,24 +4,86 @@ from pathlib import Path
 
 from bench.commands.run_sweep import load_dataset
 from bench.data.caches.cached_dataset import open_cached
+from bench.data.checks import scan_survey
 from bench.data.checks.dataset_check import check_dataset
-from bench.data.folders.folder import check_folder
+from bench.data.checks.shortcuts import backgrounds, shortcuts
+from bench.data.dataset import Dataset
+from bench.data.folders.folder import check_folder, unlisted
+from bench.data.splits import folds
+from bench.errors import UserError
 from bench.tasks import Task
 
 
 def check(task: Task, data: str | None, data_folder: Path, runs: Path) -> tuple[str, bool]:
-    """Check a dataset.
+    """Check a dataset: all that can be found at once, before anything is trained.
+
+    Of a folder every scan is read whole. Pictures of each class go to `check/TASK.png` in `runs`.
 
     Returns
     -------
-    text : what was found, some lines.
-    sound : whether it can be read at all; what only makes results doubtful is in the text alone.
+    text : what was found, some lines; then a line for each problem and each warning.
+    sound : whether it can be used at all; what only makes results doubtful is in the text alone.
     """
     lines: list[str] = []
+    problems: list[str] = []
+    warnings: list[str] = []
+    dataset: Dataset | None = None
     if data and Path(data).is_dir() and task.reads_folders:
-        report = check_folder(Path(data))
-        lines = [*report.problems, *report.warnings] or [f"{data}: {len(report.items)} items, all readable"]
-        if report.problems:
-            return "\n".join(lines), False
-    folder = load_dataset(task, data, data_folder, runs)
-    return "\n".join([*lines, *check_dataset(open_cached(folder)).lines()]), True
+        dataset = _check_scans(Path(data), lines, problems, warnings)
+    if not problems:
+        try:
+            loaded = open_cached(load_dataset(task, data, data_folder, runs))
+            folds(loaded, 1, seed=0)
+            if dataset is None:
+                warnings += shortcuts(loaded, {"background": backgrounds(loaded.x)})
+            dataset = loaded
+        except UserError as error:
+            problems.append(str(error))
+    if dataset is not None:
+        report = check_dataset(dataset)
+        lines = lines or report.lines()
+        warnings += report.warnings()
+        lines += _draw(dataset, task, runs / "check" / f"{task.name}.png")
+    lines += [f"problem: {line}" for line in dict.fromkeys(problems)]
+    lines += [f"warning: {line}" for line in dict.fromkeys(warnings)]
+    return "\n".join(lines), not problems
+
+
+def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: list[str]) -> Dataset | None:
+    """Read a folder; return what can be shown of it."""
+    report = check_folder(folder)
+    problems += report.problems
+    warnings += [*report.warnings, *unlisted(folder, report.items)]
+    if not report.items:
+        return None
+    scans = scan_survey.survey(report.items)
+    found, doubts = scan_survey.faults(report.items, scans)
+    problems += found
+    warnings += doubts
+    lines += [
+        f"{folder}: {line}" if n == 0 else line
+        for n, line in enumerate(scan_survey.lines(report.items, scans))
+    ]
+    small = scan_survey.thumbnails(report.items, scans)
+    if small is None:
+        return None
+    dataset, facts = small
+    warnings += shortcuts(dataset, facts)
+    try:
+        folds(dataset, 1, seed=0)
+    except UserError as error:
+        problems.append(str(error))
+    return dataset
+
+
+def _draw(dataset: Dataset, task: Task, path: Path) -> list[str]:
+    """Draw some samples of each class; say where."""
+    from bench.report.figure_images import rows_of_classes
+    from bench.report.sample_images import Images
+
+    figure = rows_of_classes(Images(dataset, task.name, {}), dataset.classes)
+    if figure is None:
+        return []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    return [f"  pictures: {path}"]

@@ -1,12 +1,14 @@
 """New scans: what a network says of each, how sure it is, whether it knows such scans, and where it looked."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from bench.data.folders.folder import scans_below
+from bench.data.folders.scan_checks import Found
 from bench.data.formats import kind_of
 from bench.deploy import explain, familiarity, sheets
 from bench.deploy.familiarity import Known
@@ -51,7 +53,7 @@ def predict(
     ------
     UserError : nothing there that could be read.
     """
-    files = list(find_inputs(source))
+    files = find_inputs(source)
     if not files:
         raise UserError(f"INPUT={source}: found no image; expected PNG, NIfTI, Analyze, DICOM or .npy files")
     readable, stored, unread = _read(task, files, network)
@@ -141,8 +143,8 @@ def _draw(drawn: list[tuple[sheets.Picture, str]], output: Path) -> list[Path]:
     return found
 
 
-def find_inputs(source: Path) -> Iterator[Path]:
-    """Yield the readable inputs below a path, sorted; a folder of DICOM files without folders is a series.
+def find_inputs(source: Path) -> list[Path]:
+    """List the readable inputs below a path, sorted; a folder of DICOM files without folders is a series.
 
     Raises
     ------
@@ -151,13 +153,5 @@ def find_inputs(source: Path) -> Iterator[Path]:
     if not source.exists():
         raise UserError(f"INPUT={source}: found no such file or folder; expected images")
     if source.is_file():
-        yield source
-        return
-    entries = sorted(path for path in source.iterdir() if not path.name.startswith("."))
-    for path in entries:
-        if path.is_dir() and kind_of(path) == "dicom" and not any(p.is_dir() for p in path.iterdir()):
-            yield path
-        elif path.is_dir():
-            yield from find_inputs(path)
-        elif kind_of(path) is not None and path.suffix.lower() not in (".img", ".csv"):
-            yield path
+        return [source]
+    return [path for path in scans_below(source, Found()) if kind_of(path) is not None]

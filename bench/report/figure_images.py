@@ -19,10 +19,12 @@ _HARDEST, _HARDEST_COLUMNS = 16, 8
 
 def samples(content: Content, look: figure_style.Look) -> Figure | None:
     """A row of samples for each class, as the networks see them."""
-    images = content.images
-    if images is None:
-        return None
-    classes = content.source.classes[:_MOST_CLASSES]
+    return None if content.images is None else rows_of_classes(content.images, content.source.classes)
+
+
+def rows_of_classes(images: images_.Images, classes: Sequence[str]) -> Figure | None:
+    """A row of samples for each of the first classes; None for what is no image."""
+    classes = classes[:_MOST_CLASSES]
     columns = 10 if len(classes) > 4 else 8
     indices = [images.of_class(label, columns) for label in range(len(classes))]
     pictures = [[images.picture(int(index)) for index in row] for row in indices]

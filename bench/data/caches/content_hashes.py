@@ -49,7 +49,7 @@ class HashIndex:
 
     def hash_one(self, path: Path) -> str:
         """Hash a file, the pair of an Analyze file, or a series folder (by names and contents)."""
-        parts = files_of(path) if path.is_dir() else _pair(path)
+        parts = parts_of(path)
         if len(parts) == 1 and not path.is_dir():
             return self._of_file(parts[0])
         lines = [f"{part.name} {self._of_file(part)}" for part in parts]
@@ -73,6 +73,9 @@ class HashIndex:
         os.replace(temporary, self._file)
 
 
-def _pair(path: Path) -> list[Path]:
+def parts_of(path: Path) -> list[Path]:
+    """The files of a scan: those of a series folder, the pair of an Analyze file, or the file."""
+    if path.is_dir():
+        return files_of(path)
     partner = partner_of(path)
     return [path] if partner is None else sorted((path, partner))

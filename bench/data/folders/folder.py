@@ -91,6 +91,26 @@ def check_folder(folder: str | Path) -> FolderReport:
     return found.report(items)
 
 
+def unlisted(folder: str | Path, items: list[Item]) -> list[str]:
+    """Warn of images in a folder that its `labels.csv` does not name."""
+    folder = Path(folder).expanduser()
+    if not (folder / LABELS).exists():
+        return []
+    listed = {item.path.resolve() for item in items}
+    found = Found()
+    with _reported(folder, found):
+        missing = [
+            path
+            for path in scans_below(folder, found)
+            if path.resolve() not in listed and path.parent.resolve() not in listed and kind_of(path)
+        ]
+        if missing:
+            more = ", …" if len(missing) > 3 else ""
+            names = ", ".join(path.relative_to(folder).as_posix() for path in missing[:3])
+            return [f"{folder / LABELS}: {len(missing)} images of the folder have no row ({names}{more})"]
+    return []
+
+
 @contextmanager
 def _reported(path: Path, found: Found) -> Iterator[None]:
     """Make a problem of what the file system refuses; the rest of the folder is then still looked at."""
@@ -213,7 +233,7 @@ def _items_of_class(folder: Path, found: Found) -> list[Item]:
         for entry in found.enter(folder):
             subject = f"{folder.name}/{stem_of(entry)}"
             with _reported(entry, found):
-                for path in _scans(entry, found):
+                for path in scans_below(entry, found):
                     kind = _kind(path, str(folder), found)
                     if kind:
                         items.append(Item(path, folder.name, subject, None, kind))
@@ -222,14 +242,14 @@ def _items_of_class(folder: Path, found: Found) -> list[Item]:
     return items
 
 
-def _scans(path: Path, found: Found) -> list[Path]:
+def scans_below(path: Path, found: Found) -> list[Path]:
     """List the scans of a file or folder: a DICOM series folder is one; the `.img` of a pair is none.
 
-    A broken link is listed as a scan, since that is what it stands for.
+    No folder is entered twice. A broken link is listed as a scan, since that is what it stands for.
     """
     if not path.is_dir():
         return [] if header_of(path) != path or is_sidecar(path) else [path]
     inside = found.enter(path)
     if not any(entry.is_dir() for entry in inside) and kind_of(path) == "dicom":
         return [path] if inside else []
-    return [scan for entry in inside for scan in _scans(entry, found)]
+    return [scan for entry in inside for scan in scans_below(entry, found)]

@@ -1,0 +1,127 @@
+"""`make check` on users' folders: everything at once, before any training."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from bench.commands.check import check
+from bench.data.folders.resampled_folder import build_cache
+from bench.data.preprocess.grid import Grid
+
+
+class _Task:
+    """As far as a check asks."""
+
+    name = "own"
+    reads_folders = True
+
+    def load(self, data, folder, cache, preprocessing=None):
+        return build_cache(data, Grid((8, 12, 12)), cache, name="own", jobs=1, progress=False)
+
+
+def _volume(seed):
+    smooth = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(12, 12, 8)), 1.5)
+    return (1000 * smooth / smooth.std()).astype(np.int16)
+
+
+def _save(path, values, voxel_mm=1.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(values, np.diag([voxel_mm] * 3 + [1.0])), path)
+
+
+@pytest.fixture
+def sound(tmp_path):
+    for number in range(24):
+        _save(tmp_path / "data" / ("HC", "PD")[number % 2] / f"s{number}.nii", _volume(number))
+    return tmp_path
+
+
+def _check(folder):
+    text, is_sound = check(_Task(), str(folder / "data"), folder, folder / "runs")
+    return text.splitlines(), is_sound
+
+
+def test_what_a_sound_folder_holds(sound):
+    lines, is_sound = _check(sound)
+    assert is_sound
+    assert lines[0] == f"{sound / 'data'}: 24 scans of 24 subjects"
+    for expected in (
+        "  classes: HC (12), PD (12)",
+        "  formats: nifti (24)",
+        "  sizes: 8x12x12 (24)",
+        "  voxel sizes in mm: 1x1x1 (24)",
+        "  headers: RAS, 16 bits (24)",
+    ):
+        assert expected in lines
+    assert not [line for line in lines if line.startswith(("problem", "warning"))]
+    picture = Image.open(sound / "runs" / "check" / "own.png")
+    assert f"  pictures: {sound / 'runs' / 'check' / 'own.png'}" in lines
+    assert np.asarray(picture.convert("L")).std() > 10
+
+
+def test_every_fault_is_said_at_once(sound):
+    data = sound / "data"
+    (data / "HC" / "s0.nii").write_bytes((data / "HC" / "s0.nii").read_bytes()[:700])
+    (data / "HC" / "broken.png").write_bytes(b"no picture")
+    Image.fromarray(_volume(50)[..., 0].astype(np.uint8)).save(data / "PD" / "flat.png")
+    values = _volume(60).astype(np.float32)
+    values[0, 0, 0] = np.nan
+    _save(data / "PD" / "nan.nii", values)
+    _save(data / "PD" / "constant.nii", np.full((12, 12, 8), 7, np.int16))
+    _save(data / "PD" / "copy.nii", 2 * _volume(2) + 5)
+    _save(data / "third" / "alone.nii", _volume(70))
+    lines, is_sound = _check(sound)
+    assert not is_sound
+    problems = "\n".join(line for line in lines if line.startswith("problem"))
+    for expected in (
+        "s0.nii: found 700 bytes",
+        "broken.png: found a damaged header",
+        "flat.png: found an image of 12x12, expected a volume as 27 of 28 are",
+        "class 'third': found 1 subjects to divide, expected at least 5",
+    ):
+        assert expected in problems
+    warnings = "\n".join(line for line in lines if line.startswith("warning"))
+    for expected in (
+        "nan.nii: found 1 values that are not finite",
+        "constant.nii: found one value everywhere",
+        "1 pairs of near-identical images",
+        "HC/s2 = PD/copy",
+    ):
+        assert expected in warnings
+    assert (sound / "runs" / "check" / "own.png").exists()
+
+
+def test_labels_that_files_give_away(tmp_path):
+    for number in range(40):
+        label = number % 2
+        values = _volume(number) + 5000
+        values[[0, -1]] = 300 * label
+        values[:, [0, -1]] = 300 * label
+        _save(tmp_path / "data" / ("HC", "PD")[label] / f"s{number}.nii", values, voxel_mm=1.0 + 0.2 * label)
+    lines, is_sound = _check(tmp_path)
+    assert is_sound
+    told = [line.split(" alone")[0] for line in lines if "alone predicts the label" in line]
+    assert told == ["warning: the voxel size", "warning: the background"]
+
+
+def test_leaks_across_an_official_split(tmp_path):
+    for number in range(24):
+        label, part = ("HC", "PD")[number % 2], "train" if number < 16 else "test"
+        _save(tmp_path / "data" / part / label / f"s{number}.nii", _volume(number))
+    _save(tmp_path / "data" / "test" / "HC" / "again.nii", _volume(0))
+    lines, is_sound = _check(tmp_path)
+    assert is_sound
+    assert "  train (official split): HC (8), PD (8)" in lines
+    assert "  test (official split): HC (5), PD (4)" in lines
+    assert "warning: 1 of these pairs lie in two parts of the official split: it leaks" in lines
+
+
+def test_images_without_a_row(sound):
+    rows = [f"{label}/s{n},{label},s{n}" for n in range(24) for label in (("HC", "PD")[n % 2],)]
+    rows = [row.replace(",", ".nii,", 1) for row in rows]
+    (sound / "data" / "labels.csv").write_text("path,label,subject\n" + "\n".join(rows[:-1]) + "\n")
+    lines, is_sound = _check(sound)
+    assert is_sound
+    assert any("labels.csv: 1 images of the folder have no row (PD/s23.nii)" in line for line in lines)
