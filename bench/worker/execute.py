@@ -216,7 +216,11 @@ def _reference(description: dict[str, Any]) -> dict[str, Any]:
         estimator.fit(features[fold.train], y[fold.train])
         found = probabilities(estimator, features[fold.validation], n_classes)
         scores.append(metrics.score(metric, y[fold.validation], found))
-    best = int(np.argmax(np.array(scores) * (1 if metrics.direction(metric) == "max" else -1)))
+    finite = [i for i, score in enumerate(scores) if np.isfinite(score)]
+    if not finite:
+        raise ArithmeticError(f"{metric} is not defined on these validation subjects")
+    sign = 1 if metrics.direction(metric) == "max" else -1
+    best = max(finite, key=lambda i: sign * scores[i])
     estimator = reference.make(description["seed"], **reference.grid[best])
     seen = np.sort(np.concatenate([fold.train, fold.validation]))
     estimator.fit(features[seen], y[seen])
@@ -228,7 +232,7 @@ def _reference(description: dict[str, Any]) -> dict[str, Any]:
         "score": scores[best],
         "metrics": metrics.all_metrics(y[fold.test], predicted, opened.classes),
         "values": reference.grid[best],
-        "grid": [{"values": s, "score": v} for s, v in zip(reference.grid, scores, strict=True)],
+        "grid": [{"values": reference.grid[i], "score": scores[i]} for i in finite],
         "seconds": round(time.perf_counter() - started, 3),
         "files": {"predictions": save_predictions(description, opened, fold.test, predicted)},
     }
