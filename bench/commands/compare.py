@@ -7,7 +7,7 @@ the medians at least half again apart. All other costs are listed.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,14 +18,15 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.evaluate import metrics
-from bench.evaluate.comparisons import SIGNIFICANCE, Difference, holm, paired_difference
+from bench.evaluate.bootstrap import resample_all
+from bench.evaluate.comparisons import SIGNIFICANCE, Difference, difference, holm
 from bench.evaluate.predictions import Run
 from bench.report import formatting, results
 from bench.report.json_report import document, load
 from bench.report.packed_predictions import unpack
 from bench.sweep.identity import differences
 
-WORSE, BETTER, UNCHANGED = "worse", "better", "unchanged"
+WORSE, BETTER, UNCHANGED, UNKNOWN = "worse", "better", "unchanged", "unknown"
 SLOWER = 1.5
 _LEAST_ROUNDS = 5  # of five and five, all of one side slower by chance alone: 2 in 252
 
@@ -41,6 +42,10 @@ class Side:
     def rows(self) -> pd.DataFrame:
         """The rows of the report, by architecture."""
         return self.report["rows"].set_index("architecture")
+
+    @property
+    def references(self) -> list[str]:
+        return list(self.rows.index[self.rows.kind == "reference"])
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ def compare(a: Path, b: Path) -> tuple[str, bool]:
     for name in ("task", "metric"):
         _require_same(a, b, name, before.report[name], after.report[name])
     _require_same(a, b, "classes", before.report["data"]["classes"], after.report["data"]["classes"])
-    found = changes(before.runs, after.runs, before.report["metric"])
+    references = {name for side in (before, after) for name in side.references}
+    found = changes(before.runs, after.runs, before.report["metric"], references)
     lost = [name for name in before.runs if after.rows.status.get(name) == "failed"]
     times = {name: verdict for name in before.rows.index if (verdict := time_verdict(name, before, after))}
     lines = [
@@ -91,18 +97,28 @@ def compare(a: Path, b: Path) -> tuple[str, bool]:
 
 
 def changes(
-    before: Mapping[str, Sequence[Run]], after: Mapping[str, Sequence[Run]], metric: str
+    before: Mapping[str, Sequence[Run]],
+    after: Mapping[str, Sequence[Run]],
+    metric: str,
+    seedless: Collection[str] = (),
 ) -> list[Change]:
-    """Test every architecture that both sides have tested; p values are corrected for their number."""
+    """Test every architecture that both sides have tested; p values are corrected for their number.
+
+    How far seeds scatter is learned from all rows of both sides; `seedless` methods have none. Where no row has two
+    seeds, a change is unknown.
+    """
     names = [name for name in before if name in after]
-    differences = [paired_difference(after[name], before[name], metric) for name in names]
+    sides = {f"{side} {name}": runs[name] for side, runs in (("A", before), ("B", after)) for name in runs}
+    samples = resample_all(sides, metric, {f"{side} {name}" for side in "AB" for name in seedless})
+    differences = [difference(samples[f"B {name}"], samples[f"A {name}"]) for name in names]
+    corrected = holm([d.p if d.seeds_known else 1.0 for d in differences])
     sign = 1 if metrics.direction(metric) == "max" else -1
     found = []
-    for name, difference, p in zip(names, differences, holm([d.p for d in differences]), strict=True):
-        verdict = UNCHANGED
-        if p < SIGNIFICANCE and math.isfinite(difference.estimate):
-            verdict = BETTER if sign * difference.estimate > 0 else WORSE
-        found.append(Change(name, verdict, difference, p))
+    for name, each, p in zip(names, differences, corrected, strict=True):
+        verdict = UNCHANGED if each.seeds_known else UNKNOWN
+        if p < SIGNIFICANCE and math.isfinite(each.estimate):
+            verdict = BETTER if sign * each.estimate > 0 else WORSE
+        found.append(Change(name, verdict, each, p))
     return found
 
 
@@ -174,7 +190,7 @@ def _metric_lines(before: Side, after: Side, found: list[Change]) -> list[str]:
         lines.append(
             f"  {change.verdict:<9}  {_title(after, change.name):<{width}}  {values[0]} -> {values[1]}  "
             f"{formatting.difference_limits(metric, d.estimate, d.low, d.high)}, "
-            f"{formatting.p_value(change.p_holm)}, "
+            f"{formatting.p_value(change.p_holm) if d.seeds_known else 'seeds unknown'}, "
             f"{d.n_subjects} subjects{'' if d.paired else ', not paired'}"
         )
     return lines
@@ -218,14 +234,18 @@ _COSTS = (
 
 
 def _summary(found: list[Change], lost: list[str], times: dict[str, str]) -> list[str]:
-    counts = {verdict: sum(c.verdict == verdict for c in found) for verdict in (BETTER, WORSE, UNCHANGED)}
-    parts = [f"{count} {verdict}" for verdict, count in counts.items()]
+    counts = {
+        verdict: sum(c.verdict == verdict for c in found) for verdict in (BETTER, WORSE, UNCHANGED, UNKNOWN)
+    }
+    parts = [f"{count} {verdict}" for verdict, count in counts.items() if count or verdict != UNKNOWN]
     for verdict in ("slower", "faster"):
         if number := sum(value == verdict for value in times.values()):
             parts.append(f"{number} {verdict}")
     if lost:
         parts.append(f"{len(lost)} failed")
     note = "Unchanged: no difference that these subjects can show, not proof that there is none."
+    if counts[UNKNOWN]:
+        note += " Unknown: with one seed of everything, nothing shows how far seeds scatter."
     return ["", f"{', '.join(parts)}. {note}"]
 
 

@@ -10,15 +10,17 @@ variance by that factor, a quarter for n = 4 (Rao & Wu 1988, Resampling inferenc
 data).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from bench.data.dataset import fingerprint
+from bench.evaluate import seeds
 from bench.evaluate.metrics import get
 from bench.evaluate.predictions import Run, repetitions
+from bench.evaluate.seeds import Seeds
 from bench.evaluate.weighted_metrics import evaluate
 
 REPLICATES = 2000
@@ -31,21 +33,24 @@ class Replicates:
     Attributes
     ----------
     metric : its name.
+    runs : what it was computed from.
     subjects, labels : str and int `[subjects]`: those tested, sorted, and the class of most of their samples.
     estimates : float `[repetitions]`, the metric with each seed, folds pooled.
     values : float `[replicates, repetitions]`, the same with resampled subjects.
-    n_strata : how many groups the subjects are drawn in.
-    effective_subjects : how many subjects drawn at random a mean over classes is worth, K^2 / sum(1 / n_k);
-        for other metrics their number.
+    strata : int `[subjects]`, the groups that the subjects are drawn in.
+    weights : float `[1 + replicates, subjects]`, the draws; the first row is of ones.
+    seeds : how far the seeds scatter.
     """
 
     metric: str
+    runs: Sequence[Run]
     subjects: np.ndarray
     labels: np.ndarray
     estimates: np.ndarray
     values: np.ndarray
-    n_strata: int
-    effective_subjects: float
+    strata: np.ndarray
+    weights: np.ndarray
+    seeds: Seeds
 
     @property
     def n_subjects(self) -> int:
@@ -56,33 +61,69 @@ class Replicates:
         """The metric: mean over seeds, folds pooled."""
         return float(self.estimates.mean())
 
+    @property
+    def sign(self) -> int:
+        """1 where more of the metric is better, -1 where less is."""
+        return 1 if get(self.metric).direction == "max" else -1
 
-def resample(runs: Sequence[Run], metric: str) -> Replicates:
+    @property
+    def class_weights(self) -> np.ndarray:
+        """What each class that is present weighs in the metric, float `[classes present]`."""
+        present, of_class = np.unique(self.labels), get(self.metric).of_class
+        return np.full(len(present), 1 / len(present)) if of_class is None else (present == of_class) * 1.0
+
+    @property
+    def effective_subjects(self) -> float:
+        """How many subjects drawn at random a mean over classes is worth; for other metrics their number."""
+        weights = self.class_weights
+        if not get(self.metric).per_class or not weights.any():
+            return float(self.n_subjects)
+        return float(1 / np.sum(weights**2 / np.unique(self.labels, return_counts=True)[1]))
+
+
+def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Replicates:
     """Compute a metric of `runs` under the resampled subjects.
 
     The weights depend on the subjects and their classes alone, so that architectures tested on the same
     subjects get the same draws (which makes their differences paired) and a report is the same each time.
+
+    Parameters
+    ----------
+    seedless : the method has no seed, as classical references have none, so a single run shows all there is.
     """
     arranged = repetitions(runs)
     subjects, labels = _subject_labels(arranged[0])
     strata = collapse(labels) if get(metric).per_class else np.zeros_like(labels)
-    table = evaluate(metric, arranged, subjects, draw(subjects, strata))
-    sizes = np.bincount(labels)
+    weights = draw(subjects, strata)
+    table = evaluate(metric, arranged, subjects, weights)
     return Replicates(
         metric=metric,
+        runs=runs,
         subjects=subjects,
         labels=labels,
         estimates=table[0],
         values=table[1:],
-        n_strata=len(np.unique(strata)),
-        effective_subjects=_effective_subjects(metric, sizes[sizes > 0], len(subjects)),
+        strata=strata,
+        weights=weights,
+        seeds=seeds.NONE if seedless else seeds.of_replicates(table[0], table[1:]),
     )
 
 
-def _effective_subjects(metric: str, sizes: np.ndarray, n_subjects: int) -> float:
-    if not get(metric).per_class:
-        return float(n_subjects)
-    return float(len(sizes) ** 2 / np.sum(1 / sizes))
+def resample_all(
+    runs_by_name: Mapping[str, Sequence[Run]], metric: str, seedless: Collection[str] = ()
+) -> dict[str, Replicates]:
+    """Compute a metric of all rows of a report under the resampled subjects, their seeds' variances pooled."""
+    samples = {name: resample(runs, metric, seedless=name in seedless) for name, runs in runs_by_name.items()}
+    return pool_seeds(samples)
+
+
+def pool_seeds(samples: Mapping[str, Replicates], *, alike: bool = False) -> dict[str, Replicates]:
+    """Let the rows learn from each other how far seeds scatter (see `seeds.pool`)."""
+    pooled = seeds.pool([sample.seeds for sample in samples.values()], alike=alike)
+    return {
+        name: replace(sample, seeds=each)
+        for (name, sample), each in zip(samples.items(), pooled, strict=True)
+    }
 
 
 def _subject_labels(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:

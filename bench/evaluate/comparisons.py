@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from bench.evaluate import variance
-from bench.evaluate.bootstrap import Replicates, resample
+from bench.evaluate.bootstrap import Replicates, pool_seeds, resample
 from bench.evaluate.intervals import t_quantile
 from bench.evaluate.metrics import get
 from bench.evaluate.predictions import Run, restrict
@@ -29,6 +29,8 @@ class Difference:
         values. 0.2 is called small, 0.5 medium, 0.8 large.
     paired : whether both predicted the same subjects and so are compared subject by subject.
     n_subjects : subjects compared; of the smaller side where not paired.
+    seeds_known : whether anything shows how far seeds scatter. If not, limits and p are about these very
+        networks, and say nothing of their architectures.
     """
 
     estimate: float
@@ -38,6 +40,7 @@ class Difference:
     effect_size: float
     paired: bool
     n_subjects: int
+    seeds_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Comparison:
     ----------
     name, best : the two.
     difference : of this one less the best (negative is worse where more is better).
-    p_holm : corrected for all pairs of architectures.
+    p_holm : corrected for all pairs of architectures; 1 where seeds are unknown.
     distinguishable : whether `p_holm` is below 0.05.
     """
 
@@ -59,7 +62,7 @@ class Comparison:
     distinguishable: bool
 
 
-def compare_with_best(runs_by_name: Mapping[str, Sequence[Run]], metric: str) -> list[Comparison]:
+def compare_with_best(samples: Mapping[str, Replicates]) -> list[Comparison]:
     """Compare every architecture with the one whose estimate is best.
 
     The best is chosen by the very data it is then tested on, so the largest of the differences is no
@@ -67,28 +70,26 @@ def compare_with_best(runs_by_name: Mapping[str, Sequence[Run]], metric: str) ->
     chosen beforehand. The p values are therefore corrected (Holm 1979) for all pairs, whichever of them
     the data turn out to single out, and not for the comparisons with the best alone.
 
-    With one seed nothing shows how far seeds differ, and a significant difference is one between these
-    very networks: of five networks of one architecture whose seeds scatter by two points of accuracy, some
-    two differ so in one sweep of six with 200 subjects. Claims about architectures need several seeds.
+    With one seed of each nothing shows how far seeds differ, so nothing is claimed: of five networks of one
+    architecture whose seeds scatter by two points of accuracy, some two differ "significantly" in one
+    sweep of six with 200 subjects. Where other rows have several seeds, theirs stand in.
+
+    Parameters
+    ----------
+    samples : the rows of a report (`bootstrap.resample_all`).
 
     Returns
     -------
     list : a comparison for each architecture but the best, in the order given; empty for only one.
         Architectures whose metric is undefined are left out.
     """
-    samples = {name: resample(runs, metric) for name, runs in runs_by_name.items()}
-    names = [name for name, sample in samples.items() if math.isfinite(sample.estimate)]
-    if len(names) < 2:
-        return []
-    sign = 1 if get(metric).direction == "max" else -1
-    best = max(names, key=lambda name: sign * samples[name].estimate)
+    best = best_of(samples)
+    names = [name for name, sample in samples.items() if math.isfinite(sample.estimate) and name != best]
     differences = {
-        (a, b): _difference(runs_by_name[a], runs_by_name[b], samples[a], samples[b])
-        for a, b in combinations([best, *(name for name in names if name != best)], 2)
+        (a, b): difference(samples[a], samples[b]) for a, b in combinations([best, *names], 2) if names
     }
-    corrected = dict(
-        zip(differences, holm([difference.p for difference in differences.values()]), strict=True)
-    )
+    p_values = [each.p if each.seeds_known else 1.0 for each in differences.values()]
+    corrected = dict(zip(differences, holm(p_values), strict=True))
     return [
         Comparison(
             name=name,
@@ -98,28 +99,51 @@ def compare_with_best(runs_by_name: Mapping[str, Sequence[Run]], metric: str) ->
             distinguishable=corrected[best, name] < SIGNIFICANCE,
         )
         for name in names
-        if name != best
     ]
+
+
+def best_of(samples: Mapping[str, Replicates]) -> str:
+    """The name of the best estimate, the first of equal ones; "" where none is defined."""
+    finite = {name: sample for name, sample in samples.items() if math.isfinite(sample.estimate)}
+    return max(finite, key=lambda name: finite[name].sign * finite[name].estimate, default="")
 
 
 def paired_difference(
     runs_a: Sequence[Run], runs_b: Sequence[Run], metric: str, *, alike: bool = False
 ) -> Difference:
-    """Compare two sets of runs, a less b: an ablation, or a report with an earlier one.
-
-    Paired over the subjects that both have, if these are at least half of either side's and have the same
-    classes; otherwise all subjects of each side are taken for independent samples, and `paired` is false.
+    """Compare two sets of runs, a less b, which nothing else shows the scatter of seeds for.
 
     Parameters
     ----------
     alike : take the seeds of both to scatter by as much, as those of one network with one thing switched do.
-        A side with a single seed, which shows nothing of its own scatter, is then judged by the other's.
 
     Raises
     ------
     ValueError : no runs on a side, or an unknown metric.
     """
-    return _difference(runs_a, runs_b, resample(runs_a, metric), resample(runs_b, metric), alike)
+    samples = {"a": resample(runs_a, metric), "b": resample(runs_b, metric)}
+    return difference(*pool_seeds(samples, alike=alike).values())
+
+
+def difference(a: Replicates, b: Replicates) -> Difference:
+    """Compare two samples of a metric, a less b: rows of a report, an ablation, a report with an earlier one.
+
+    Paired over the subjects that both have, if these are at least half of either side's and have the same
+    classes; otherwise all subjects of each side are taken for independent samples, and `paired` is false.
+    """
+    if np.array_equal(a.subjects, b.subjects):
+        return _assess(a, b, np.array_equal(a.labels, b.labels))
+    common, in_a, in_b = np.intersect1d(a.subjects, b.subjects, return_indices=True)
+    enough = 2 * len(common) >= max(min(a.n_subjects, b.n_subjects), 4)
+    if not (enough and np.array_equal(a.labels[in_a], b.labels[in_b])):
+        return _assess(a, b, False)
+    return _assess(_restrict(a, common), _restrict(b, common), True)
+
+
+def _restrict(sample: Replicates, subjects: np.ndarray) -> Replicates:
+    """The sample of these subjects alone, what is known of its seeds kept."""
+    restricted = resample(restrict(sample.runs, subjects), sample.metric)
+    return replace(restricted, seeds=replace(sample.seeds, count=restricted.seeds.count))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -132,33 +156,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def _difference(
-    runs_a: Sequence[Run], runs_b: Sequence[Run], a: Replicates, b: Replicates, alike: bool = False
-) -> Difference:
-    if np.array_equal(a.subjects, b.subjects):
-        return _assess(a, b, np.array_equal(a.labels, b.labels), alike)
-    common, in_a, in_b = np.intersect1d(a.subjects, b.subjects, return_indices=True)
-    enough = 2 * len(common) >= max(min(a.n_subjects, b.n_subjects), 4)
-    if not (enough and np.array_equal(a.labels[in_a], b.labels[in_b])):
-        return _assess(a, b, False, alike)
-    return _assess(
-        resample(restrict(runs_a, common), a.metric),
-        resample(restrict(runs_b, common), b.metric),
-        True,
-        alike,
-    )
-
-
-def _assess(a: Replicates, b: Replicates, paired: bool, alike: bool) -> Difference:
+def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
     from scipy.special import stdtr
 
     n_subjects = min(a.n_subjects, b.n_subjects)
     estimate = a.estimate - b.estimate
     if not math.isfinite(estimate):
         return Difference(math.nan, math.nan, math.nan, 1.0, math.nan, paired, n_subjects)
-    spread = variance.of_difference(a, b, paired, alike)
-    least = _least_variance(a, b)
-    error = math.sqrt(spread.total + least)
+    spread = variance.of_difference(a, b, paired)
+    error = math.sqrt(spread.total)
     half = t_quantile(1 - SIGNIFICANCE, spread.degrees_of_freedom) * error
     lowest, highest = get(a.metric).bounds
     return Difference(
@@ -166,26 +172,11 @@ def _assess(a: Replicates, b: Replicates, paired: bool, alike: bool) -> Differen
         low=max(estimate - half, lowest - highest),
         high=min(estimate + half, highest - lowest),
         p=float(2 * stdtr(spread.degrees_of_freedom, -abs(estimate) / error)) if estimate else 1.0,
-        effect_size=estimate / _deviation(a, b, spread.subject + least, paired) if estimate else 0.0,
+        effect_size=estimate / _deviation(a, b, spread.subject, paired) if estimate else 0.0,
         paired=paired,
         n_subjects=n_subjects,
+        seeds_known=a.seeds.known and b.seeds.known,
     )
-
-
-def _least_variance(a: Replicates, b: Replicates) -> float:
-    """The variance that two more subjects would bring, one right and one wrong by a single seed of a alone.
-
-    Added always: two architectures that happen to agree on forty subjects are not proved to be the same, and
-    one that wins five to nil has not a p of 0.02 but of 0.06, by the exact test of McNemar. (Pseudo-subjects
-    in the manner of Agresti & Min 2005, Simple improved confidence intervals for comparing matched
-    proportions.)
-    """
-    lowest, highest = get(a.metric).bounds
-    if math.isinf(highest):
-        return 0.0
-    subjects = min(a.effective_subjects, b.effective_subjects)
-    repetitions = min(len(a.estimates), len(b.estimates))
-    return 2 * ((highest - lowest) / (subjects * repetitions)) ** 2
 
 
 def _deviation(a: Replicates, b: Replicates, squared_error: float, paired: bool) -> float:
@@ -196,13 +187,11 @@ def _deviation(a: Replicates, b: Replicates, squared_error: float, paired: bool)
     return math.sqrt(max(sum(per_subject) / 2, squared_error))
 
 
-def _reverse(difference: Difference) -> Difference:
-    return Difference(
-        estimate=-difference.estimate,
-        low=-difference.high,
-        high=-difference.low,
-        p=difference.p,
-        effect_size=-difference.effect_size,
-        paired=difference.paired,
-        n_subjects=difference.n_subjects,
+def _reverse(found: Difference) -> Difference:
+    return replace(
+        found,
+        estimate=-found.estimate,
+        low=-found.high,
+        high=-found.low,
+        effect_size=-found.effect_size,
     )

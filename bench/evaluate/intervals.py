@@ -43,6 +43,7 @@ def interval(runs: Sequence[Run], metric: str, level: float = 0.95) -> Interval:
     this scale with no part for the seeds in 90% to 94%, this one in 94% to 97%; it is a little
     conservative, up to 98%, where 40 subjects show three errors or fewer. With one seed nothing is
     known of the seeds' part, and the interval is about the one network rather than its architecture.
+    Rows of one report learn it from each other: `of_replicates` with `bootstrap.resample_all`.
 
     Parameters
     ----------
@@ -57,11 +58,11 @@ def interval(runs: Sequence[Run], metric: str, level: float = 0.95) -> Interval:
     return of_replicates(resample(runs, metric), level)
 
 
-def of_replicates(sample: Replicates, level: float = 0.95) -> Interval:
-    """The interval of `interval` from replicates that are there already."""
+def of_replicates(sample: Replicates, level: float = 0.95, estimate: float | None = None) -> Interval:
+    """The interval of `interval` from replicates that are there already, about another `estimate` if given."""
     if not 0 < level < 1:
         raise ValueError(f"level is {level}, expected between 0 and 1")
-    estimate = sample.estimate
+    estimate = sample.estimate if estimate is None else estimate
     if not math.isfinite(estimate):
         return Interval(math.nan, math.nan, math.nan, "undefined for these predictions")
     spread = variance.of_estimate(sample)

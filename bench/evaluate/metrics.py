@@ -30,6 +30,7 @@ class Metric:
     function : `(y [n], probabilities [n, classes]) -> float`; nan where it is undefined.
     bounds : the lowest and highest possible value; `inf` where there is none.
     per_class : a mean over classes (each class weighs the same, however few its subjects).
+    of_class : the one class that counts; None for all.
     binary : defined for two classes only.
     """
 
@@ -39,6 +40,7 @@ class Metric:
     function: Values
     bounds: tuple[float, float] = (0.0, 1.0)
     per_class: bool = False
+    of_class: int | None = None
     binary: bool = False
 
 
@@ -66,11 +68,17 @@ METRICS: dict[str, Metric] = {
             metric_definitions.quadratic_weighted_kappa,
             bounds=(-1.0, 1.0),
         ),
-        Metric(
-            "sensitivity", "Sensitivity", "max", metric_definitions.sensitivity, per_class=True, binary=True
-        ),
-        Metric(
-            "specificity", "Specificity", "max", metric_definitions.specificity, per_class=True, binary=True
+        *(
+            Metric(
+                name,
+                name.capitalize(),
+                "max",
+                getattr(metric_definitions, name),
+                per_class=True,
+                of_class=column,
+                binary=True,
+            )
+            for name, column in (("sensitivity", 1), ("specificity", 0))
         ),
     )
 }
@@ -93,6 +101,7 @@ def get(name: str) -> Metric:
             "max",
             lambda y, probabilities: metric_definitions.class_sensitivity(y, probabilities, column),
             per_class=True,
+            of_class=column,
         )
     raise ValueError(
         f"metric {name!r} is unknown, expected one of {', '.join(METRICS)} or sensitivity[CLASS]"

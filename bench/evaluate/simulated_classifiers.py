@@ -5,6 +5,7 @@ out, exceeds the sample's difficulty. Difficulty is the sum of what is hard for 
 architecture, and for this seed of it; the first part is shared by the samples of a subject.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +39,8 @@ class Study:
 
     Attributes
     ----------
-    y : int `[samples]`. Classes have the sizes that the world's imbalance asks for, the hardest the
-        smallest.
+    y : int `[samples]`. Classes have the sizes given, or those that the world's imbalance asks for; the first
+        is the hardest, and the smallest if the world has its way.
     subjects : str `[samples]`.
     """
 
@@ -51,11 +52,14 @@ class Study:
         samples_per_subject: int = 1,
         n_folds: int = 1,
         world: World | None = None,
+        class_sizes: Sequence[int] = (),
     ) -> None:
         self.random, self.n_classes, self.n_folds, self.world = random, n_classes, n_folds, world or World()
         shares = np.linspace(1.0, self.world.imbalance, n_classes)
         quantiles = (np.arange(n_subjects) + 0.5) / n_subjects
         classes = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], quantiles)
+        if class_sizes:
+            classes = np.repeat(np.arange(n_classes), class_sizes)
         owner = np.repeat(np.arange(n_subjects), samples_per_subject)
         self.y = classes[owner]
         self.subjects = np.array([f"s{i:04d}" for i in range(n_subjects)])[owner]
@@ -73,9 +77,9 @@ class Study:
         per_class = self.class_accuracies(accuracy)
         return float(per_class.mean() if metric == "balanced_accuracy" else per_class[self.y].mean())
 
-    def architecture(self, accuracy: float) -> "Architecture":
-        """Draw an architecture whose mean accuracy over classes is `accuracy`."""
-        return Architecture(self, accuracy)
+    def architecture(self, accuracy: float, seed_spread: float | None = None) -> "Architecture":
+        """Draw an architecture whose mean accuracy over classes is `accuracy`; its seeds spread as the world's."""
+        return Architecture(self, accuracy, self.world.seed_spread if seed_spread is None else seed_spread)
 
     def _noise(self, variance: float) -> np.ndarray:
         """Normal difficulty of each sample, half of its variance the subject's."""
@@ -87,10 +91,10 @@ class Study:
 class Architecture:
     """One architecture in a study: the same difficulties each time it is trained, another seed."""
 
-    def __init__(self, study: Study, accuracy: float) -> None:
-        self.study = study
+    def __init__(self, study: Study, accuracy: float, seed_spread: float) -> None:
+        self.study, self.seed_spread = study, seed_spread
         self._difficulty = study._difficulty + study._noise(study.world.own)
-        total = np.sqrt(1.0 + study.world.seed_spread**2)
+        total = np.sqrt(1.0 + seed_spread**2)
         self._ability = total * _probit(study.class_accuracies(accuracy))[study.y]
 
     def runs(self, n_seeds: int) -> list[Run]:
@@ -101,7 +105,7 @@ class Architecture:
     def _run(self, fold: int, seed: int) -> Run:
         study, random, world = self.study, self.study.random, self.study.world
         difficulty = self._difficulty + study._noise(1.0 - world.common - world.own)
-        margin = self._ability + world.seed_spread * random.normal() - difficulty
+        margin = self._ability + self.seed_spread * random.normal() - difficulty
         predicted = np.where(margin > 0, study.y, study._confused)
         # Logits: the predicted class ahead of the others by the margin, which share what is left unevenly.
         logits = -random.exponential(size=(len(margin), study.n_classes))

@@ -46,16 +46,11 @@ class Ablation:
     p_holm: float = 1.0
     failures: list[str] = field(default_factory=list)
 
-    @property
-    def has_scatter(self) -> bool:
-        """Whether any two trainings differ in their seed alone, so that the scatter of seeds is known."""
-        return max(len(self.base), len(self.switched)) > len({run.fold for run in self.base})
-
     def verdict(self, metric: str) -> str:
         """Whether the data support that it helps."""
         if self.contribution is None:
             return f"failed: {escape(self.failures[0])}" if self.failures else "not measured yet"
-        if self.p_holm >= SIGNIFICANCE or not self.has_scatter:
+        if self.p_holm >= SIGNIFICANCE or not self.contribution.seeds_known:
             return "these data cannot tell"
         more = self.contribution.estimate > 0
         return "supported" if more == (metrics.direction(metric) == "max") else "refuted: it harms"

@@ -4,11 +4,13 @@ The rules are `RULES`, which every report prints; the functions below do what th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from bench.evaluate import metrics
-from bench.evaluate.comparisons import Difference, paired_difference
+from bench.evaluate.comparisons import Difference, difference
+from bench.evaluate.intervals import Interval
+from bench.evaluate.winner import interval_of_best
 from bench.report import formatting
 from bench.report.markdown import escape
 from bench.report.statistics import Assessment
@@ -17,14 +19,23 @@ SAME_TIME = 1.1
 
 RULES = (
     "*Best*: the highest mean of the primary metric on test subjects over seeds, networks and references "
-    "alike (the lowest, where less is better).",
+    "alike (the lowest, where less is better). Being chosen by these subjects, it is partly lucky: of eight equal "
+    "networks and forty subjects, the best shows four points too much. The answer's result is corrected for that: "
+    "the results are shaken by half of what chance may do, and what the shaking itself adds to the then best, "
+    "doubled, is taken off (Breiman's little bootstrap); the interval reaches from the lower limit about the "
+    "corrected result to the upper one about the measured. Tables and figures show results as measured. "
+    "Validation's choice has not seen the test subjects, so its own result needs no correction.",
     "*Indistinguishable*: the paired difference from the best has p ≥ 0.05, corrected (Holm) for all pairs "
     "in the table. This is no proof of equality: a larger test set may tell them apart.",
-    "*Cheapest*: of the best and those that are indistinguishable from it, the lowest inference time (batch "
-    "1, median); of those within 10% of the lowest, the fewest parameters (references, which have none, "
-    "come last), then the better test result. Where no inference time has been measured, parameters decide.",
-    "*Front*: sorted by inference time, every row that is better than all faster ones. A step's difference "
-    "is paired, its interval not corrected for the number of steps.",
+    "*Seeds unknown*: where no row has two seeds, nothing shows how far seeds scatter, and no difference to or "
+    "between networks is claimed. Where some have, a row's variance between seeds is shrunken towards what all "
+    "show.",
+    "*Cheapest*: of the best and those that are indistinguishable from it, the network with the lowest "
+    "inference time (batch 1, median); of those within 10% of the lowest, the one with the fewest parameters, "
+    "then the better test result. Where no inference time has been measured, parameters decide. References are "
+    "timed in scikit-learn, networks in Keras, so their times are not compared with each other.",
+    "*Front*: networks sorted by inference time, every one that is better than all faster ones. A step's "
+    "difference is paired, its interval not corrected for the number of steps.",
 )
 
 
@@ -44,37 +55,53 @@ class Answer:
 
     Attributes
     ----------
-    best, cheapest : None before the first test; may be the same.
-    equals : those indistinguishable from the best, in the order of the table.
-    front : by rising inference time.
+    best, cheapest : None before the first test; may be the same. The cheapest is a network if any can be.
+    test : of the best, corrected for its choice; None before the first test.
+    by_validation : what validation alone would have chosen; None if nothing tested has been validated.
+    equals, unknown : those indistinguishable from the best, and those not compared, since nothing shows how far
+        seeds scatter; in the order of the table.
+    front : networks by rising inference time.
     """
 
-    best: Assessment | None
-    cheapest: Assessment | None
-    equals: list[Assessment]
-    front: list[Assessment]
-    steps: list[Step]
+    best: Assessment | None = None
+    cheapest: Assessment | None = None
+    test: Interval | None = None
+    by_validation: Assessment | None = None
+    equals: list[Assessment] = field(default_factory=list)
+    unknown: list[Assessment] = field(default_factory=list)
+    front: list[Assessment] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
 
 
 def find(assessments: Sequence[Assessment], metric: str) -> Answer:
     """Apply the rules."""
     tested = [a for a in assessments if a.test is not None]
     if not tested:
-        return Answer(None, None, [], [], [])
+        return Answer()
     # The best is the one that the others have been compared with.
     best = next(a for a in tested if a.comparison is None)
-    equals = [a for a in tested if a.comparison is not None and not a.comparison.distinguishable]
-    front = pareto(tested, metric)
-    steps = [
-        Step(
-            faster,
-            slower,
-            paired_difference(slower.entry.runs, faster.entry.runs, metric),
-            (slower.inference_ms or 0.0) / (faster.inference_ms or 1.0),
-        )
-        for faster, slower in pairwise(front)
-    ]
-    return Answer(best, cheapest([best, *equals], metric), equals, front, steps)
+    compared = [(a, a.comparison) for a in tested if a.comparison is not None]
+    equals = [a for a, found in compared if found.difference.seeds_known and not found.distinguishable]
+    networks = [a for a in (best, *equals) if a.entry.is_network]
+    validated = [a for a in tested if a.validation is not None]
+    front = pareto([a for a in tested if a.entry.is_network], metric)
+    return Answer(
+        best=best,
+        cheapest=cheapest(networks or [best, *equals], metric),
+        test=interval_of_best({a.name: a.sample for a in tested if a.sample}, best.name),
+        by_validation=max(validated, key=lambda a: _sign(metric) * (a.validation or 0.0), default=None),
+        equals=equals,
+        unknown=[a for a, found in compared if not found.difference.seeds_known],
+        front=front,
+        steps=[_step(faster, slower) for faster, slower in pairwise(front)],
+    )
+
+
+def _step(faster: Assessment, slower: Assessment) -> Step:
+    assert faster.sample is not None
+    assert slower.sample is not None
+    times = (slower.inference_ms or 0.0) / (faster.inference_ms or 1.0)
+    return Step(faster, slower, difference(slower.sample, faster.sample), times)
 
 
 def cheapest(among: Sequence[Assessment], metric: str) -> Assessment:
@@ -97,67 +124,110 @@ def pareto(tested: Sequence[Assessment], metric: str) -> list[Assessment]:
 
 def ranked(assessments: Sequence[Assessment], metric: str) -> list[Assessment]:
     """In the order of the table: by test, then by validation, what has neither last."""
-    sign = 1 if metrics.direction(metric) == "max" else -1
     return sorted(
         assessments,
         key=lambda a: (
             a.test is None,
             -_goodness(a, metric) if a.test else 0.0,
             a.validation is None,
-            -sign * (a.validation or 0.0),
+            -_sign(metric) * (a.validation or 0.0),
         ),
     )
 
 
 def _goodness(a: Assessment, metric: str) -> float:
     assert a.test is not None
-    return a.test.estimate if metrics.direction(metric) == "max" else -a.test.estimate
+    return _sign(metric) * a.test.estimate
+
+
+def _sign(metric: str) -> int:
+    return 1 if metrics.direction(metric) == "max" else -1
 
 
 def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) -> list[str]:
-    """The answer in words, ready markdown: the best, the cheapest."""
-    best, cheap = answer.best, answer.cheapest
-    if best is None or cheap is None or best.test is None:
+    """The answer in words, ready markdown: the best, what validation says, the cheapest."""
+    best = answer.best
+    if best is None or answer.test is None or best.test is None:
         return [_without_tests(assessments, metric)]
     title = formatting.metric_title(metric)
-    found = formatting.with_limits(metric, best.test.estimate, best.test.low, best.test.high)
     tested = sum(a.test is not None for a in assessments)
-    subjects = "on test subjects that no decision has seen"
     if tested == 1:
-        only = f"{_name(best)} reaches {found} {title} {subjects}; nothing else has been tested to compare it with."
-        return [only]
-    lines = [f"{_name(best)} is the best: {found} {title} {subjects}."]
+        return [
+            f"{_name(best)} reaches {_result(metric, best.test)} {title} on test subjects that no decision has "
+            "seen; nothing else has been tested to compare it with."
+        ]
+    verb = "has the best result" if answer.unknown else "is the best"
+    measured, corrected = (formatting.value(metric, found.estimate) for found in (best.test, answer.test))
+    luck = f" ({measured} as measured)" if measured != corrected else ""
+    lines = [
+        f"{_name(best)} {verb}: {_result(metric, answer.test)} {title} on test subjects, corrected for having been "
+        f"chosen by them out of {_many(tested)}{luck}."
+    ]
     if not best.entry.is_network:
         lines[0] = lines[0][:-1] + "; it is a classical reference, which no network beats here."
-    others = len(answer.equals)
-    if not others:
-        lines.append(f"The data tell the other {_many(tested - 1)} from it: each is worse.")
-    elif cheap is best:
-        also = f"The data cannot tell {_many(others)} others from it; none of them is cheaper."
-        one = f"The data cannot tell {_name(answer.equals[0])} from it, which is not cheaper."
-        lines.append(also if others > 1 else one)
-    else:
-        lines.append(
-            f"{_name(cheap)} is the cheapest that the data cannot tell from it{_saving(cheap, best, metric)}."
+    return [*lines, *_by_validation(answer, metric), *_equals(answer, tested, metric)]
+
+
+def _by_validation(answer: Answer, metric: str) -> list[str]:
+    chosen = answer.by_validation
+    if chosen is None or chosen.test is None:
+        return []
+    start = "Validation, which has not seen them, would have chosen"
+    if chosen is answer.best:
+        return [f"{start} it too."]
+    return [f"{start} {_name(chosen)}: {_result(metric, chosen.test)}."]
+
+
+def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
+    """What cannot be told from the best, and the cheapest of it."""
+    best, cheap = answer.best, answer.cheapest
+    assert best is not None
+    assert cheap is not None
+    lines = []
+    told = tested - 1 - len(answer.equals) - len(answer.unknown)
+    if answer.unknown:
+        others = (
+            _name(answer.unknown[0]) if len(answer.unknown) == 1 else f"{_many(len(answer.unknown))} others"
         )
-    networks = [a for a in (best, *answer.equals) if a.entry.is_network]
-    if not cheap.entry.is_network and networks:
-        network = cheapest(networks, metric)
-        if network is not best:
-            lines.append(
-                f"The cheapest network among them is {_name(network)}{_saving(network, best, metric)}."
-            )
-    elif not cheap.entry.is_network:
+        lines.append(
+            f"Nothing shows how far results scatter from seed to seed, so it cannot be compared with {others}; "
+            "more seeds (`SEEDS=3`) would tell."
+        )
+    elif not answer.equals:
+        lines.append(f"The data tell the other {_many(told)} from it: each is worse.")
+    networks = [a for a in answer.equals if a.entry.is_network]
+    references = [a for a in answer.equals if not a.entry.is_network]
+    if cheap is not best:
+        kind = "network" if cheap.entry.is_network else "one"
+        lines.append(
+            f"{_name(cheap)} is the cheapest {kind} that the data cannot tell from it"
+            f"{_saving(cheap, best, metric)}."
+        )
+    elif len(networks) == 1:
+        lines.append(f"The data cannot tell {_name(networks[0])} from it, which is not cheaper.")
+    elif networks:
+        lines.append(
+            f"The data cannot tell {_many(len(networks))} other networks from it; none of them is cheaper."
+        )
+    if cheap.entry.is_network and references and best.entry.is_network:
+        names = ", ".join(_name(a) for a in references)
+        lines.append(f"Nor can they tell from it, as references without a network, {names}.")
+    if not cheap.entry.is_network and not answer.unknown:
         lines.append("No network reaches it.")
     return lines
+
+
+def _result(metric: str, found: Interval) -> str:
+    return formatting.with_limits(metric, found.estimate, found.low, found.high)
 
 
 def _saving(cheap: Assessment, best: Assessment, metric: str) -> str:
     """What the cheaper one costs in the metric and saves in time and size: `: 95.5% [..], 0.2 ms against ..`."""
     parts = []
     if cheap.test is not None:
-        parts.append(formatting.with_limits(metric, cheap.test.estimate, cheap.test.low, cheap.test.high))
-    if cheap.inference_ms is not None and best.inference_ms is not None:
+        parts.append(_result(metric, cheap.test))
+    alike = cheap.entry.kind == best.entry.kind  # or they are timed otherwise
+    if alike and cheap.inference_ms is not None and best.inference_ms is not None:
         ours, others = (formatting.number(a.inference_ms) for a in (cheap, best))
         parts.append(f"{ours} ms a sample against {others} ms")
     if cheap.parameters and best.parameters:
@@ -171,8 +241,8 @@ def _room(a: Assessment, metric: str) -> str:
     """How much worse than the best it may still be: not to be told apart is not to be equal."""
     if a.comparison is None:
         return ""
-    difference = a.comparison.difference
-    most = -difference.low if metrics.direction(metric) == "max" else difference.high
+    found = a.comparison.difference
+    most = -found.low if metrics.direction(metric) == "max" else found.high
     unit = " points" if formatting.is_percent(metric) else ""
     return (
         f"; the data leave room for it to be up to {formatting.bare(metric, most)}{unit} worse"
@@ -186,15 +256,17 @@ def front_lines(answer: Answer, metric: str) -> list[str]:
     lines = []
     for step in answer.steps:
         gain = step.gain
-        sign = 1 if metrics.direction(metric) == "max" else -1
         found = formatting.difference_limits(metric, gain.estimate, gain.low, gain.high)
-        certain = (gain.low > 0) if sign > 0 else (gain.high < 0)
+        certain = gain.seeds_known and ((gain.low > 0) if _sign(metric) > 0 else (gain.high < 0))
+        doubt = (
+            "the interval includes no gain at all" if gain.seeds_known else "with other seeds it may be none"
+        )
         lines.append(
             f"- from {_name(step.faster)} ({formatting.number(step.faster.inference_ms)} ms) to "
             f"{_name(step.slower)} "
             f"({formatting.number(step.slower.inference_ms)} ms): {found} for "
             f"{formatting.number(step.times, 2)} times the inference time"
-            f"{'' if certain else '; the interval includes no gain at all'}"
+            f"{'' if certain else f'; {doubt}'}"
         )
     return lines
 

@@ -63,8 +63,11 @@ def _answer(content: Content) -> dict[str, Any]:
     found = content.answer
     return {
         "best": found.best.name if found.best else None,
+        "corrected": [found.test.estimate, found.test.low, found.test.high] if found.test else None,
+        "by_validation": found.by_validation.name if found.by_validation else None,
         "cheapest": found.cheapest.name if found.cheapest else None,
         "indistinguishable": [a.name for a in found.equals],
+        "unknown": [a.name for a in found.unknown],
         "front": [a.name for a in found.front],
     }
 

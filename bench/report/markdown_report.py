@@ -1,5 +1,6 @@
 """The page: answer first, then the table, then the evidence, then how it was made."""
 
+import numpy as np
 import pandas as pd
 
 from bench.evaluate import metrics
@@ -10,11 +11,14 @@ from bench.report.results import Content
 from bench.report.statistics import Assessment
 from bench.worker.references import REFERENCES
 
+_FEW_SUBJECTS = 5
+
 _NOTES = (
     "*Validation*: the score of each search's best trial on validation subjects, mean over folds; the search "
     "chose by it, so it is optimistic. *Test*: mean over seeds on test subjects that no decision has seen, folds "
-    "pooled, with a 95% interval by bootstrap over subjects, the seeds' own variance added. *Optimism*: "
-    "validation less test. *Seeds ±*: standard deviation over seeds.",
+    "pooled, with a 95% interval by bootstrap over subjects, the seeds' own variance added, which all rows show "
+    "together; where none has two seeds, it is the interval of the one training. *Optimism*: validation less "
+    "test. *Seeds ±*: standard deviation over seeds.",
     "*Parameters*: all of the network, trainable or not. *MACs*: multiply-accumulates of one sample. *Inference*: "
     "one sample (batch 1), NumPy array to NumPy array, median and in brackets 95th percentile, milliseconds: a "
     "network in Keras, a compiled call on one thread of the processor, in a fresh process with nothing else "
@@ -92,7 +96,23 @@ def _answer(content: Content) -> list[str]:
 def _warnings(content: Content) -> list[str]:
     notes = [*content.source.sweep.get("notes", []), *content.source.dropped]
     notes += [text for a in content.tested if (text := _suspicion(content, a))]
+    notes += _few_subjects(content)
     return [line for note in notes for line in (f"> **Note.** {prose(note)}", "")]
+
+
+def _few_subjects(content: Content) -> list[str]:
+    """A warning where a class has hardly any test subjects."""
+    best = content.answer.best
+    if best is None or best.sample is None:
+        return []
+    counts = np.bincount(best.sample.labels, minlength=len(content.source.classes))
+    few = [f"{each} {n}" for each, n in zip(content.source.classes, counts, strict=True) if n < _FEW_SUBJECTS]
+    if not few:
+        return []
+    return [
+        f"Test subjects in a class: {', '.join(few)}. Fewer than {_FEW_SUBJECTS} hardly show how well a class is "
+        "told, so means over classes have wide intervals. Several FOLDS test every subject."
+    ]
 
 
 def _suspicion(content: Content, a: Assessment) -> str:
@@ -171,6 +191,9 @@ def verdict(content: Content, a: Assessment) -> str:
         return f"{text}, cheapest" if a is found.cheapest and found.equals else text
     assert a.comparison is not None
     d, p = a.comparison.difference, formatting.p_value(a.comparison.p_holm)
+    if not d.seeds_known:
+        found_here = formatting.difference_limits(content.metric, d.estimate, d.low, d.high)
+        return f"seeds unknown ({found_here} between these trainings)"
     if not a.comparison.distinguishable:
         text = "**indistinguishable, cheapest**" if a is found.cheapest else "indistinguishable"
         return f"{text} ({formatting.difference_limits(content.metric, d.estimate, d.low, d.high)}, {p})"

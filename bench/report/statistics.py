@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluate import intervals, weighted_metrics
-from bench.evaluate.bootstrap import resample
+from bench.evaluate.bootstrap import Replicates, resample_all
 from bench.evaluate.comparisons import Comparison, compare_with_best
 from bench.evaluate.intervals import Interval
 from bench.evaluate.metrics import METRICS
@@ -28,6 +28,7 @@ class Assessment:
     ensemble : of the mean probabilities of the seeds; None with fewer than two.
     metrics : every metric that is defined, mean over seeds, folds pooled; `sensitivity[k]` by class.
     comparison : with the best; None for the best itself and for what has not been tested.
+    sample : of the primary metric on test subjects, what is known of its seeds pooled over all rows.
     """
 
     entry: Entry
@@ -37,6 +38,7 @@ class Assessment:
     ensemble: Interval | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     comparison: Comparison | None = None
+    sample: Replicates | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -82,26 +84,26 @@ class Assessment:
 
 def assess(source: Source) -> list[Assessment]:
     """Assess every entry of a source, in its order."""
-    assessments = [_assess(entry, source.metric) for entry in source.entries]
-    tested = {a.name: a.entry.runs for a in assessments if a.test is not None}
-    comparisons = {c.name: c for c in compare_with_best(tested, source.metric)}
+    runs = {entry.name: entry.runs for entry in source.entries if entry.runs}
+    seedless = {entry.name for entry in source.entries if not entry.is_network}
+    samples = resample_all(runs, source.metric, seedless)
+    assessments = [_assess(entry, samples.get(entry.name), source.metric) for entry in source.entries]
+    comparisons = {c.name: c for c in compare_with_best(samples)}
     for assessment in assessments:
         assessment.comparison = comparisons.get(assessment.name)
     return assessments
 
 
-def _assess(entry: Entry, metric: str) -> Assessment:
+def _assess(entry: Entry, sample: Replicates | None, metric: str) -> Assessment:
     validated = entry.searches.validation
     assessment = Assessment(entry, validation=None if validated.isna().all() else float(validated.mean()))
-    runs = entry.runs
-    if not runs:
+    if sample is None:
         return assessment
-    replicates = resample(runs, metric)
-    found = intervals.of_replicates(replicates)
+    runs, found = entry.runs, intervals.of_replicates(sample)
     assessment.metrics = estimates(runs)
     if math.isfinite(found.estimate):
-        assessment.test = found
-        assessment.seeds = replicates.estimates.tolist()
+        assessment.test, assessment.sample = found, sample
+        assessment.seeds = sample.estimates.tolist()
     seeds = seeds_ensemble(runs)
     if seeds and assessment.test:
         assessment.ensemble = intervals.interval(seeds, metric)

@@ -124,3 +124,16 @@ def test_files_that_are_no_reports_are_refused(tmp_path):
         compare(good, tmp_path / "bad.json")
     with pytest.raises(UserError, match="cannot read"):
         compare(good, tmp_path / "missing.json")
+
+
+def test_one_seed_on_both_sides_is_no_evidence_of_a_change(tmp_path):
+    settings = {"references": {}, "n_test": 300, "seeds": 1}
+    a = Sweep(networks={"one": 0.9}, **settings).write(tmp_path / "a")
+    b = Sweep(networks={"one": 0.7}, **settings).write(tmp_path / "b")
+    text, worse = compare(a, b)
+    assert not worse
+    assert "seeds unknown" in text
+    assert "0 better, 0 worse, 0 unchanged, 1 unknown" in text
+    # Another row's seeds show how far they scatter.
+    a = Sweep(networks={"one": 0.9, "two": 0.9}, **{**settings, "seeds": 4}).write(tmp_path / "c")
+    assert compare(a, b)[1]

@@ -1,11 +1,14 @@
 """Comparisons: exact tests of pairs, Holm, A/A and power, unlike subjects."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from evaluation_runs import random_run, run_of
 from scipy import stats
 
-from bench.evaluate.comparisons import compare_with_best, holm, paired_difference
+from bench.evaluate.bootstrap import resample_all
+from bench.evaluate.comparisons import compare_with_best, difference, holm, paired_difference
 from bench.evaluate.predictions import Run
 from bench.evaluate.simulate import Setting, false_claims, main, power
 from bench.evaluate.simulated_classifiers import Study, World
@@ -20,22 +23,22 @@ def pair(a_only, b_only, both, neither=0):
 
 
 def test_paired_p_is_that_of_a_paired_t_test():
-    difference = paired_difference(*pair(40, 20, 120, 20), "accuracy")
+    found = paired_difference(*pair(40, 20, 120, 20), "accuracy")
     correct_a = np.r_[np.ones(40), np.zeros(20), np.ones(120), np.zeros(20)]
     correct_b = np.r_[np.zeros(40), np.ones(20), np.ones(120), np.zeros(20)]
     expected = stats.ttest_rel(correct_a, correct_b)
-    assert difference.estimate == pytest.approx(0.1)
-    assert difference.p == pytest.approx(expected.pvalue, abs=0.004)
+    assert found.estimate == pytest.approx(0.1)
+    assert found.p == pytest.approx(expected.pvalue, abs=0.004)
     limits = expected.confidence_interval()
-    assert (difference.low, difference.high) == pytest.approx((limits.low, limits.high), abs=0.004)
+    assert (found.low, found.high) == pytest.approx((limits.low, limits.high), abs=0.004)
     of_subjects = correct_a - correct_b
-    assert difference.effect_size == pytest.approx(of_subjects.mean() / of_subjects.std(ddof=1), rel=0.05)
+    assert found.effect_size == pytest.approx(of_subjects.mean() / of_subjects.std(ddof=1), rel=0.05)
 
 
 def test_five_to_nil_is_not_significant_as_by_the_exact_test_of_mcnemar():
-    difference = paired_difference(*pair(5, 0, 35), "accuracy")
+    found = paired_difference(*pair(5, 0, 35), "accuracy")
     assert stats.binomtest(5, 5).pvalue == 0.0625
-    assert 0.04 < difference.p < 0.09
+    assert 0.04 < found.p < 0.09
 
 
 def test_pairing_sees_what_independent_samples_would_hide():
@@ -54,11 +57,11 @@ def test_pairing_sees_what_independent_samples_would_hide():
 def test_common_subjects_are_compared_where_one_sweep_is_half_done():
     whole = [random_run(seed, fold=fold) for fold in range(3) for seed in range(2)]
     half = [random_run(seed + 10, fold=0) for seed in range(2)]
-    difference = paired_difference(whole, half, "accuracy")
-    assert difference.paired
-    assert difference.n_subjects == 60
+    found = paired_difference(whole, half, "accuracy")
+    assert found.paired
+    assert found.n_subjects == 60
     alone = paired_difference([run for run in whole if run.fold == 0], half, "accuracy")
-    assert difference == alone
+    assert (found.estimate, found.n_subjects) == (alone.estimate, alone.n_subjects)
 
 
 def test_other_labels_for_the_same_subjects_are_not_paired():
@@ -69,9 +72,9 @@ def test_other_labels_for_the_same_subjects_are_not_paired():
 
 def test_identical_predictions_do_not_differ_and_are_not_proved_equal():
     run = random_run(0)
-    difference = paired_difference([run], [run], "balanced_accuracy")
-    assert (difference.estimate, difference.p, difference.effect_size) == (0, 1, 0)
-    assert difference.low < 0 < difference.high
+    found = paired_difference([run], [run], "balanced_accuracy")
+    assert (found.estimate, found.p, found.effect_size) == (0, 1, 0)
+    assert found.low < 0 < found.high
     assert paired_difference([run], [run], "log_loss").p == 1
 
 
@@ -92,20 +95,19 @@ def test_best_by_the_metrics_direction():
     y = [0, 1] * 30
     good, bad = run_of(y, y, 2), run_of(y, [0] * 60, 2)
     for metric, sign in (("accuracy", -1), ("log_loss", 1)):
-        (comparison,) = compare_with_best({"bad": [bad], "good": [good]}, metric)
+        (comparison,) = compare_with_best(resample_all({"bad": [bad] * 2, "good": [good] * 2}, metric))
         assert (comparison.name, comparison.best, comparison.distinguishable) == ("bad", "good", True)
         assert np.sign(comparison.difference.estimate) == sign
         assert comparison.difference.low < comparison.difference.estimate < comparison.difference.high
-    assert compare_with_best({"alone": [good]}, "accuracy") == []
+    assert compare_with_best(resample_all({"alone": [good]}, "accuracy")) == []
 
 
 def test_holm_is_over_all_pairs():
-    runs = {name: [random_run(seed)] for seed, name in enumerate("abc")}
-    comparisons = compare_with_best(runs, "accuracy")
-    pairs = [("a", "b"), ("a", "c"), ("b", "c")]
-    raw = {frozenset(p): paired_difference(runs[p[0]], runs[p[1]], "accuracy").p for p in pairs}
+    runs = {name: [random_run(seed), random_run(seed + 9)] for seed, name in enumerate("abc")}
+    samples = resample_all(runs, "accuracy")
+    raw = {frozenset(p): difference(samples[p[0]], samples[p[1]]).p for p in combinations("abc", 2)}
     corrected = dict(zip(raw, holm(list(raw.values())), strict=True))
-    for comparison in comparisons:
+    for comparison in compare_with_best(samples):
         expected = corrected[frozenset((comparison.name, comparison.best))]
         assert comparison.p_holm == pytest.approx(expected)
 
@@ -123,12 +125,14 @@ def test_simulation_prints_its_tables(capsys, monkeypatch):
 
     monkeypatch.setattr(simulate, "false_claims", lambda *_: {"accuracy": 0.02})
     monkeypatch.setattr(simulate, "coverage", lambda *_: {"accuracy": 0.95})
+    monkeypatch.setattr(simulate, "pooled_coverage", lambda *_: {"pooled": 0.95})
+    monkeypatch.setattr(simulate, "best_of_eight", lambda *_: {"corrected": 0.95})
     monkeypatch.setattr(simulate, "power", lambda *_: {"accuracy": 0.9})
     monkeypatch.setattr(simulate, "false_switches", lambda *_: {"accuracy": 0.03})
     main(["--short"])
     printed = capsys.readouterr().out
-    assert printed.count("###") == 4
-    assert "| 40 | 2 | 1 | 1 | 80% | 95.0% |" in printed
+    assert printed.count("###") == 8
+    assert "| 30/3 | 2 | 1 | 1 | 5 | 80% | 95.0% |" in printed
 
 
 def test_a_single_seed_is_judged_by_how_far_the_others_scatter():

@@ -38,7 +38,8 @@ def test_variance_of_balanced_accuracy_adds_up_over_classes():
     y = [0] * 4 + [1] * 20
     predicted = [0, 0, 1, 1] + [1] * 15 + [0] * 5
     spread = variance.of_estimate(resample([run_of(y, predicted, 2)], "balanced_accuracy"))
-    expected = (0.5 * 0.5 / 3 + 0.75 * 0.25 / 19) / 4
+    more = 0.625 * 0.375  # of the one subject that each class is given
+    expected = ((4 * 0.5 * 0.5 + more) / 16 + (20 * 0.75 * 0.25 + more) / 400) / 4
     assert spread.subject == pytest.approx(expected, rel=0.1)
 
 
@@ -116,6 +117,23 @@ def test_draws_keep_each_stratum_its_weight():
     np.testing.assert_allclose(weights[:, :5].sum(axis=1), 5)
     np.testing.assert_allclose(weights[:, 5:].sum(axis=1), 2)
     assert set(np.unique(weights[1:, 5:])) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize("sizes", [(3, 30), (2, 35)])
+def test_a_class_of_few_subjects_does_not_look_certain(sizes):
+    assert coverage(Setting(sum(sizes), 2, 0.8, class_sizes=sizes), 60, seed=0)["balanced_accuracy"] >= 0.93
+
+
+def test_degrees_of_freedom_are_those_of_the_class_that_matters():
+    y = [0] * 3 + [1] * 60
+    wrong = [1, 0, 0] + [1] * 54 + [0] * 6
+    spread = variance.of_estimate(resample([run_of(y, wrong, 2)], "balanced_accuracy"))
+    estimate = (2 / 3 + 0.9) / 2
+    more = estimate * (1 - estimate)  # of the one subject that each class is given
+    parts = [(2 * (2 / 3 * 1 / 3 * 3 / 2) + more) / 9 / 4, (59 * (0.9 * 0.1 * 60 / 59) + more) / 3600 / 4]
+    assert spread.total == pytest.approx(sum(parts), rel=0.1)
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 4 + parts[1] ** 2 / 61)
+    assert spread.degrees_of_freedom == pytest.approx(freedom, rel=0.1)
 
 
 @pytest.mark.slow

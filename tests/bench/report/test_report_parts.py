@@ -54,7 +54,7 @@ def test_what_is_worse_is_no_cheapest(tmp_path):
     assert found.answer.best.name == found.answer.cheapest.name == "good"
     assert [a.name for a in found.answer.front] == ["bad", "good"]
     words = answer.sentences(found.answer, found.assessments, "accuracy")
-    assert "each is worse" in words[1]
+    assert "each is worse" in words[2]
     step = answer.front_lines(found.answer, "accuracy")
     assert len(step) == 1
     assert "90 times the inference time" in step[0]

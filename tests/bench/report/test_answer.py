@@ -1,0 +1,86 @@
+"""The answer: what its first sentences claim, and what they do not."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_sweeps import Sweep
+
+from bench.report import answer, markdown_report, results
+
+
+def _built(tmp_path: Path, **settings) -> results.Content:
+    return results.build(Sweep(**settings).write(tmp_path / "run"))
+
+
+def _words(content: results.Content) -> list[str]:
+    return answer.sentences(content.answer, content.assessments, content.metric)
+
+
+def test_the_best_of_equals_is_not_given_its_luck(tmp_path):
+    networks = {f"n{i}": 0.8 for i in range(8)}
+    found = _built(tmp_path, networks=networks, references={}, n_test=40, seeds=3)
+    first, measured = _words(found)[0], found.answer.best.test
+    stated, said_measured = (float(text) for text in re.findall(r"(\d+\.\d)%", first))
+    assert said_measured == pytest.approx(100 * measured.estimate, abs=0.06)
+    assert stated < said_measured - 2
+    assert f"{100 * found.answer.test.low:.1f}, {100 * measured.high:.1f}" in first
+    assert found.answer.test.low < measured.low
+    assert "as measured" in first
+
+
+def test_what_validation_would_have_chosen_stands_beside_the_best(tmp_path):
+    sweep = Sweep(networks={"lucky": 0.9, "modest": 0.8}, references={}, n_test=200, seeds=3)
+    events = sweep.events(tmp_path / "run")
+    for event in events:
+        if "trial/modest" in event.get("piece", ""):
+            event["result"]["score"] = 0.99
+    found = results.build(sweep.write(tmp_path / "run", events))
+    assert (found.answer.best.name, found.answer.by_validation.name) == ("lucky", "modest")
+    test = found.answer.by_validation.test
+    assert f"would have chosen **The modest one**: {100 * test.estimate:.1f}%" in " ".join(_words(found))
+    assert "would have chosen it too" in " ".join(
+        _words(_built(tmp_path / "other", networks={"a": 0.95, "b": 0.6}))
+    )
+
+
+def test_one_seed_of_each_claims_nothing(tmp_path):
+    found = _built(tmp_path, networks={"a": 0.95, "b": 0.6, "c": 0.5}, references={}, seeds=1)
+    words = " ".join(_words(found))
+    assert "has the best result" in words
+    assert "cannot be compared with two others" in words
+    assert "worse" not in words
+    verdicts = [markdown_report.verdict(found, a) for a in found.assessments[1:]]
+    assert all(text.startswith("seeds unknown") for text in verdicts)
+    assert found.answer.cheapest is found.answer.best
+
+
+def test_references_need_no_seeds(tmp_path):
+    settings = {"networks": {}, "references": {"rbf_svm": 0.95, "nearest": 0.5}}
+    assert "each is worse" in " ".join(_words(_built(tmp_path, **settings)))
+
+
+def test_the_cheapest_is_a_network_since_references_are_timed_otherwise(tmp_path):
+    times = {"slow": 9.0, "quick": 5.0, "rbf_svm": 0.1}
+    settings = {"networks": {"slow": 0.9, "quick": 0.9}, "references": {"rbf_svm": 0.9}, "times": times}
+    found = _built(tmp_path, **settings, n_test=60)
+    assert found.answer.cheapest.name == "quick"
+    assert "rbf_svm" not in {a.name for a in found.answer.front}
+    words = " ".join(_words(found))
+    assert "0.1" not in re.sub(r"\[.*?\]|\d+\.\d%", "", words)  # no reference's time
+
+
+@pytest.mark.parametrize(("sizes", "warned"), [((4, 30), True), ((6, 30), False)])
+def test_classes_of_few_test_subjects_raise_a_warning(tmp_path, monkeypatch, sizes, warned):
+    y = np.repeat([0, 1], sizes)
+    made = Sweep(n_test=sum(sizes), references={}, metric="balanced_accuracy")
+    plain = Sweep.predictions
+
+    def predictions(self, key, share, fold):
+        _, probabilities, subjects, indices = plain(self, key, share, fold)
+        return y, probabilities, subjects, indices
+
+    monkeypatch.setattr(Sweep, "predictions", predictions)
+    page = markdown_report.markdown(results.build(made.write(tmp_path / "run")), {})
+    assert ("Test subjects in a class: normal 4." in page) == warned
