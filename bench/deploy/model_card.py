@@ -6,14 +6,15 @@ After Mitchell et al. 2019, "Model cards for model reporting", FAT*.
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bench.data.dataset import Dataset
 from bench.data.splits import Fold
 from bench.deploy.familiarity import ALARMS
 from bench.deploy.run_network import Chosen
 from bench.report import formatting
-from bench.report.markdown import code, escape, table, without_paths
-from bench.report.result_rows import row
+from bench.report.markdown import code, escape, prose, table
+from bench.report.markdown import facts as fact_table
 from bench.tasks import Task
 
 _NAMES = {"keras": "`model.keras`", "litert": "`model.tflite`", "onnxruntime": "`model.onnx`"}
@@ -65,19 +66,22 @@ def _use(facts: dict[str, Any]) -> list[str]:
 
 
 def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
-    found, metric = row(chosen.content.source, chosen.assessment), chosen.content.source.metric
+    rows, metric = chosen.content.rows, chosen.content.metric
+    found = rows[rows.architecture == chosen.assessment.name].iloc[0]
     title = formatting.metric_title(metric)
-    test = formatting.with_limits(metric, found["test"], found["test_low"], found["test_high"])
-    rows = [
-        [f"Test {title} [95% interval]", test],
-        [f"Validation {title}", formatting.value(metric, found["validation"])],
-        ["Parameters", formatting.whole(found["parameters"])],
+    shown = [
+        (
+            f"Test {title} [95% interval]",
+            formatting.with_limits(metric, found.test, found.test_low, found.test_high),
+        ),
+        (f"Validation {title}", formatting.value(metric, found.validation)),
+        ("Parameters", formatting.whole(found.parameters)),
     ]
-    if found["inference_ms"] is not None:
-        time = f"{formatting.number(found['inference_ms'])} ms in Keras on one thread"
-        rows.append(["Inference, one sample", time])
-    rows += [
-        [escape(formatting.metric_title(name)), formatting.value(name, value)]
+    if found.inference_ms is not None:
+        time = f"{formatting.number(found.inference_ms)} ms in Keras on one thread"
+        shown.append(("Inference, one sample", time))
+    shown += [
+        (escape(formatting.metric_title(name)), formatting.value(name, value))
         for name, value in chosen.assessment.metrics.items()
         if name != metric and "[" not in name
     ]
@@ -85,9 +89,9 @@ def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
     lines = [
         "## Results",
         "",
-        *table(["Mean over seeds", ""], rows),
-        f"The row of the report's table: the mean of all refits (seeds: {found['seeds']}, folds: "
-        f"{found['folds']}) on test subjects that no decision has seen. This network is the refit with "
+        *fact_table("Mean over seeds", shown),
+        f"The row of the report's table: the mean of all refits (seeds: {found.seeds}, folds: "
+        f"{found.folds}) on test subjects that no decision has seen. This network is the refit with "
         f"seed {this} in the first fold, which was not chosen by its result.",
         "",
     ]
@@ -106,26 +110,21 @@ def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
 def _data(facts: dict[str, Any], dataset: Dataset, fold: Fold) -> list[str]:
     data = facts["data"]
     parts = {"Trained on": np.concatenate([fold.train, fold.validation]), "Tested on": fold.test}
-    rows = [
-        [
-            name,
-            f"{len(np.unique(dataset.subjects[part])):,}",
-            *(f"{count:,}" for count in np.bincount(dataset.y[part], minlength=len(dataset.classes))),
-        ]
-        for name, part in parts.items()
-    ]
+    counts = pd.DataFrame({"": list(parts)})
+    counts["Subjects"] = [f"{len(np.unique(dataset.subjects[part])):,}" for part in parts.values()]
+    for label, name in enumerate(dataset.classes):
+        counts[escape(name)] = [f"{np.sum(dataset.y[part] == label):,}" for part in parts.values()]
     return [
         "## Data",
         "",
-        f"{escape(data['name'])} (fingerprint {code(data['fingerprint'])}): "
-        f"{escape(without_paths(data['provenance']))}",
+        f"{escape(data['name'])} (fingerprint {code(data['fingerprint'])}): {prose(data['provenance'])}",
         "",
-        *table(["", "Subjects", *(escape(name) for name in dataset.classes)], rows),
+        *table(counts),
     ]
 
 
 def _protocol(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
-    source = chosen.content.source
+    command = chosen.content.source.sweep["command"]
     plan = chosen.assessment.entry.plan
     values = ", ".join(f"{name} {value}" for name, value in sorted(facts["values"].items()))
     return [
@@ -135,15 +134,15 @@ def _protocol(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
         "validation subjects; the best was trained again on train and validation together. No subject is in two "
         f"parts. Trial {facts['trial']}: {escape(values)}.",
         "",
-        f"Made by {code(without_paths(source.sweep['command']))}, run {code(facts['run'])}.",
+        f"Made by {prose(f'`{command}`')}, run {code(facts['run'])}.",
         "",
     ]
 
 
 def _preprocessing(task: Task, facts: dict[str, Any]) -> list[str]:
-    rows = [[code(name), escape(value)] for name, value in facts["preprocessing"].items()]
+    choices = [(code(name), escape(value)) for name, value in facts["preprocessing"].items()]
     words = [escape(task.preprocessing_words), ""] if task.preprocessing_words else []
-    return ["## Preprocessing", "", *words, *table(["Choice", "Value"], rows, 2)]
+    return ["## Preprocessing", "", *words, *fact_table("Choice", choices)]
 
 
 def _limits(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
@@ -158,17 +157,20 @@ def _limits(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
         "- What a heat map shows is where the network looked, not why, and no proof that it is right.",
         "- `known.npz` holds the network's features of the training samples, no images: whoever may not pass on "
         "anything made from them deletes it, and the warnings with it.",
-        *(f"- Of the data: {escape(without_paths(note))}" for note in notes),
+        *(f"- Of the data: {prose(note)}" for note in notes),
         "",
     ]
 
 
 def _how(task: Task, facts: dict[str, Any]) -> list[str]:
     shape = " x ".join(map(str, facts["input_shape"]))
-    agreement = [
-        [_NAMES[name], f"{found['cases']:,}", f"{found['difference']:.1e}"]
-        for name, found in facts["agreement"].items()
-    ]
+    agreement = pd.DataFrame(
+        [
+            (_NAMES[name], f"{found['cases']:,}", f"{found['difference']:.1e}")
+            for name, found in facts["agreement"].items()
+        ],
+        columns=["File", "Test cases run", "Largest difference of a probability"],
+    )
     return [
         "## How to use it",
         "",
@@ -183,7 +185,7 @@ def _how(task: Task, facts: dict[str, Any]) -> list[str]:
         *USAGE.format(task=task.name).splitlines(),
         "```",
         "",
-        *table(["File", "Test cases run", "Largest difference of a probability"], agreement),
+        *table(agreement),
         "The classes were the same in all of them.",
     ]
 
@@ -197,6 +199,6 @@ from bench import tasks
 facts, task = json.loads(Path("model.json").read_text()), tasks.load("{task}")
 stored = task.read([Path("scan.nii.gz")], facts["preprocessing"])
 x = task.prepare(stored, facts["preprocessing"]).reshape(-1, *facts["input_shape"])
-[probabilities] = onnxruntime.InferenceSession("model.onnx").run(None, {{"input": x[:1]}})
+[probabilities] = onnxruntime.InferenceSession("model.onnx").run(None, {{"input:0": x[:1]}})
 print(dict(zip(facts["classes"], probabilities[0])))
 """

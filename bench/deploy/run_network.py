@@ -16,10 +16,12 @@ from bench.deploy.calibration import fit_temperature, log_loss, scaled
 from bench.deploy.familiarity import Known
 from bench.deploy.saved_network import Network, calibrated, load_keras
 from bench.errors import UserError
+from bench.evaluate import metrics
 from bench.evaluate.predictions import Run
 from bench.report import results, run_results
 from bench.report.results import Content
 from bench.report.statistics import Assessment
+from bench.sweep.state import search_name
 from bench.tasks import Task
 from bench.worker import arrays
 
@@ -33,6 +35,7 @@ class Chosen:
 
     Attributes
     ----------
+    trial : the winning one of the first fold.
     files : of the networks: of one seed, or of all seeds that were kept.
     runs : what these networks predicted on test.
     """
@@ -40,6 +43,7 @@ class Chosen:
     content: Content
     assessment: Assessment
     ensemble: bool
+    trial: int
     files: list[Path]
     runs: list[Run]
 
@@ -68,31 +72,35 @@ def choose(folder: Path, model: str | None) -> Chosen:
     if not tested:
         raise UserError(f"{folder}: found no tested network; expected one: let make bench go on")
     found = tested[name] if name else next(iter(tested.values()))
-    refits = [r for r in found.entry.refits if r.fold == 0 and "model" in r.result["files"] and r.run]
-    kept = refits if ensemble else refits[:1]
-    if len(kept) < (2 if ensemble else 1):
+    source = content.source
+    trial = source.state.tested_trial(found.name, 0, metrics.direction(source.metric))
+    refits = source.state.refits(found.name, 0, trial) if trial is not None else {}
+    kept = [(seed, result) for seed, result in refits.items() if "model" in result["files"]]
+    kept = kept if ensemble else kept[:1]
+    if trial is None or len(kept) < (2 if ensemble else 1):
         raise UserError(
             f"MODEL={model or found.name}: found {len(kept)} kept networks of {found.name} in {folder}; "
             f"expected {'two seeds or more: raise SEEDS' if ensemble else 'one'}"
         )
-    files = []
-    for refit in kept:
-        recorded = refit.result["files"]["model"]
+    files, runs = [], []
+    for seed, result in kept:
+        recorded = result["files"]["model"]
         path = folder / recorded["path"]
-        if not path.is_file() or sha256_of(path) != recorded["sha256"]:
+        run, _ = run_results.load_predictions(folder, result, 0, seed, [])
+        if run is None or not path.is_file() or sha256_of(path) != recorded["sha256"]:
             raise UserError(
-                f"{path}: found it missing or changed; expected it as written: make bench mends it"
+                f"{path}: found it or its predictions missing or changed; expected them as written: "
+                "make bench mends them"
             )
         files.append(path)
-    return Chosen(content, found, ensemble, files, [r.run for r in kept if r.run is not None])
+        runs.append(run)
+    return Chosen(content, found, ensemble, trial, files, runs)
 
 
 def open_network(chosen: Chosen, task: Task) -> Network:
     """Load the networks of a candidate, calibrated by what its winning trial predicted on validation."""
     source, entry = chosen.content.source, chosen.assessment.entry
-    search = entry.searches[0]
-    assert search.chosen is not None
-    trial = search.trials[search.chosen] or {}
+    trial = source.state.done[f"trial/{search_name(entry.name, 0)}/{chosen.trial}"]
     plan = next(c for c in entry.plan["candidates"] if c["name"] == entry.name)
     calibration = _calibration(chosen, trial)
     facts = {
@@ -106,8 +114,8 @@ def open_network(chosen: Chosen, task: Task) -> Network:
         "calibration": calibration,
         "candidate": entry.name,
         "run": chosen.folder.resolve().name,
-        "trial": search.chosen,
-        "values": trial.get("values", {}),
+        "trial": chosen.trial,
+        "values": trial["values"],
         "seeds": [run.seed for run in chosen.runs],
         "data": {k: v for k, v in source.sweep["dataset"].items() if k != "folder"},
     }
@@ -133,7 +141,10 @@ def _calibration(chosen: Chosen, trial: dict[str, Any]) -> dict[str, Any]:
         before = np.mean([run.probabilities for run in runs], axis=0)
         after = np.mean([scaled(run.probabilities, temperature) for run in runs], axis=0)
         y = runs[0].y
-        found[part] = {"before": log_loss(y, before).mean(), "after": log_loss(y, after).mean()}
+        found[part] = {
+            "before": float(log_loss(y, before).mean()),
+            "after": float(log_loss(y, after).mean()),
+        }
     return found
 
 

@@ -1,0 +1,258 @@
+"""A run folder's networks, found, calibrated, applied and exported; the run is made, nothing is trained."""
+
+import csv
+import json
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from made_sweeps import Sweep
+from PIL import Image
+
+import architectures
+from bench.commands.main import EXIT_USER, main
+from bench.data.caches.cached_dataset import save_dataset
+from bench.data.dataset import Dataset
+from bench.data.sources.download import sha256_of
+from bench.deploy import run_network
+from bench.deploy.calibration import fit_temperature, log_loss, scaled
+from bench.errors import UserError
+from bench.tasks.spect import task
+
+CLASSES = ("normal", "patient")
+N = 40
+
+
+def images(n, seed=0):
+    """Made slices: a bright spot whose size is the class."""
+    random = np.random.default_rng(seed)
+    x = np.abs(random.normal(size=(n, 109, 91, 1))).astype(np.float32)
+    for index in range(n):
+        x[index, 45:55, 30 : 40 + 10 * (index % 2)] += 20
+    return x
+
+
+class SpectSweep(Sweep):
+    """A sweep of the `spect` task whose refits have networks and whose trials have predictions."""
+
+    def sweep(self, names=None):
+        event = super().sweep(names)
+        event["identity"]["preprocessing"] = task.preprocessing
+        event["dataset"]["folder"] = "../cache/made"
+        return event
+
+    def trial(self, name, fold, trial):
+        y, subjects = np.arange(30) % 2, np.array([f"v{i}" for i in range(30)])
+        sure = np.where(np.arange(30) % 5, y, 1 - y)  # right in four of five, and too sure
+        probabilities = np.where(np.arange(2) == sure[:, None], 0.99, 0.01)
+        path = self.folder / "predictions" / f"trial-{name}-{fold}-{trial}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, y=y, probabilities=probabilities, subjects=subjects, indices=np.arange(30))
+        files = {"predictions": {"path": f"predictions/{path.name}", "sha256": "0", "bytes": 1}}
+        return {**super().trial(name, fold, trial), "files": files}
+
+    def refit(self, folder, key, share, fold, seed):
+        result = super().refit(folder, key, share, fold, seed)
+        if seed:
+            architecture = architectures.load(key.split("/")[1])
+            keras.utils.set_random_seed(seed)
+            model = architecture.build(keras_tuner.HyperParameters(), (50, 50, 1), 2)
+            path = folder / "models" / f"{key.replace('/', '-')}.keras"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            model.save(path)
+            result["files"]["model"] = {"path": f"models/{path.name}", "sha256": sha256_of(path), "bytes": 1}
+        return result
+
+    def dataset(self):
+        return Dataset(
+            name="made",
+            x=images(N),
+            y=np.arange(N) % 2,
+            subjects=np.array([f"patient-{i}" for i in range(N)]),
+            classes=CLASSES,
+            fingerprint=self.fingerprint,
+            provenance=self.provenance,
+        )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """RUNS with one sweep of two networks, two seeds each; `cnn` is the better one."""
+    root = tmp_path_factory.mktemp("runs")
+    sweep = SpectSweep(
+        networks={"cnn": 0.95, "vgg16": 0.7}, classes=CLASSES, task="spect", trials=2, stand_in=True
+    )
+    sweep.folder = root / "spect-made"
+    sweep.write(sweep.folder)
+    save_dataset(sweep.dataset(), root / "cache" / "made")
+    return root
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Three scans: two like the known ones, one without contrast."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for index, image in enumerate(images(2, seed=9)):
+        np.save(folder / f"{index}.npy", image[..., 0])
+    Image.fromarray(np.tile(np.arange(91, dtype=np.uint8), (109, 1))).save(folder / "ramp.png")
+    return folder
+
+
+def predicted(words, output):
+    assert main(["predict", "spect", *words, "--output", str(output)]) == 0
+    with open(output, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_best_network_of_the_report_is_taken_and_its_first_seed(runs):
+    chosen = run_network.choose(runs / "spect-made", None)
+    assert chosen.assessment.name == "cnn"
+    assert [path.stem.rsplit("-", 1)[1] for path in chosen.files] == ["1"]
+    for model, seeds in (("ensemble", 2), ("vgg16-ensemble", 2), ("vgg16", 1)):
+        assert len(run_network.choose(runs / "spect-made", model).files) == seeds
+    assert run_network.choose(runs / "spect-made", "vgg16").assessment.name == "vgg16"
+
+
+def test_the_temperature_is_the_winning_trial_s_and_what_it_does_is_on_record(runs):
+    chosen = run_network.choose(runs / "spect-made", None)
+    facts = run_network.open_network(chosen, task).facts
+    with np.load(runs / "spect-made" / "predictions" / f"trial-cnn-0-{facts['trial']}.npz") as kept:
+        expected = fit_temperature(kept["y"], kept["probabilities"], kept["subjects"])
+    assert facts["temperature"] == pytest.approx(expected)
+    assert expected > 1.2
+    run = chosen.runs[0]
+    for state, probabilities in (
+        ("before", run.probabilities),
+        ("after", scaled(run.probabilities, expected)),
+    ):
+        found = facts["calibration"]["test"][state]
+        assert found == pytest.approx(log_loss(run.y, probabilities).mean())
+
+
+def test_scans_are_predicted_with_what_is_doubtful_and_a_picture(runs, scans, tmp_path, capsys):
+    rows = predicted(["--runs", str(runs), "--input", str(scans)], tmp_path / "out.csv")
+    assert [row["file"].rsplit("/", 1)[1] for row in rows] == ["0.npy", "1.npy", "ramp.png"]
+    assert list(rows[0]) == ["file", "class", *CLASSES, "warnings"]
+    for row in rows:
+        assert float(row["normal"]) + float(row["patient"]) == pytest.approx(1, abs=2e-6)
+        assert float(row[row["class"]]) >= 0.5
+    assert rows[0]["warnings"] == rows[1]["warnings"] == ""
+    assert "unlike the training data" in rows[2]["warnings"]
+    assert "grey values" in rows[2]["warnings"]
+    assert Image.open(tmp_path / "out.png").size[0] > 300
+    assert "3 rows by The cnn one, 1 of them with warnings" in capsys.readouterr().out
+
+
+def test_an_ensemble_is_the_mean_of_its_seeds(runs, scans, tmp_path):
+    chosen = run_network.choose(runs / "spect-made", "cnn-ensemble")
+    network = run_network.open_network(chosen, task)
+    x = task.prepare(task.read([scans / "0.npy"]), task.preprocessing)
+    each = [np.asarray(model(x)) for model in network.models]
+    rows = predicted(
+        ["--runs", str(runs), "--input", str(scans / "0.npy"), "--model", "ensemble"], tmp_path / "o.csv"
+    )
+    expected = np.mean(each, axis=0)[0]
+    np.testing.assert_allclose([float(rows[0][name]) for name in CLASSES], expected, atol=1e-5)
+    assert not np.allclose(each[0], each[1], atol=1e-4)
+
+
+def test_a_file_that_cannot_be_read_costs_no_other(runs, scans, tmp_path):
+    (scans / "broken.png").write_bytes(b"\x89PNG")
+    output = tmp_path / "out.csv"
+    words = ["predict", "spect", "--runs", str(runs), "--input", str(scans), "--output", str(output)]
+    assert main(words) == EXIT_USER
+    with open(output, newline="") as file:
+        rows = {row["file"].rsplit("/", 1)[1]: row for row in csv.DictReader(file)}
+    assert rows["broken.png"]["class"] == ""
+    assert "not read" in rows["broken.png"]["warnings"]
+    assert rows["0.npy"]["class"] in CLASSES
+    assert len(rows) == 4
+
+
+@pytest.mark.slow
+def test_what_is_exported_predicts_the_same_and_has_its_card(runs, scans, tmp_path, capsys):
+    folder = tmp_path / "model"
+    assert main(["export", "spect", "--runs", str(runs), "--output", str(folder)]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "known.npz",
+        "model.json",
+        "model.keras",
+        "model.onnx",
+        "model.tflite",
+    ]
+    facts = json.loads((folder / "model.json").read_text())
+    assert facts["classes"] == list(CLASSES)
+    assert facts["preprocessing"] == task.preprocessing
+    assert {name: found["cases"] for name, found in facts["agreement"].items()} == {
+        "keras": 8,
+        "litert": 8,
+        "onnxruntime": 8,
+    }
+    card = (folder / "README.md").read_text()
+    for words in (
+        "stand-in",
+        "Intended use",
+        "Limits",
+        "Protocol",
+        "Log loss",
+        "made by a test",
+        "50 x 50 x 1",
+    ):
+        assert words in card
+    assert str(tmp_path) not in card
+    ours = predicted(["--model", str(folder), "--input", str(scans)], tmp_path / "a.csv")
+    theirs = predicted(["--runs", str(runs), "--input", str(scans)], tmp_path / "b.csv")
+    assert ours == theirs
+    assert main(["export", "spect", "--runs", str(runs), "--output", str(folder)]) == 0  # over itself
+    capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_the_card_s_own_lines_of_python_give_the_same(runs, scans, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "model"
+    assert main(["export", "spect", "--runs", str(runs), "--output", str(folder)]) == 0
+    [row] = predicted(["--model", str(folder), "--input", str(scans / "0.npy")], tmp_path / "a.csv")
+    source = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+    exec(source.replace("scan.nii.gz", str(scans / "0.npy")), {})
+    said = capsys.readouterr().out
+    for name in CLASSES:
+        found = said.split(f"'{name}': ")[1].split("}")[0].split(", '")[0]
+        assert float(found.strip("np.float32()")) == pytest.approx(float(row[name]), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["predict", "spect", "--input", "."], "found no sweep of spect"),
+        (["export", "spect"], "found no sweep of spect"),
+        (["predict", "spect", "--runs", "RUNS"], "INPUT: found nothing"),
+        (["predict", "spect", "--runs", "RUNS", "--input", "none"], "no such file"),
+        (["predict", "spect", "--runs", "RUNS", "--input", ".", "--model", "vit"], "cnn, vgg16, ensemble"),
+        (["predict", "spect", "--runs", "RUNS", "--input", ".", "--model", "a/b"], "found no such folder"),
+        (["predict", "spect", "--runs", "RUNS", "--input", ".", "--model", "."], "found no saved network"),
+        (["export", "spect", "--runs", "RUNS", "--model", "ensemble"], "expected a single network"),
+        (["export", "spect", "--runs", "RUNS", "--output", "RUNS"], "a folder of something else"),
+    ],
+)
+def test_mistakes_are_one_line(runs, tmp_path, monkeypatch, capsys, words, names):
+    monkeypatch.chdir(tmp_path)
+    assert main([word.replace("RUNS", str(runs)) for word in words]) == EXIT_USER
+    said = capsys.readouterr().err
+    assert names in said
+    assert said.count("\n") == 1
+
+
+def test_a_changed_network_is_not_loaded(runs):
+    chosen = run_network.choose(runs / "spect-made", "vgg16")
+    content = chosen.files[0].read_bytes()
+    try:
+        chosen.files[0].write_bytes(content[:-1])
+        with pytest.raises(UserError, match="missing or changed"):
+            run_network.choose(runs / "spect-made", "vgg16")
+    finally:
+        chosen.files[0].write_bytes(content)
