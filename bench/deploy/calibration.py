@@ -8,8 +8,13 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 # The logarithm of the temperature is expected to be 0, with this standard deviation, before any subject is
-# seen: a factor of 1.6 up or down. A handful of subjects then moves it little, a hundred as far as they say.
+# seen: a factor of 1.6 up or down.
 PRIOR = 0.5
+# How many posterior standard deviations the answer stops short of the best temperature, on the way from 1. To
+# correct too much costs more than to correct too little: in simulated classifiers of 2 to 10 classes, 30 to 300
+# subjects, 1 keeps nine tenths of the gain and makes one in fifteen worse, 0 one in four.
+CAUTION = 1.0
+_STEP = 0.02  # for the curvature
 _LEAST = 1e-12  # probabilities below are one of float32's zeros
 _BOUNDS = np.log([0.05, 20.0])
 
@@ -27,23 +32,27 @@ def log_loss(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def fit_temperature(
-    y: np.ndarray, probabilities: np.ndarray, subjects: np.ndarray, prior: float = PRIOR
+    y: np.ndarray, probabilities: np.ndarray, subjects: np.ndarray, caution: float = CAUTION
 ) -> float:
-    """The temperature with the highest posterior density.
+    """As much of the best temperature as the samples are sure of; 1 where they are sure of nothing.
+
+    The mode of the posterior of its logarithm (see `PRIOR`), moved towards 0 by `caution` times its standard
+    deviation, which Laplace's approximation gives.
 
     Parameters
     ----------
     y : int `[n]`, true classes.
     probabilities : `[n, classes]`, of a network that has not seen these samples.
     subjects : `[n]`; the samples of a subject count as one.
-    prior : standard deviation of the temperature's logarithm.
     """
     _, place, counts = np.unique(subjects, return_inverse=True, return_counts=True)
     weights = 1 / counts[place]
 
-    def minus_log_posterior(log_temperature: float) -> float:
+    def loss(log_temperature: float) -> float:
         losses = log_loss(y, scaled(probabilities, np.exp(log_temperature)))
-        return float(weights @ losses + log_temperature**2 / (2 * prior**2))
+        return float(weights @ losses + log_temperature**2 / (2 * PRIOR**2))
 
-    found = minimize_scalar(minus_log_posterior, bounds=_BOUNDS, method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))
+    mode = minimize_scalar(loss, bounds=_BOUNDS, method="bounded", options={"xatol": 1e-6}).x
+    curvature = (loss(mode - _STEP) - 2 * loss(mode) + loss(mode + _STEP)) / _STEP**2
+    deviation = 1 / np.sqrt(max(curvature, 1 / PRIOR**2))
+    return float(np.exp(np.sign(mode) * max(abs(mode) - caution * deviation, 0)))
