@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from bench.data.caches.memory_maps import blocks, release
-from bench.data.caches.scratch_folder import exclusive, locked, remove_abandoned, workplace
+from bench.data.caches.scratch_folder import exclusive, remove_abandoned, workplace
 from bench.data.dataset import Dataset
 from tuning import durable
 
@@ -169,7 +170,7 @@ def ensure(folder: Path, save: Callable[[Path], None]) -> Path:
     if _damage(folder) is None:  # without a lock, so that a cache without write permission can be read
         return folder
     durable.make_folder(folder.parent)
-    with locked(folder.with_name(f".{folder.name}.lock")):
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
         damage = _damage(folder)  # another may have made it since
         if damage is not None:
             if folder.exists():

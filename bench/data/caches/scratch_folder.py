@@ -1,16 +1,17 @@
 """Hidden folders to write in, removed with all they hold, also after a process that was killed.
 
-A workplace `.NAME.RANDOM.writing` holds a file `lock` that its owner keeps locked (`flock`) for as long as it
-lives. The system frees the lock of a process that is gone, so a workplace whose lock is free is nobody's.
+A workplace `.NAME.RANDOM.writing` holds a file `lock` that its owner keeps locked for as long as it lives. The
+system frees the lock of a process that is gone, so a workplace whose lock is free is nobody's.
 """
 
 import contextlib
-import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 _SUFFIX = ".writing"
 
@@ -20,8 +21,7 @@ def workplace(folder: Path) -> Iterator[Path]:
     """Make a hidden folder beside `folder`, on the same file system; remove it at the end."""
     with exclusive(folder.parent):  # nobody must look between the making of a workplace and its locking
         made = tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=_SUFFIX, dir=folder.parent)
-        lock = (Path(made) / "lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock = FileLock(Path(made) / "lock").acquire()
     try:
         with lock:
             yield Path(made)
@@ -42,23 +42,15 @@ def remove_abandoned(folder: Path) -> None:
 
 def _is_abandoned(path: Path) -> bool:
     try:
-        with (path / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return True
-    except FileNotFoundError:  # its owner was killed before it could lock
-        return True
-    except OSError:
+        with FileLock(path / "lock", blocking=False):
+            return True
+    except (Timeout, OSError):
         return False
 
 
-def exclusive(folder: Path) -> AbstractContextManager[None]:
-    """Let one process (or thread) at a time make, look for or swap something in `folder`: an instant."""
-    return locked(folder / f"{_SUFFIX}.lock")
+def exclusive(folder: Path) -> FileLock:
+    """Let one process (or thread) at a time make, look for or swap something in `folder`: an instant.
 
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Let one process (or thread) at a time in; others wait. Death of the holder frees it."""
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    The death of the holder frees it.
+    """
+    return FileLock(folder / f"{_SUFFIX}.lock")
