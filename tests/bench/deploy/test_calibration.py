@@ -49,7 +49,7 @@ def test_the_log_loss_of_others_is_rarely_worse(sharpness):
         temperature = fit_temperature(y, softmax(logits, axis=1), np.arange(80))
         before = softmax(theirs, axis=1)
         changes.append((log_loss(others, scaled(before, temperature)) - log_loss(others, before)).mean())
-    assert np.mean(changes) < (1e-3 if sharpness == 1 else -0.02)
+    assert np.mean(changes) < (3e-3 if sharpness == 1 else -0.02)
     assert np.mean(np.array(changes) > 2e-3) <= 0.2
 
 
