@@ -21,7 +21,6 @@ class SmallCNN3D:
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         filters = hp.Choice("filters", [16, 32])
-        pooling = hp.Choice("pooling", ["average", "max"])
         patch = hp.Choice("patch", [4, 2])
         inputs = keras.Input(input_shape, name="volume")
         x = Patches([min(patch, side) for side in input_shape[:3]], name="patches")(inputs)
@@ -40,7 +39,7 @@ class SmallCNN3D:
                 )(x)
                 x = normalise(x, "batch", f"norm{stage}_{number}")
                 x = keras.layers.ReLU(name=f"relu{stage}_{number}")(x)
-        x = pool_features(x, pooling)
+        x = pool_features(x, "average")
         x = AdjustableDropout(name="dropout")(x)
         return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
 

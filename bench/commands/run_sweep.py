@@ -166,7 +166,10 @@ def _sweep(
         identity=identity,
         candidates=candidates,
         plan=_plan_record(settings),
-        dataset=_dataset_record(dataset, dataset_folder, folder),
+        dataset={
+            **_dataset_record(dataset, dataset_folder, folder),
+            "published": settings.task.published(dataset),
+        },
         environment=environment.environment(),
         command=settings.command(),
         workers=settings.workers,

@@ -23,12 +23,15 @@ def write(folder: Path, reports: Path) -> Path:
     UserError : no sweep has been recorded in `folder`.
     OSError : `reports` cannot be written.
     """
+    import pandas as pd
+
     from bench.report import (
         atomic_files,
         figures,
         json_report,
         markdown_report,
         overview,
+        published,
         result_rows,
         results,
     )
@@ -36,7 +39,8 @@ def write(folder: Path, reports: Path) -> Path:
     found = results.build(folder)
     task = found.source.task
     pictures = figures.draw(found, reports / task)
-    atomic_files.write(reports / f"{task}.csv", result_rows.rounded(found.rows).to_csv(index=False))
+    rows = pd.concat([found.rows, published.rows(found)])
+    atomic_files.write(reports / f"{task}.csv", result_rows.rounded(rows).to_csv(index=False))
     atomic_files.write(reports / f"{task}.json", json_report.dumps(json_report.document(found)))
     path = reports / f"{task}.md"
     atomic_files.write(

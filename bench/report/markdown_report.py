@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluate import metrics
-from bench.report import ablation, answer, formatting, sections_cost, sections_evidence, sections_setup
+from bench.report import (
+    ablation,
+    answer,
+    formatting,
+    published,
+    sections_cost,
+    sections_evidence,
+    sections_setup,
+)
 from bench.report.markdown import escape, picture, prose, table
 from bench.report.result_rows import progress, status
 from bench.report.results import Content
@@ -48,6 +56,7 @@ def markdown(content: Content, pictures: dict[str, str]) -> str:
         *_table(content),
         *_ensembles(content),
         *(line for note in _NOTES for line in (note, "")),
+        *published.lines(content),
         *ablation.lines(content.ablations, content.titles, content.metric),
         *sections_evidence.lines(content, pictures),
         *sections_cost.lines(content),

@@ -38,6 +38,7 @@ class Sweep:
     provenance: str = "made by a test"
     draw: int = 0  # another number, other predictions
     subject: str = "patient"
+    published: list[dict] = field(default_factory=list)
 
     def events(self, folder: Path) -> list[dict]:
         """All events of a finished sweep; the predictions that they name are written."""
@@ -150,6 +151,7 @@ class Sweep:
                 "shape": [8, 8, 1],
                 "details": {"voxel": "2 mm"},
                 "folder": "../cache/made",
+                "published": self.published,
             },
             "environment": {
                 "scanbench": "0",

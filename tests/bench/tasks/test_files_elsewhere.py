@@ -1,0 +1,192 @@
+"""Tasks and architectures in files of the user's own: named by a path, in every process, in what a result means."""
+
+from pathlib import Path
+
+import pytest
+
+import architectures
+from bench import tasks
+from bench.commands.main import main
+from bench.commands.status import recorded_settings
+from bench.data.sources import digits_standin
+from bench.errors import UserError
+from bench.sweep import run_directory
+from bench.sweep.identity import candidate_digests, identity
+from bench.sweep.settings import find_task
+from bench.tasks import Candidate
+from bench.tasks.contract.plug_ins import find_candidates
+
+TASK = '''
+"""Half of the digits."""
+from pathlib import Path
+
+from bench.tasks import Candidate, Preset, Task, store
+from bench.data.sources import digits_standin
+from tuning.space import Choice, Float
+
+
+class Halves(Task):
+    name = "halves"
+    title = "Halves of digits"
+    metric = "accuracy"
+    candidates = (Candidate("compact"),)
+    references = ()
+    training_space = (Float("learning_rate", 1e-3, 1e-2, default=2e-3, log=True), Choice("batch_size", (64,)))
+    augmentation = ()
+    presets = dict.fromkeys(
+        ("smoke", "quick", "full"), Preset(2, 1, 1, 1, 0.1, runtimes=("keras",), careful=False)
+    )
+    preprocessing = {"half": "upper"}
+
+    def load(self, data, folder, cache, preprocessing=None):
+        return store(digits_standin.load(), cache)
+
+    def prepare(self, x, preprocessing):
+        return x[:, : x.shape[1] // 2]
+
+
+task = Halves()
+'''
+NET = '''
+"""A layer of one's own."""
+import keras
+
+from architectures.layers.dense import AdjustableDropout
+
+
+@keras.saving.register_keras_serializable(package="mine")
+class Twice(keras.layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+
+
+class Net:
+    name = "net_of_mine"
+    title = "A net of mine"
+    input = "image"
+
+    def build(self, hp, input_shape, n_classes):
+        inputs = keras.Input(input_shape)
+        x = keras.layers.Flatten()(Twice(name="twice")(inputs))
+        x = AdjustableDropout(name="dropout")(keras.layers.Dense(hp.Choice("units", [8]), name="hidden")(x))
+        return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x))
+
+
+architecture = Net()
+'''
+
+
+@pytest.fixture
+def files(tmp_path) -> tuple[Path, Path]:
+    task, net = tmp_path / "halves.py", tmp_path / "net_of_mine.py"
+    task.write_text(TASK)
+    net.write_text(NET)
+    return task, net
+
+
+def test_a_path_names_them_everywhere(files, tmp_path):
+    task, net = files
+    found = find_task(str(task))
+    assert found is tasks.load(found.reference) is tasks.load(str(task))
+    assert found.reference == str(task)
+    candidates = find_candidates(f"compact, {net}", found)
+    assert [c.name for c in candidates] == ["compact", "net_of_mine"]
+    assert candidates[1].reference == str(net)
+    assert Candidate(str(net), "phantom").reference == f"{net}-phantom"
+    assert architectures.load(candidates[1].architecture).title == "A net of mine"
+
+
+def test_what_the_files_say_is_part_of_what_a_result_means(files, tmp_path, monkeypatch):
+    from fake_workers import settings_for
+
+    task, net = files
+    dataset = digits_standin.load()
+
+    def digests():
+        settings = settings_for(tmp_path, task=find_task(str(task)), candidates=(Candidate(str(net)),))
+        return identity(settings, dataset), candidate_digests(settings)
+
+    before = digests()
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in files:
+        (other / file.name).write_text(f"# a comment\n{file.read_text()}")
+    task, net = (other / file.name for file in files)
+    assert digests() == before  # wherever they are
+    task, net = (file.rename(file.with_name(f"x{file.name}")) for file in (task, net))
+    task.write_text(TASK.replace('"halves"', '"xhalves"').replace("// 2", "// 4"))
+    net.write_text(NET.replace("net_of_mine", "xnet_of_mine").replace("2 * inputs", "3 * inputs"))
+    changed = digests()
+    assert changed[0]["code"]["prepare"] != before[0]["code"]["prepare"]
+    assert changed[1]["xnet_of_mine"] != before[1]["net_of_mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("none.py", None, "found no such file; expected a Python file"),
+        ("cnn.py", NET, "found the name of cnn, which is builtin; expected another"),
+        ("broken.py", "x = 1\ny = (\n", r"broken\.py, line 2: found SyntaxError"),
+        ("raises.py", "\n\nimport nothing_of_the_kind\n", r"raises\.py, line 3: found ModuleNotFoundError"),
+        ("keyed.py", "{}['absent']\n", r"keyed\.py, line 1: found KeyError"),
+        ("empty.py", "", r"found TypeError: empty\.py: `architecture` needs name, title, input and build"),
+        ("misnamed.py", NET, "`architecture` is named 'net_of_mine', not as its file"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_in_a_line(tmp_path, name, text, message):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        find_candidates(str(tmp_path / name), tasks.load("digits"))
+    assert str(caught.value).startswith(f"ARCH={tmp_path / name}")
+    assert "\n" not in str(caught.value)
+
+
+def test_two_files_of_one_name_and_tasks_that_are_none(files, tmp_path):
+    (tmp_path / "other").mkdir()
+    again = tmp_path / "other" / "net_of_mine.py"
+    again.write_text(NET)
+    with pytest.raises(UserError, match="found two files named net_of_mine; expected different names"):
+        find_candidates(f"{files[1]},{again}", tasks.load("digits"))
+    with pytest.raises(
+        UserError, match=r"^TASK=.*net_of_mine\.py: found TypeError: .* must be an instance of"
+    ):
+        find_task(str(files[1]))
+    with pytest.raises(
+        UserError, match=r"^TASK=tumours: found 'tumours'; expected one of digits, .*, or a path"
+    ):
+        find_task("tumours")
+
+
+@pytest.mark.slow
+def test_a_sweep_of_both_in_a_worker_process(files, tmp_path, capsys):
+    task, net = files
+    options = ["--runs", str(tmp_path / "runs"), "--reports", str(tmp_path / "reports")]
+    command = [
+        "bench",
+        str(task),
+        "--arch",
+        f"compact,{net}",
+        "--preset",
+        "smoke",
+        "--workers",
+        "1",
+        *options,
+    ]
+    assert main(command) == 0
+    text = (tmp_path / "reports" / "halves.md").read_text()
+    assert "# Halves of digits" in text
+    row = next(line for line in text.splitlines() if "A net of mine" in line and line.startswith("|"))
+    assert "failed" not in row
+    folder = run_directory.latest(tmp_path / "runs", "halves")
+    state = run_directory.load_state(folder)
+    costs = next(result["costs"] for key, result in state.done.items() if key.startswith("latency/"))
+    assert costs["net_of_mine"]["status"] == "measured"  # its saved layers were found
+    assert recorded_settings(state).task.reference == str(task)
+    assert main(["status", str(task), *options]) == 0
+    assert "net_of_mine: 1 of 1 trials" in capsys.readouterr().out
+    assert main(command) == 0
+    assert "finished: nothing is left to run" in capsys.readouterr().err
+    task.unlink()
+    assert main(["report", str(task), *options]) == 2
+    assert "found no such file" in capsys.readouterr().err
