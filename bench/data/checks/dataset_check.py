@@ -25,7 +25,7 @@ class DatasetReport:
     pairs : near-identical samples of different subjects.
     site_auc : how well the site predicts the label, or None.
     split_subjects : subjects on both sides of an official split.
-    ids, parts : subject, and part of the official split as a number, of each sample.
+    ids, parts, y : subject, part of the official split as a number, and label of each sample.
     """
 
     name: str
@@ -39,6 +39,7 @@ class DatasetReport:
     split_subjects: list[str]
     ids: np.ndarray
     parts: np.ndarray
+    y: np.ndarray
 
     def warnings(self) -> list[str]:
         """One line for each thing that would spoil the numbers; empty if all is well."""
@@ -62,6 +63,9 @@ class DatasetReport:
             across = sum(self.parts[pair.first] != self.parts[pair.second] for pair in self.pairs)
             if across:
                 lines.append(f"{across} of these pairs lie in two parts of the official split: it leaks")
+            labels = sum(self.y[pair.first] != self.y[pair.second] for pair in self.pairs)
+            if labels:
+                lines.append(f"{labels} of these pairs have two labels: one of each is wrong")
         if self.split_subjects:
             lines.append(
                 f"{len(self.split_subjects)} subjects are in several parts of the official split "
@@ -127,6 +131,7 @@ def check_dataset(dataset: Dataset, seed: int = 0) -> DatasetReport:
         split_subjects=_split_subjects(ids, parts),
         ids=ids,
         parts=parts,
+        y=dataset.y,
     )
 
 

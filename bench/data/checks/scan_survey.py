@@ -97,7 +97,7 @@ def faults(items: Sequence[Item], scans: Sequence[Scan | str]) -> tuple[list[str
     dimensions = Counter(len(scan.shape) for _, scan in read_ones)
     usual = max(dimensions, key=lambda n: dimensions[n], default=0)
     what = {2: "an image", 3: "a volume"}
-    problems += [
+    warnings += [
         f"{item.path}: found {what[len(scan.shape)]} of {_by(scan.shape)}, expected {what[usual]} as "
         f"{dimensions[usual]} of {len(read_ones)} are"
         for item, scan in read_ones

@@ -166,6 +166,12 @@ def check_labels(folder: Path, items: list[Item], found: Found) -> None:
     if len(spellings) < 2 and not found.problems:
         what = f"only the label {next(iter(counts))!r}" if counts else "no image"
         found.problems.append(f"DATA={folder}: found {what}, expected at least two classes")
+    for part in sorted({item.part for item in items if item.part is not None}):
+        missing = sorted(set(counts) - {item.label for item in items if item.part == part})
+        if missing:
+            found.problems.append(
+                f"DATA={folder}: found no image of {', '.join(missing)} in {part}, expected some of each class"
+            )
     for subject, seen in sorted(_values(items, lambda item: item.part or "").items()):
         if len(seen) > 1:
             found.problems.append(

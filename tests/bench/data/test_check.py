@@ -75,7 +75,7 @@ def test_report_of_counts_and_faults():
     assert (report.constant, report.non_finite) == ([2], [3])
     assert [(pair.first, pair.second) for pair in report.pairs] == [(0, 7)]
     assert report.split_subjects == ["a"]
-    assert len(report.warnings()) == 4
+    assert len(report.warnings()) == 5
     assert "8 samples of 7 subjects" in report.lines()[0]
 
 

@@ -422,8 +422,16 @@ def test_a_folder_beside_the_parts_is_a_problem(tmp_path):
     assert any("predict: found a folder beside the parts" in line for line in check_folder(tmp_path).problems)
 
 
+def test_each_part_has_each_class(tmp_path):
+    for name in ("train/HC/a", "train/PD/b", "test/HC/c"):
+        _png(tmp_path / f"{name}.png")
+    assert check_folder(tmp_path).problems == [
+        f"DATA={tmp_path}: found no image of PD in test, expected some of each class"
+    ]
+
+
 def test_labels_csv_may_give_the_split(labelled):
-    rows = ["a.png,normal,s1,train", "b.png,tumour,s2,Train", "c.png,tumour,s3,test", "d.png,normal,s1,val"]
+    rows = ["a.png,normal,s1,train", "b.png,tumour,s2,Train", "c.png,tumour,s3,val", "d.png,normal,s1,val"]
     text = "path,label,subject,split\n" + "\n".join(f"images/{row}" for row in rows) + "\n"
     (labelled / "labels.csv").write_text(text)
     assert check_folder(labelled).problems == [
