@@ -134,7 +134,7 @@ def frame(ablations: list[Ablation], metric: str) -> pd.DataFrame:
     )
 
 
-def lines(ablations: list[Ablation], titles: dict[str, str], metric: str) -> list[str]:
+def blocks(ablations: list[Ablation], titles: dict[str, str], metric: str) -> list[str]:
     """The table "what helped"; empty where there are no ablations."""
     if not ablations:
         return []
@@ -157,11 +157,9 @@ def lines(ablations: list[Ablation], titles: dict[str, str], metric: str) -> lis
     )
     return [
         "## What helped",
-        "",
-        *table(shown, texts=("What was switched", "These data")),
+        table(shown, texts=("What was switched", "These data")),
         f"*Contribution*: {formatting.metric_title(metric)} with the thing less without it, all else as in the "
         "winner, in the same folds, against the mean of the winner's seeds; paired over subjects, with a 95% "
         "interval that counts how far seeds scatter, taken to be alike with and without. p is corrected for the "
         "number of switches; *supported* needs p < 0.05. *Trainings*: of the switched network.",
-        "",
     ]

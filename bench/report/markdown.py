@@ -1,4 +1,7 @@
-"""Markdown that GitHub renders as meant, whatever is in the texts: escaping, tables, code, pictures."""
+"""Markdown that GitHub renders as meant, whatever is in the texts: escaping, tables, code, pictures.
+
+A page is a list of blocks (headings, paragraphs, tables), parted by empty lines.
+"""
 
 import re
 from collections.abc import Sequence
@@ -42,27 +45,27 @@ def prose(text: object) -> str:
     return "".join(code(part) if i % 2 else _kept(part) for i, part in enumerate(parts))
 
 
-def table(frame: pd.DataFrame, texts: Sequence[str] = ()) -> list[str]:
-    """Lines of a table whose cells are ready markdown.
+def table(frame: pd.DataFrame, texts: Sequence[str] = ()) -> str:
+    """Show a frame whose cells are ready markdown.
 
     Parameters
     ----------
     texts : the columns beside the first that are aligned to the left; the others are to the right.
     """
     sides = ["left" if name in (frame.columns[0], *texts) else "right" for name in frame.columns]
-    return [frame.to_markdown(index=False, disable_numparse=True, colalign=sides), ""]
+    return frame.to_markdown(index=False, disable_numparse=True, colalign=sides)
 
 
-def facts(title: str, found: Sequence[tuple[str, str]]) -> list[str]:
-    """Lines of a table of names and what is to be said of each, ready markdown."""
+def facts(title: str, found: Sequence[tuple[str, str]]) -> str:
+    """Show names and what is to be said of each, ready markdown, in a table."""
     return table(pd.DataFrame(found, columns=[title, ""]), texts=("",))
 
 
-def picture(description: str, path: str) -> list[str]:
-    """Lines that show a picture; `description` is read out to those who do not see it."""
-    return [f"![{escape(description)}]({quote(path)})", ""]
+def picture(description: str, path: str) -> str:
+    """Show a picture; `description` is read out to those who do not see it."""
+    return f"![{escape(description)}]({quote(path)})"
 
 
-def folded(title: str, lines: Sequence[str]) -> list[str]:
-    """Lines that are hidden until the reader opens them."""
-    return ["<details>", f"<summary>{escape(title)}</summary>", "", *lines, "</details>", ""]
+def folded(title: str, block: str) -> str:
+    """Hide a block until the reader opens it."""
+    return f"<details>\n<summary>{escape(title)}</summary>\n\n{block}\n\n</details>"

@@ -44,69 +44,63 @@ def markdown(content: Content, pictures: dict[str, str]) -> str:
     ----------
     pictures : names of the figures that were drawn, to their paths from the page.
     """
-    lines = [
+    blocks = [
         f"# {escape(content.title)}",
-        "",
         *_stand_in(content),
         *_answer(content),
         *_warnings(content),
         *_figure(pictures, "front", f"Test {formatting.metric_title(content.metric)} against inference time"),
         "## Table",
-        "",
-        *_table(content),
+        _table(content),
         *_ensembles(content),
-        *(line for note in _NOTES for line in (note, "")),
-        *published.lines(content),
-        *ablation.lines(content.ablations, content.titles, content.metric),
-        *sections_evidence.lines(content, pictures),
-        *sections_cost.lines(content),
+        *_NOTES,
+        *published.blocks(content),
+        *ablation.blocks(content.ablations, content.titles, content.metric),
+        *sections_evidence.blocks(content, pictures),
+        *sections_cost.blocks(content),
         "## Rules of the answer",
-        "",
-        *(f"- {rule}" for rule in answer.RULES),
-        "",
-        *sections_setup.lines(content),
+        "\n".join(f"- {rule}" for rule in answer.RULES),
+        *sections_setup.blocks(content),
     ]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n\n".join(blocks) + "\n"
 
 
 def _stand_in(content: Content) -> list[str]:
     data = content.source.sweep["dataset"]
-    lines = []
+    blocks = []
     if data["stand_in"]:
-        lines = [
+        blocks.append(
             f"> **Stand-in data.** {prose(data['provenance'])} What follows holds for these data "
-            "and says little of real ones.",
-            "",
-        ]
+            "and says little of real ones."
+        )
     if content.source.plan["preset"] == "smoke":
-        lines += [
-            "> **Smoke preset.** Made to see that everything works; trained too little to compare anything.",
-            "",
-        ]
-    return lines
+        blocks.append(
+            "> **Smoke preset.** Made to see that everything works; trained too little to compare anything."
+        )
+    return blocks
 
 
 def _answer(content: Content) -> list[str]:
     metric = content.metric
-    lines = ["**Answer.** " + " ".join(answer.sentences(content.answer, content.assessments, metric))]
+    blocks = ["**Answer.** " + " ".join(answer.sentences(content.answer, content.assessments, metric))]
     if not content.finished:
         unfinished = [
             f"{escape(a.entry.title)} {' and '.join(progress(a.entry)) or 'its timing'}"
             for a in content.assessments
             if status(a.entry) in ("unfinished", "not started")
         ]
-        lines += ["", f"**Not finished**, so this may change: {'; '.join(unfinished)}."]
+        blocks.append(f"**Not finished**, so this may change: {'; '.join(unfinished)}.")
     steps = answer.front_lines(content.answer, metric)
     if steps:
-        lines += ["", "What each step along the front of accuracy and inference time buys:", "", *steps]
-    return [*lines, ""]
+        blocks += ["What each step along the front of accuracy and inference time buys:", "\n".join(steps)]
+    return blocks
 
 
 def _warnings(content: Content) -> list[str]:
     notes = [*content.source.sweep.get("notes", []), *content.source.dropped]
     notes += [text for a in content.tested if (text := _suspicion(content, a))]
     notes += _few_subjects(content)
-    return [line for note in notes for line in (f"> **Note.** {prose(note)}", "")]
+    return [f"> **Note.** {prose(note)}" for note in notes]
 
 
 def _few_subjects(content: Content) -> list[str]:
@@ -140,10 +134,10 @@ def _suspicion(content: Content, a: Assessment) -> str:
 
 
 def _figure(pictures: dict[str, str], name: str, description: str) -> list[str]:
-    return picture(description, pictures[name]) if name in pictures else []
+    return [picture(description, pictures[name])] if name in pictures else []
 
 
-def _table(content: Content) -> list[str]:
+def _table(content: Content) -> str:
     metric, rows = content.metric, content.rows
     test = rows[["test", "test_low", "test_high"]].itertuples(index=False)
     times = zip(rows.inference_ms, rows.inference_p95_ms, strict=True)
@@ -230,8 +224,4 @@ def _ensembles(content: Content) -> list[str]:
             "Over the mean": [formatting.difference(content.metric, gain, unit=False) for gain in gains],
         }
     )
-    return [
-        "The probabilities of the seeds averaged, at as many times the inference time:",
-        "",
-        *table(shown),
-    ]
+    return ["The probabilities of the seeds averaged, at as many times the inference time:", table(shown)]

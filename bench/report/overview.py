@@ -27,8 +27,7 @@ def overview(reports: Path) -> str:
             continue
     header = ["Task", "Winner", "Test [95% interval]", "Runner-up", "Cheapest equal", "Costs", "Data", "Date"]
     rows = pd.DataFrame([_row(stem, report) for stem, report in found], columns=header)
-    lines = ["# Reports", "", *table(rows, texts=header), _NOTE]
-    return "\n".join(lines) + "\n"
+    return "\n\n".join(["# Reports", table(rows, texts=header), _NOTE]) + "\n"
 
 
 def _row(stem: str, report: dict[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ def rows(content: Content) -> pd.DataFrame:
     )
 
 
-def lines(content: Content) -> list[str]:
+def blocks(content: Content) -> list[str]:
     """The section "Published results", nothing where there are none."""
     found = content.source.sweep["dataset"].get("published", [])
     if not found:
@@ -50,8 +50,6 @@ def lines(content: Content) -> list[str]:
     )
     return [
         "### Published results",
-        "",
         "On the same test samples; the published ones are as they stand in print, without intervals:",
-        "",
-        *table(shown),
+        table(shown),
     ]

@@ -13,10 +13,10 @@ from bench.report.statistics import Assessment
 _RUNTIMES = {"keras": "Keras", "litert": "LiteRT", "onnxruntime": "ONNX Runtime"}
 
 
-def lines(content: Content) -> list[str]:
+def blocks(content: Content) -> list[str]:
     """The section "Cost"."""
     found = [*_runtimes(content), *_holding(content), *_training(content), *_search(content)]
-    return ["## Cost", "", *found] if found else []
+    return ["## Cost", *found] if found else []
 
 
 def _measured(content: Content) -> list[Assessment]:
@@ -42,13 +42,11 @@ def _runtimes(content: Content) -> list[str]:
     drift = max((a.entry.cost.get("machine_drift") or 1.0 for a in measured), default=1.0)
     return [
         "### Inference",
-        "",
-        *table(single),
-        *table(batched),
+        table(single),
+        table(batched),
         f"On the processor named below, nothing else running. A fixed piece of work, timed among the models, took "
         f"{formatting.number(drift)} times as long in its slowest round as in its fastest"
         + (": the machine was not steady." if drift > 1.2 else "."),
-        "",
         *problems,
     ]
 
@@ -103,7 +101,7 @@ def _problems(content: Content) -> list[str]:
     for key, reason in content.source.state.failed.items():
         if key.startswith(("latency/", "timing/")):
             found.append(f"- {escape(key.split('/')[0])}: {prose(reason)}")
-    return ["Not measured:", "", *found, ""] if found else []
+    return ["Not measured:", "\n".join(found)] if found else []
 
 
 def _holding(content: Content) -> list[str]:
@@ -125,7 +123,7 @@ def _holding(content: Content) -> list[str]:
         notes.append("Peak memory: above an idle TensorFlow, model included, at batch 1.")
     methods = {method for a in measured if (method := a.entry.cost.get("energy_method"))}
     notes += [f"Energy, in Keras at batch 1: {escape(method)}." for method in sorted(methods)]
-    return ["### Size, memory, energy", "", *table(shown), " ".join(notes), ""]
+    return ["### Size, memory, energy", table(shown), " ".join(notes)]
 
 
 def _columns_of(
@@ -158,12 +156,10 @@ def _training(content: Content) -> list[str]:
     methods = sorted({method for a in timed if (method := a.entry.timing.get("energy_method"))})
     return [
         "### Training",
-        "",
-        *table(shown),
+        table(shown),
         "Steps on real batches, timed alone after the sweep (median); tracing is paid once for a structure. Peak "
         "memory: of the whole process, TensorFlow and the data it has open included."
         + "".join(f" Energy: {escape(method)}." for method in methods),
-        "",
     ]
 
 
@@ -184,9 +180,7 @@ def _search(content: Content) -> list[str]:
     )
     return [
         "### What the search cost",
-        "",
-        *table(shown),
+        table(shown),
         "Time that workers were busy, with several of them at once where there were several; of a reference, "
         "its grid and its test together.",
-        "",
     ]

@@ -12,61 +12,56 @@ from bench.report.results import Content
 _MOST_CLASSES = 20
 
 
-def lines(content: Content, pictures: dict[str, str]) -> list[str]:
+# What is said of each picture; {shown} are the networks whose errors are shown.
+_PICTURES = {
+    "confusion": ("Confusion", "Of {shown}: in percent of a class's test samples, all seeds."),
+    "calibration": (
+        "Calibration",
+        "Share of right answers against stated confidence, all seeds; on the diagonal, confidence means "
+        "what it says. The larger a dot, the more samples; error: the calibration error.",
+    ),
+    "samples": (
+        "Samples of each class",
+        "As the networks see them; of volumes the slices at a quarter, half and three quarters of the depth.",
+    ),
+    "hardest": (
+        "Hardest test images",
+        "True class, class predicted, and probability of the true one, mean over all trainings that were "
+        "tested on the image.",
+    ),
+    "learning": (
+        "Learning curves",
+        "The best trials, a line a fold. The training loss includes what training adds (augmentation, dropout, "
+        "label smoothing, weights of classes).",
+    ),
+    "search": (
+        "How the searches went",
+        "Best validation score so far, mean over folds; time is the workers', tracing included.",
+    ),
+}
+
+
+def blocks(content: Content, pictures: dict[str, str]) -> list[str]:
     """The section "Evidence"."""
-    shown = " and ".join(a.entry.title for a in content.shown)
     found = [
         *_metrics(content),
         *_sensitivities(content),
-        *_show(
-            pictures,
-            "confusion",
-            "Confusion",
-            f"Of {shown}: in percent of a class's test samples, all seeds.",
-        ),
-        *_show(
-            pictures,
-            "calibration",
-            "Calibration",
-            "Share of right answers against stated confidence, all seeds; on the diagonal, confidence means "
-            "what it says. The larger a dot, the more samples; error: the calibration error.",
-        ),
-        *_show(
-            pictures,
-            "samples",
-            "Samples of each class",
-            "As the networks see them; of volumes the slices at a quarter, half and three quarters of the depth.",
-        ),
-        *_show(
-            pictures,
-            "hardest",
-            "Hardest test images",
-            "True class, class predicted, and probability of the true one, mean over all trainings that were "
-            "tested on the image.",
-        ),
+        *_show(content, pictures, "confusion", "calibration", "samples", "hardest"),
         *_hyperparameters(content),
-        *_show(
-            pictures,
-            "learning",
-            "Learning curves",
-            "The best trials, a line a fold. The training loss includes what training adds (augmentation, dropout, "
-            "label smoothing, weights of classes).",
-        ),
-        *_show(
-            pictures,
-            "search",
-            "How the searches went",
-            "Best validation score so far, mean over folds; time is the workers', tracing included.",
-        ),
+        *_show(content, pictures, "learning", "search"),
         *_failures(content),
     ]
-    return ["## Evidence", "", *found] if found else []
+    return ["## Evidence", *found] if found else []
 
 
-def _show(pictures: dict[str, str], name: str, title: str, description: str) -> list[str]:
-    if name not in pictures:
-        return []
-    return [f"### {title}", "", *picture(title, pictures[name]), escape(description), ""]
+def _show(content: Content, pictures: dict[str, str], *names: str) -> list[str]:
+    shown = " and ".join(a.entry.title for a in content.shown)
+    found = []
+    for name in names:
+        if name in pictures:
+            title, text = _PICTURES[name]
+            found += [f"### {title}", picture(title, pictures[name]), escape(text.format(shown=shown))]
+    return found
 
 
 def _metrics(content: Content) -> list[str]:
@@ -86,14 +81,12 @@ def _metrics(content: Content) -> list[str]:
         ]
     return [
         "### Other metrics",
-        "",
-        *table(shown),
+        table(shown),
         "Means over seeds, folds pooled; ↑ more is better, ↓ less is better. AUC: area under the ROC curve, one "
         "class against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is "
         "biased upwards on small test sets, the more so the fewer subjects. An SVM's probabilities are a softmax "
         "of its decision values: its log loss, Brier score and calibration mean little. Always the same answer: "
         "the most frequent class, with the shares of the classes as probabilities.",
-        "",
     ]
 
 
@@ -113,15 +106,13 @@ def _sensitivities(content: Content) -> list[str]:
     shown.insert(0, "Test", _titles(content), allow_duplicates=True)
     return [
         "### Sensitivity by class",
-        "",
-        *table(shown),
+        table(shown),
         "The share of a class's test samples that are predicted right."
         + (
             " Of two classes, the sensitivity of one is the specificity of the other."
             if len(classes) == 2
             else ""
         ),
-        "",
     ]
 
 
@@ -140,10 +131,10 @@ def _hyperparameters(content: Content) -> list[str]:
     )
     if found.fold.nunique() == 1:
         del shown["Fold"]
-    lines = table(shown, texts=list(shown))
+    block = table(shown, texts=list(shown))
     if len(shown) > 12:
-        lines = folded(f"of {len(shown)} searches", lines)
-    return ["### Best hyperparameters", "", *lines]
+        block = folded(f"of {len(shown)} searches", block)
+    return ["### Best hyperparameters", block]
 
 
 def _values(values: dict[str, Any]) -> str:
@@ -162,6 +153,5 @@ def _failures(content: Content) -> list[str]:
         return []
     return [
         "### Failures",
-        "",
-        *table(pd.DataFrame(rows, columns=["Of", "Pieces", "Reason"]), texts=("Pieces", "Reason")),
+        table(pd.DataFrame(rows, columns=["Of", "Pieces", "Reason"]), texts=("Pieces", "Reason")),
     ]

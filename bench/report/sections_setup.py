@@ -10,12 +10,12 @@ from bench.report.results import Content
 from bench.report.sample_images import part_sizes
 
 
-def lines(content: Content) -> list[str]:
+def blocks(content: Content) -> list[str]:
     """The section "How this was made"."""
-    return ["## How this was made", "", *_sweep(content), *_data(content), *_environment(content)]
+    return ["## How this was made", _sweep(content), *_data(content), _environment(content)]
 
 
-def _sweep(content: Content) -> list[str]:
+def _sweep(content: Content) -> str:
     source = content.source
     plan, identity = source.plan, source.sweep["identity"]
     found = [
@@ -66,7 +66,7 @@ def _data(content: Content) -> list[str]:
     ]
     described += [(escape(name), prose(text)) for name, text in data.get("details", {}).items()]
     counts = {"Class": [*map(escape, data["classes"])], "Samples": [f"{count:,}" for count in data["counts"]]}
-    return [*facts("Data", described), *table(pd.DataFrame(counts)), *_parts(content)]
+    return [facts("Data", described), table(pd.DataFrame(counts)), *_parts(content)]
 
 
 def _parts(content: Content) -> list[str]:
@@ -76,15 +76,15 @@ def _parts(content: Content) -> list[str]:
         counts = sizes.drop(columns="fold").map(formatting.whole)
         shown = pd.concat([sizes.fold.map(escape), counts], axis=1).rename(columns=str.capitalize)
         note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {seed}."
-        return [*table(shown), note, ""]
+        return [table(shown), note]
     tested = content.trainings[content.trainings.run.notna()].drop_duplicates("fold").sort_values("fold")
     if tested.empty:
         return []
     numbers = [f"{len(run.y):,}" for run in tested.run]
-    return table(pd.DataFrame({"Fold": tested.fold.map(str), "Test samples": numbers}))
+    return [table(pd.DataFrame({"Fold": tested.fold.map(str), "Test samples": numbers}))]
 
 
-def _environment(content: Content) -> list[str]:
+def _environment(content: Content) -> str:
     found = content.source.sweep.get("environment", {})
     packages = ", ".join(
         f"{name} {version}" for name, version in found.get("packages", {}).items() if version

@@ -139,7 +139,7 @@ def test_an_ablation_is_the_contribution_of_having_the_thing(tmp_path, effect, s
         assert np.sign(found.contribution.estimate) == sign
     assert failed.verdict("accuracy") == "failed: out of memory"
     assert not_pretrained.verdict("accuracy") == "failed: out of disk"
-    text = "\n".join(ablation.lines([found, failed], {"best": "Best"}, "accuracy"))
+    text = "\n".join(ablation.blocks([found, failed], {"best": "Best"}, "accuracy"))
     assert re.search(r"\| cropping helps +\| Best, no crop +\|", text)
 
 
@@ -264,7 +264,7 @@ def test_code_in_notes_is_code(text, shown):
 
 def test_cells_are_as_given_and_numbers_to_the_right():
     frame = pd.DataFrame({"Name": ["1e5", "b"], "Count": ["1,234", "007"], "Note": ["`x`", "–"]})
-    rule, *rows = markdown.table(frame, texts=["Note"])[0].splitlines()[1:]
+    rule, *rows = markdown.table(frame, texts=["Note"]).splitlines()[1:]
     assert [(cell[0], cell[-1]) for cell in rule.strip("|").split("|")] == [
         (":", "-"),
         ("-", ":"),
