@@ -20,6 +20,7 @@ from bench.evaluate.comparisons import SIGNIFICANCE, Difference, holm, paired_di
 from bench.evaluate.predictions import Run
 from bench.report import formatting
 from bench.report.markdown import escape, table
+from bench.report.result_rows import interval
 from bench.report.run_results import Source, load_predictions
 
 
@@ -121,9 +122,7 @@ def frame(ablations: list[Ablation], metric: str) -> pd.DataFrame:
                 "architecture": a.candidate,
                 "title": a.title,
                 "learning": a.learning,
-                "contribution": a.contribution.estimate if a.contribution else None,
-                "low": a.contribution.low if a.contribution else None,
-                "high": a.contribution.high if a.contribution else None,
+                **interval(a.contribution, "contribution", "low", "high"),
                 "p_holm": a.p_holm if a.contribution else None,
                 "trainings": len(a.switched),
                 "verdict": a.verdict(metric),
@@ -139,12 +138,11 @@ def blocks(ablations: list[Ablation], titles: dict[str, str], metric: str) -> li
     if not ablations:
         return []
     rows = frame(ablations, metric)
-    of = [titles.get(a.candidate, a.candidate) for a in ablations]
     shown = pd.DataFrame(
         {
             "Statement": [escape(a.learning or a.title) for a in ablations],
             "What was switched": [
-                f"{escape(title)}, {escape(a.title)}" for title, a in zip(of, ablations, strict=True)
+                f"{escape(titles.get(a.candidate, a.candidate))}, {escape(a.title)}" for a in ablations
             ],
             "Contribution": [
                 formatting.difference_limits(metric, *limits)

@@ -13,24 +13,28 @@ from bench.report import figure_style, formatting, point_labels
 from bench.report.results import Content
 from bench.report.statistics import Assessment
 
+_FRONT = "#afb8c1"
+
 
 def front(content: Content, look: figure_style.Look) -> Figure | None:
     """Draw everything that has been tested and timed."""
-    shown = [a for a in content.tested if a.inference_ms is not None]
-    if not shown:
+    rows = content.rows.dropna(subset=["test", "inference_ms"])
+    if rows.empty:
         return None
     metric = content.metric
     factor = 100 if formatting.is_percent(metric) else 1
     figure, (axes,) = figure_style.panels(1, 8, 3.9, figure_style.Margins(top=0.4))
-    points = np.array([(a.inference_ms, factor * a.test.estimate) for a in shown if a.test])
-    _draw_front(axes, content, factor)
-    for a, (x, y) in zip(shown, points, strict=True):
-        assert a.test is not None
-        bars = [[y - factor * a.test.low], [factor * a.test.high - y]]
+    shown = [a for a in content.assessments if a.name in set(rows.architecture)]
+    points = rows[["inference_ms", "test"]].to_numpy(float) * (1, factor)
+    ends = rows[["test_low", "test_high"]].to_numpy(float) * factor
+    steps = points[[shown.index(a) for a in content.answer.front]]
+    if len(steps) > 1:
+        axes.step(*steps.T, where="post", color=_FRONT, linewidth=3, zorder=1, solid_capstyle="round")
+    for a, (x, y), (low, high) in zip(shown, points, ends, strict=True):
         axes.errorbar(
             x,
             y,
-            yerr=np.maximum(bars, 0),
+            yerr=np.maximum([[y - low], [high - y]], 0),
             color=look.colour(a.name),
             marker=look.marker(a.name),
             markerfacecolor=look.fill(a.name),
@@ -40,7 +44,7 @@ def front(content: Content, look: figure_style.Look) -> Figure | None:
             capsize=3,
             zorder=3,
         )
-    _limits(axes, shown, points, factor, metric)
+    _limits(axes, points[:, 1], ends, factor, metric)
     _time_axis(axes, points[:, 0])
     unit = " (%)" if factor == 100 else ""
     axes.set_ylabel(f"Test {formatting.metric_title(metric)}{unit}, 95% interval")
@@ -50,17 +54,8 @@ def front(content: Content, look: figure_style.Look) -> Figure | None:
         axes.text(x, y, _label(content, a), **_font(content, a))
         for a, (x, y) in zip(shown, points, strict=True)
     ]
-    point_labels.place(axes, texts, points, _obstacles(axes, content, shown, points, factor))
+    point_labels.place(axes, texts, points, _obstacles(axes, points, ends, steps))
     return figure
-
-
-def _draw_front(axes: Axes, content: Content, factor: float) -> None:
-    steps = content.answer.front
-    if len(steps) < 2:
-        return
-    x = [a.inference_ms or 0.0 for a in steps]
-    y = [factor * a.test.estimate for a in steps if a.test]
-    axes.step(x, y, where="post", color="#afb8c1", linewidth=3, zorder=1, solid_capstyle="round")
 
 
 def _label(content: Content, a: Assessment) -> str:
@@ -83,11 +78,11 @@ def _font(content: Content, a: Assessment) -> dict:
     }
 
 
-def _limits(axes: Axes, shown: list[Assessment], points: np.ndarray, factor: float, metric: str) -> None:
+def _limits(axes: Axes, values: np.ndarray, ends: np.ndarray, factor: float, metric: str) -> None:
     """Show all points; an interval much longer than the points' spread runs off the edge."""
-    spread = max(float(np.ptp(points[:, 1])), 0.02 * factor)
-    low = max(min(factor * a.test.low for a in shown if a.test), points[:, 1].min() - spread)
-    high = min(max(factor * a.test.high for a in shown if a.test), points[:, 1].max() + spread)
+    spread = max(float(np.ptp(values)), 0.02 * factor)
+    low = max(ends[:, 0].min(), values.min() - spread)
+    high = min(ends[:, 1].max(), values.max() + spread)
     margin = 0.08 * (high - low)
     bottom, top = (factor * bound for bound in metrics.get(metric).bounds)
     axes.set_ylim(max(low - margin, bottom - margin), min(high + margin, top + margin))
@@ -112,33 +107,22 @@ def _legend(axes: Axes, shown: list[Assessment]) -> None:
         axes.plot(
             [], [], "o", color=figure_style.QUIET, markerfacecolor=fill, markeredgewidth=1.5, label=label
         )
-    axes.plot([], [], color="#afb8c1", linewidth=3, label="better than all faster")
+    axes.plot([], [], color=_FRONT, linewidth=3, label="better than all faster")
     axes.figure.legend(loc="upper right", ncols=3)  # type: ignore[union-attr]
 
 
-def _obstacles(
-    axes: Axes, content: Content, shown: list[Assessment], points: np.ndarray, factor: float
-) -> list[Bbox]:
+def _obstacles(axes: Axes, points: np.ndarray, ends: np.ndarray, steps: np.ndarray) -> list[Bbox]:
     """Markers, error bars and the front, in pixels."""
     boxes = []
     frame = axes.get_window_extent()
-    for a, point in zip(shown, points, strict=True):
-        assert a.test is not None
-        x, y = axes.transData.transform(point)
-        low, high = (
-            axes.transData.transform((point[0], factor * end))[1] for end in (a.test.low, a.test.high)
-        )
+    for (x, y), (low, high) in zip(points, ends, strict=True):
+        (x, y), (_, low), (_, high) = axes.transData.transform([(x, y), (x, low), (x, high)])
         low, high = max(low, frame.y0), min(high, frame.y1)
         boxes += [
             Bbox.from_extents(x - 10, y - 10, x + 10, y + 10),
             Bbox.from_extents(x - 6, low - 3, x + 6, high + 3),
         ]
-    steps = [
-        axes.transData.transform((a.inference_ms or 0.0, factor * a.test.estimate))
-        for a in content.answer.front
-        if a.test
-    ]
-    for (x0, y0), (x1, y1) in pairwise(steps):
+    for (x0, y0), (x1, y1) in pairwise(axes.transData.transform(steps) if len(steps) else []):
         boxes.append(Bbox.from_extents(x0, y0 - 3, x1, y0 + 3))
         boxes.append(Bbox.from_extents(x1 - 3, min(y0, y1), x1 + 3, max(y0, y1)))
     return boxes

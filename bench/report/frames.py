@@ -63,14 +63,8 @@ def search(
 
 def trials(name: str, fold: int, trials: dict[int, dict | None], chosen: int | None) -> list[dict[str, Any]]:
     """Rows of `TRAININGS`; `trials` as in `search`."""
+    place = {"architecture": name, "stage": "trial", "fold": fold}
     return [
-        {
-            **(result or {}),
-            "architecture": name,
-            "stage": "trial",
-            "fold": fold,
-            "trial": number,
-            "chosen": number == chosen,
-        }
+        {**(result or {}), **place, "trial": number, "chosen": number == chosen}
         for number, result in trials.items()
     ]

@@ -44,12 +44,13 @@ def markdown(content: Content, pictures: dict[str, str]) -> str:
     ----------
     pictures : names of the figures that were drawn, to their paths from the page.
     """
+    front = f"Test {formatting.metric_title(content.metric)} against inference time"
     blocks = [
         f"# {escape(content.title)}",
         *_stand_in(content),
         *_answer(content),
         *_warnings(content),
-        *_figure(pictures, "front", f"Test {formatting.metric_title(content.metric)} against inference time"),
+        *([picture(front, pictures["front"])] if "front" in pictures else []),
         "## Table",
         _table(content),
         *_ensembles(content),
@@ -131,10 +132,6 @@ def _suspicion(content: Content, a: Assessment) -> str:
         f"{a.entry.title} reaches {formatting.with_limits(metric, test.estimate, test.low, test.high)}, "
         f"where always the same answer has {formatting.value(metric, chance)}: {reference.suspicion}."
     )
-
-
-def _figure(pictures: dict[str, str], name: str, description: str) -> list[str]:
-    return [picture(description, pictures[name])] if name in pictures else []
 
 
 def _table(content: Content) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.evaluate.comparisons import Difference
 from bench.evaluate.intervals import Interval
 from bench.report.markdown import without_paths
 from bench.report.run_results import Entry, Source
@@ -75,6 +76,7 @@ def summary(source: Source, assessments: Sequence[Assessment]) -> pd.DataFrame:
 def _row(source: Source, assessment: Assessment) -> dict[str, Any]:
     # Other programs rely on the first 19 names and on their order.
     entry, comparison = assessment.entry, assessment.comparison
+    difference = comparison.difference if comparison else None
     done, planned = trials(entry)
     return {
         "task": source.task,
@@ -82,7 +84,7 @@ def _row(source: Source, assessment: Assessment) -> dict[str, Any]:
         "kind": entry.kind,
         "metric": source.metric,
         "validation": assessment.validation,
-        **_interval("test", assessment.test),
+        **interval(assessment.test, "test", "test_low", "test_high"),
         "accuracy": assessment.metrics.get("accuracy"),
         "parameters": assessment.parameters,
         "macs": assessment.macs,
@@ -102,12 +104,10 @@ def _row(source: Source, assessment: Assessment) -> dict[str, Any]:
         "folds_planned": entry.folds_planned,
         "optimism": assessment.optimism,
         "seed_spread": assessment.seed_spread,
-        **_interval("ensemble", assessment.ensemble),
-        "difference_from_best": comparison.difference.estimate if comparison else None,
-        "difference_low": comparison.difference.low if comparison else None,
-        "difference_high": comparison.difference.high if comparison else None,
+        **interval(assessment.ensemble, "ensemble", "ensemble_low", "ensemble_high"),
+        **interval(difference, "difference_from_best", "difference_low", "difference_high"),
         "p_holm": comparison.p_holm if comparison else None,
-        "effect_size": comparison.difference.effect_size if comparison else None,
+        "effect_size": difference.effect_size if difference else None,
         "bytes_on_disk": entry.cost.get("bytes_on_disk"),
         "throughput_32": entry.cost.get("throughput_32"),
         "peak_memory_bytes": entry.cost.get("peak_memory_bytes"),
@@ -116,9 +116,10 @@ def _row(source: Source, assessment: Assessment) -> dict[str, Any]:
     }
 
 
-def _interval(name: str, found: Interval | None) -> dict[str, float | None]:
-    low, high = (found.low, found.high) if found else (None, None)
-    return {name: found.estimate if found else None, f"{name}_low": low, f"{name}_high": high}
+def interval(found: Interval | Difference | None, *names: str) -> dict[str, float | None]:
+    """Estimate, lower and upper end, under three names."""
+    values = (found.estimate, found.low, found.high) if found else (None, None, None)
+    return dict(zip(names, values, strict=True))
 
 
 def search_seconds(entry: Entry) -> float | None:

@@ -19,16 +19,12 @@ def blocks(content: Content) -> list[str]:
     return ["## Cost", *found] if found else []
 
 
-def _measured(content: Content) -> list[Assessment]:
-    return [a for a in content.networks if a.entry.cost.get("runtimes")]
-
-
 def _titles(assessments: list[Assessment]) -> list[str]:
     return [escape(a.entry.title) for a in assessments]
 
 
 def _runtimes(content: Content) -> list[str]:
-    measured = _measured(content)
+    measured = [a for a in content.networks if a.entry.cost.get("runtimes")]
     columns = _columns(measured)
     problems = _problems(content)
     if not columns:
@@ -36,9 +32,16 @@ def _runtimes(content: Content) -> list[str]:
     single = pd.DataFrame({"ms a sample at batch 1: median (p95)": _titles(measured)})
     batched = pd.DataFrame({"Samples a second at batch 32": _titles(measured)})
     for runtime, threads in columns:
-        title = f"{_RUNTIMES.get(runtime, runtime)}, {_threads(threads)}"
-        single[title] = [_single(a, runtime, threads) for a in measured]
-        batched[title] = [_batched(a, runtime, threads) for a in measured]
+        title = f"{_RUNTIMES.get(runtime, runtime)}, {threads} thread{'' if threads == '1' else 's'}"
+        found = [a.entry.cost["runtimes"].get(runtime, {"status": formatting.NONE}) for a in measured]
+        times = [each.get("threads", {}).get(threads) for each in found]
+        single[title] = [
+            formatting.median_p95(time["inference_ms"], time["inference_p95_ms"])
+            if time
+            else escape(each["status"])
+            for each, time in zip(found, times, strict=True)
+        ]
+        batched[title] = [formatting.number(time["throughput_32"] if time else None) for time in times]
     drift = max((a.entry.cost.get("machine_drift") or 1.0 for a in measured), default=1.0)
     return [
         "### Inference",
@@ -61,26 +64,6 @@ def _columns(measured: list[Assessment]) -> list[tuple[str, str]]:
     }
     order = list(_RUNTIMES)
     return sorted(found, key=lambda c: (int(c[1]), order.index(c[0]) if c[0] in order else 99, c[0]))
-
-
-def _threads(number: str) -> str:
-    return "1 thread" if number == "1" else f"{number} threads"
-
-
-def _timing(a: Assessment, runtime: str, threads: str) -> dict[str, Any] | None:
-    return a.entry.cost["runtimes"].get(runtime, {}).get("threads", {}).get(threads)
-
-
-def _single(a: Assessment, runtime: str, threads: str) -> str:
-    timing = _timing(a, runtime, threads)
-    if timing is None:
-        return escape(a.entry.cost["runtimes"].get(runtime, {}).get("status", formatting.NONE))
-    return formatting.median_p95(timing["inference_ms"], timing["inference_p95_ms"])
-
-
-def _batched(a: Assessment, runtime: str, threads: str) -> str:
-    timing = _timing(a, runtime, threads)
-    return formatting.number(timing["throughput_32"]) if timing else formatting.NONE
 
 
 def _problems(content: Content) -> list[str]:
