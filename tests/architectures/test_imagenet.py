@@ -1,13 +1,14 @@
 """ImageNet weights: files in the format of `keras.applications`, features equal to its own.
 
-The reference networks are `keras.applications`' with random weights, written as it writes them.
+The reference networks are `keras.applications`' with random weights, written as its files are laid out.
 """
+
+from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 import pytest
-from keras.src.legacy.saving import legacy_h5_format
 
 import architectures
 from architectures.layers import imagenet
@@ -41,6 +42,18 @@ def randomise(model: keras.Model) -> None:
         layer.set_weights([value.astype(np.float32) for value in values])
 
 
+def save(model: keras.Model, path: Path) -> None:
+    """Write weights as Keras 2 did: a group for each layer names its arrays in order."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{weight.name}:0" for weight in layer.weights]
+            group.attrs["weight_names"] = np.array(names, "S")
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group[name] = value
+
+
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """Return a function that gives a reference network and the folder of its weights file."""
@@ -51,8 +64,7 @@ def reference(tmp_path_factory):
             folder = tmp_path_factory.mktemp(kind)
             model = KINDS[kind](weights=None, include_top=False, pooling="avg", input_shape=(SIDE, SIDE, 3))
             randomise(model)
-            with h5py.File(folder / imagenet.FILES[kind], "w") as file:
-                legacy_h5_format.save_weights_to_hdf5_group(file, model)
+            save(model, folder / imagenet.FILES[kind])
             made[kind] = model, folder
         return made[kind]
 
