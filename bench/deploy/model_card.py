@@ -28,9 +28,8 @@ def text(task: Task, chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fo
     facts : what `model.json` says.
     fold : whose train and validation part the network was trained on.
     """
-    lines = [
+    blocks = [
         f"# {escape(facts['title'])}: {escape(chosen.content.title)}",
-        "",
         *_stand_in(facts),
         *_use(facts),
         *_results(chosen, facts),
@@ -40,7 +39,7 @@ def text(task: Task, chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fo
         *_limits(chosen, facts),
         *_how(task, facts),
     ]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n\n".join(blocks) + "\n"
 
 
 def _stand_in(facts: dict[str, Any]) -> list[str]:
@@ -49,7 +48,6 @@ def _stand_in(facts: dict[str, Any]) -> list[str]:
     return [
         "> **Trained on stand-in data**, generated or substituted. Nothing here says how it does on real ones: "
         "not for use on anybody's scans.",
-        "",
     ]
 
 
@@ -57,11 +55,9 @@ def _use(facts: dict[str, Any]) -> list[str]:
     classes = ", ".join(escape(name) for name in facts["classes"])
     return [
         "## Intended use",
-        "",
         f"Research on the question above: it tells apart {classes}, one scan at a time, and gives a probability "
         "for each. It is not a medical device and has not been tested as one; it makes no diagnosis, and nobody "
         "should be treated by what it says.",
-        "",
     ]
 
 
@@ -88,12 +84,10 @@ def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
     this = chosen.runs[0].seed
     lines = [
         "## Results",
-        "",
-        *fact_table("Mean over seeds", shown),
+        fact_table("Mean over seeds", shown),
         f"The row of the report's table: the mean of all refits (seeds: {found.seeds}, folds: "
         f"{found.folds}) on test subjects that no decision has seen. This network is the refit with "
         f"seed {this} in the first fold, which was not chosen by its result.",
-        "",
     ]
     calibration = facts["calibration"]
     if calibration["subjects"]:
@@ -102,7 +96,6 @@ def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
             f"hyperparameters predicted on {calibration['subjects']} validation subjects that they had not been "
             f"trained on. Log loss of this network on test: {calibration['test']['before']:.4f} before, "
             f"{calibration['test']['after']:.4f} after.",
-            "",
         ]
     return lines
 
@@ -116,10 +109,8 @@ def _data(facts: dict[str, Any], dataset: Dataset, fold: Fold) -> list[str]:
         counts[escape(name)] = [f"{np.sum(dataset.y[part] == label):,}" for part in parts.values()]
     return [
         "## Data",
-        "",
         f"{escape(data['name'])} (fingerprint {code(data['fingerprint'])}): {prose(data['provenance'])}",
-        "",
-        *table(counts),
+        table(counts),
     ]
 
 
@@ -129,37 +120,32 @@ def _protocol(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
     values = ", ".join(f"{name} {value}" for name, value in sorted(facts["values"].items()))
     return [
         "## Protocol",
-        "",
         f"A {escape(plan['tuner'])} search (trials: {plan['trials']}, epochs of each: {plan['epochs']}), scored on "
         "validation subjects; the best was trained again on train and validation together. No subject is in two "
         f"parts. Trial {facts['trial']}: {escape(values)}.",
-        "",
         f"Made by {prose(f'`{command}`')}, run {code(facts['run'])}.",
-        "",
     ]
 
 
 def _preprocessing(task: Task, facts: dict[str, Any]) -> list[str]:
     choices = [(code(name), escape(value)) for name, value in facts["preprocessing"].items()]
-    words = [escape(task.preprocessing_words), ""] if task.preprocessing_words else []
-    return ["## Preprocessing", "", *words, *fact_table("Choice", choices)]
+    words = [escape(task.preprocessing_words)] if task.preprocessing_words else []
+    return ["## Preprocessing", *words, fact_table("Choice", choices)]
 
 
 def _limits(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
     notes = chosen.content.source.sweep.get("notes", [])
-    return [
-        "## Limits",
-        "",
-        "- The results hold for scans like those it was tested on: the same scanners, protocols and mix of "
+    limits = [
+        "The results hold for scans like those it was tested on: the same scanners, protocols and mix of "
         "patients. Probabilities assume the share of classes in the data.",
-        f"- `scanbench predict` warns of scans that lie farther from the training data than about "
+        f"`scanbench predict` warns of scans that lie farther from the training data than about "
         f"{100 * (1 - ALARMS):.0f}% of the test scans; one without a warning may still be unlike them.",
-        "- What a heat map shows is where the network looked, not why, and no proof that it is right.",
-        "- `known.npz` holds the network's features of the training samples, no images: whoever may not pass on "
+        "What a heat map shows is where the network looked, not why, and no proof that it is right.",
+        "`known.npz` holds the network's features of the training samples, no images: whoever may not pass on "
         "anything made from them deletes it, and the warnings with it.",
-        *(f"- Of the data: {prose(note)}" for note in notes),
-        "",
+        *(f"Of the data: {prose(note)}" for note in notes),
     ]
+    return ["## Limits", "\n".join(f"- {limit}" for limit in limits)]
 
 
 def _how(task: Task, facts: dict[str, Any]) -> list[str]:
@@ -173,19 +159,11 @@ def _how(task: Task, facts: dict[str, Any]) -> list[str]:
     )
     return [
         "## How to use it",
-        "",
-        "```sh",
-        f"scanbench predict {task.name} --model FOLDER --input scans",
-        "```",
-        "",
+        f"```sh\nscanbench predict {task.name} --model FOLDER --input scans\n```",
         f"Each file takes a prepared sample, float32 {shape} (LiteRT and ONNX one at a time), and gives the "
         "calibrated probability of each class. Without scanbench's commands:",
-        "",
-        "```python",
-        *USAGE.format(task=task.name).splitlines(),
-        "```",
-        "",
-        *table(agreement),
+        f"```python\n{USAGE.format(task=task.name)}```",
+        table(agreement),
         "The classes were the same in all of them.",
     ]
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from bench.evaluate.bootstrap import resample, resample_all
 from bench.evaluate.comparisons import SIGNIFICANCE, best_of, compare_with_best, paired_difference
@@ -53,18 +54,16 @@ class Setting:
         }
 
     @property
-    def cells(self) -> list[object]:
-        return [
-            "/".join(map(str, self.class_sizes[::-1])) or self.n_subjects,
-            self.n_classes,
-            self.n_folds,
-            self.samples_per_subject,
-            ", ".join(map(str, self.seeds)),
-            f"{self.accuracy:.0%}",
-        ]
+    def cells(self) -> dict[str, object]:
+        return {
+            "subjects": "/".join(map(str, self.class_sizes[::-1])) or self.n_subjects,
+            "classes": self.n_classes,
+            "folds": self.n_folds,
+            "samples a subject": self.samples_per_subject,
+            "seeds": ", ".join(map(str, self.seeds)),
+            "true accuracy": f"{self.accuracy:.0%}",
+        }
 
-
-SETTING_COLUMNS = ["subjects", "classes", "folds", "samples a subject", "seeds", "true accuracy"]
 
 AA_SETTINGS = (
     Setting(40, 2, 0.8),
@@ -198,12 +197,15 @@ def false_switches(setting: Setting, count: int, seed: int) -> dict[str, float]:
 
 def table(title: str, rows: Sequence[tuple[Setting, dict[str, float]]]) -> str:
     """A markdown table: a row for each setting, a column for each measured part in percent."""
-    columns = [*SETTING_COLUMNS, *(name.replace("_", " ") for name in rows[0][1])]
-    lines = [f"### {title}", "", f"| {' | '.join(columns)} |", "| " + "---: | " * len(columns)]
-    for setting, parts in rows:
-        cells = [*map(str, setting.cells), *(f"{part:.1%}" for part in parts.values())]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    shown = [
+        {**setting.cells, **{name.replace("_", " "): f"{part:.1%}" for name, part in parts.items()}}
+        for setting, parts in rows
+    ]
+    columns = pd.DataFrame(shown)
+    written = columns.to_markdown(
+        index=False, disable_numparse=True, colalign=["right"] * len(columns.columns)
+    )
+    return f"### {title}\n\n{written}\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -128,7 +128,10 @@ def search_seconds(entry: Entry) -> float | None:
 
 
 def rounded(value: Any) -> Any:
-    """Round floats in frames and nested values to seven significant digits; what is not finite becomes None."""
+    """Round floats in frames and nested values to seven digits; what is not finite becomes None.
+
+    There are 15 decimals at most, which is what pandas writes into JSON, so that it agrees with the CSV.
+    """
     if isinstance(value, dict):
         return {name: rounded(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -137,5 +140,5 @@ def rounded(value: Any) -> Any:
         # Of objects, so that integers with gaps stay integers.
         return pd.DataFrame({name: [rounded(cell) for cell in value[name]] for name in value}, dtype=object)
     if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
+        return round(float(f"{value:.7g}"), 15) if math.isfinite(value) else None
     return None if value is pd.NA else value
