@@ -89,7 +89,7 @@ class OtherImaging:
 
 @lru_cache(maxsize=1)
 def _maps() -> np.ndarray:
-    """Fractions of each voxel, `[13, 45, 109, 91]`: `TISSUES`, then for right and left three parts of the putamen
+    """Fractions of each voxel, `[45, 13, 109, 91]`: `TISSUES`, then for right and left three parts of the putamen
     from back to front and the caudate.
     """
     from nilearn import datasets
@@ -115,7 +115,7 @@ def _maps() -> np.ndarray:
         putamen = putamen * (caudate == 0)
         nuclei += [*(putamen * hat for hat in hats), caudate]
     thalamus = np.maximum(_within(THALAMUS, 1), _within(THALAMUS, -1)) * grey
-    return np.stack([grey, white, fluid, scalp, thalamus, *nuclei]).astype(np.float32)
+    return np.stack([grey, white, fluid, scalp, thalamus, *nuclei], axis=1).astype(np.float32)
 
 
 def _volume(image) -> np.ndarray:
@@ -168,7 +168,8 @@ def image(
     sharp, smooth = _slab(core_mm, height), _slab(float(np.hypot(core_mm, later_mm)), height)
     uptake = np.array([rng.uniform(*getattr(imaging, name)) for name in TISSUES[1:]])
     specific = binding(rng, severity).ravel()
-    activity = np.tensordot(np.concatenate([[1.0], uptake, specific]), _project(smooth), axes=1)
+    planes = np.tensordot(smooth.astype(np.float32), _maps(), axes=1)
+    activity = np.tensordot(np.concatenate([[1.0], uptake, specific]), planes, axes=1)
     activity = _deform(rng, imaging, activity)
     core = _gauss(activity, scanner["along_mm"], scanner["across_mm"])
     tails = _gauss(activity, 3 * scanner["along_mm"], 3 * scanner["across_mm"])
@@ -189,11 +190,6 @@ def _slab(fwhm_mm: float, shift_mm: float) -> np.ndarray:
     low, high = SLAB_MM
     weights = special.ndtr((high + shift_mm - Z_MM) / sd) - special.ndtr((low + shift_mm - Z_MM) / sd)
     return weights / weights.sum()
-
-
-def _project(weights: np.ndarray) -> np.ndarray:
-    """Mean of all maps over the heights, `[13, 109, 91]`."""
-    return np.einsum("z,mzyx->myx", weights.astype(np.float32), _maps(), optimize=True)
 
 
 def _deform(rng: np.random.Generator, imaging: OtherImaging, plane: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def test_loss_is_a_wave_from_the_back():
 
 
 def test_striata_are_where_the_atlas_has_them():
-    maps = spect_other._maps()
+    maps = spect_other._maps().swapaxes(0, 1)  # [part, height, row, column]
     assert maps.shape == (13, len(spect_other.Z_MM), 109, 91)
     volume_cm3 = maps[5:].sum((1, 2, 3)) * 8 / 1000
     np.testing.assert_allclose(
