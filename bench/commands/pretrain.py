@@ -24,7 +24,9 @@ def run(arguments: argparse.Namespace) -> int:
         classes=tuple(filter(None, (arguments.classes or "").split(","))) or task.alone_classes,
         samples=settings.whole_number("--samples", arguments.samples, task.alone_samples, 40),
         epochs=settings.whole_number("--epochs", arguments.epochs, preset.pretraining_epochs, 1),
-        preprocessing=settings.find_preprocessing(arguments.preprocess, task),
+        preprocessing=settings.find_preprocessing(arguments.preprocess, task)
+        if arguments.preprocess
+        else task.alone_preprocessing,
     )
     print(f"{folder}: apply it with `python -m bench predict {task.name} --model {folder} --input FOLDER`")
     return 0

@@ -61,7 +61,7 @@ def export(task: Task, chosen: Chosen, folder: Path) -> dict[str, Any]:
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         facts = {**network.facts, "input_shape": list(network.models[0].input_shape[1:]), "batch": 1}
-        saved_network.save(building, network.models[0], facts)
+        saved_network.save(building, network.models[:1], facts)
         facts["agreement"] = write_portable(network, x, fold.test, building)
         saved_network.write_facts(building, facts)
         familiarity.save(run_network.learn(data, network), building)

@@ -8,11 +8,14 @@ import numpy as np
 
 from bench.data.caches.cached_dataset import open_cached
 from bench.deploy import saved_network
+from bench.deploy.calibration import fit_temperature
 from bench.tasks import Task
 from bench.tasks.contract import pretraining
 from bench.worker import arrays, programs
 from tuning.seeds import seed_of
 from tuning.space import defaults
+
+_TINY = 1e-6
 
 
 def pretrain(
@@ -28,13 +31,17 @@ def pretrain(
     seed: int = 0,
     say=print,
 ) -> Path:
-    """Train an architecture's default network on the task's generated images and save it.
+    """Train an architecture's default network on the task's generated images and save it, calibrated.
+
+    Where the task has several views (`Task.alone_views`), a network is trained with each, and they are asked
+    together: what one takes from the generator alone, the others do not.
 
     Parameters
     ----------
     folder : where the network is saved; made if it is not there.
     cache : folder of cached datasets.
     classes : what it learns to tell apart, names that the task's generator knows.
+    epochs : of all networks together.
     preprocessing : replaces choices of the task's own.
 
     Raises
@@ -55,21 +62,35 @@ def pretrain(
         "augmentation": list(task.augmentation),
         "epochs": epochs,
     }
+    views = task.alone_views
+    description["epochs"] = max(epochs // len(views), 1)
     program, recipe = programs.program_for(description, x.shape[1:], len(dataset.classes))
     order = np.random.default_rng(seed_of(task.name, "pretrain", seed)).permutation(len(x))
     held, seen = np.sort(order[: len(x) // 20]), np.sort(order[len(x) // 20 :])
-    history = training.train(
-        program,
-        training.Samples(x, dataset.y, seen),
-        recipe,
-        seed_of(task.name, architecture, "pretrain", seed),
-        len(dataset.classes),
-        validation=training.Samples(x, dataset.y, held),
-        on_epoch=lambda record: say(
-            f"epoch {record['epoch']} of {epochs}: loss {record['loss']:.4f}, "
-            f"accuracy on held-out generated images {record['val_accuracy']:.4f}"
-        ),
-    )
+    networks, histories, probabilities = [], [], []
+    for number, view in enumerate(views, 1):
+        shown = _standardised(x) if view == "standardised" else x
+
+        def on_epoch(record: dict[str, Any], number: int = number) -> None:
+            say(
+                f"network {number} of {len(views)}, epoch {record['epoch']} of {recipe.epochs}: loss "
+                f"{record['loss']:.4f}, accuracy on held-out generated images {record['val_accuracy']:.4f}"
+            )
+
+        unseen = training.Samples(shown, dataset.y, held)
+        history = training.train(
+            program,
+            training.Samples(shown, dataset.y, seen),
+            recipe,
+            seed_of(task.name, architecture, "pretrain", seed, number),
+            len(dataset.classes),
+            validation=unseen,
+            on_epoch=on_epoch,
+        )
+        histories.append(history)
+        probabilities.append(training.predict(program, unseen))
+        networks.append(_copy(program.model, view))
+    temperature = fit_temperature(dataset.y[held], np.mean(probabilities, axis=0), dataset.subjects[held])
     facts = {
         "task": task.name,
         "architecture": architecture,
@@ -77,7 +98,30 @@ def pretrain(
         "preprocessing": chosen,
         "provenance": dataset.provenance,
         "samples": len(seen),
-        "history": history,
+        "views": list(views),
+        "history": histories,
+        "temperature": temperature,
         "seed": seed,
     }
-    return saved_network.save(folder, program.model, facts)
+    return saved_network.save(folder, networks, facts)
+
+
+def _standardised(x: np.ndarray) -> np.ndarray:
+    """Each sample with mean 0 and standard deviation 1."""
+    axes = tuple(range(1, x.ndim))
+    deviation = np.maximum(x.std(axis=axes, keepdims=True), _TINY)
+    return (x - x.mean(axis=axes, keepdims=True)) / deviation
+
+
+def _copy(network, view: str):
+    """A copy of a kept program's network as it is now, with its view of prepared samples in front."""
+    import keras
+
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    if view == "prepared":
+        return copy
+    inputs = keras.Input(network.input_shape[1:], name="sample")
+    axes = tuple(range(1, len(inputs.shape)))
+    standardise = keras.layers.LayerNormalization(axes, _TINY**2, center=False, scale=False, name=view)
+    return keras.Model(inputs, copy(standardise(inputs)), name=network.name)

@@ -1,5 +1,7 @@
 """Networks on disk: a folder with `model.keras` and `model.json`, which `pretrain` and `export` write.
 
+Networks that are asked together lie beside it as `model-2.keras` and so on.
+
 `model.json` says what the network is for: task, classes, preprocessing, and how it was trained. Such a folder
 may come from anybody, so nothing in it is run: Keras' safe mode, no pickles.
 """
@@ -57,19 +59,24 @@ def calibrated(network: "keras.Model", temperature: float) -> "keras.Model":
     return keras.Model(network.input, keras.layers.Softmax(name=PROBABILITIES)(x), name=network.name)
 
 
-def save(folder: Path, network: "keras.Model", facts: dict[str, Any]) -> Path:
-    """Save a network that ends in logits, or in what `calibrated` puts behind them."""
+def save(folder: Path, networks: "Sequence[keras.Model]", facts: dict[str, Any]) -> Path:
+    """Save networks that end in logits, or in what `calibrated` puts behind them, to be asked together."""
     durable.make_folder(folder)
-    temporary = folder / f"tmp-{os.getpid()}.keras"
-    calibrated(network, facts.get("temperature", 1.0)).save(temporary)
-    durable.replace(temporary, folder / MODEL)
-    write_facts(folder, facts)
+    for place, network in enumerate(networks):
+        temporary = folder / f"tmp-{os.getpid()}.keras"
+        calibrated(network, facts.get("temperature", 1.0)).save(temporary)
+        durable.replace(temporary, folder / _file(place))
+    write_facts(folder, {**facts, "networks": len(networks)})
     return folder
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     """Write `model.json`."""
     (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def _file(place: int) -> str:
+    return f"{Path(MODEL).stem}-{place + 1}{Path(MODEL).suffix}" if place else MODEL
 
 
 def load(folder: Path, task: Task) -> Network:
@@ -80,13 +87,15 @@ def load(folder: Path, task: Task) -> Network:
     UserError : there is none, it is another task's, or it is damaged.
     """
     facts = read_facts(folder, task)
-    network = load_keras(folder / MODEL)
-    outputs, n = network.output_shape[-1], len(facts["classes"])
-    if outputs != n:
-        raise UserError(
-            f"{folder / MODEL}: found a network of {outputs} classes; expected {n}, as {FACTS} says"
-        )
-    return Network(folder.name, (calibrated(network, facts.get("temperature", 1.0)),), facts)
+    models = []
+    for place in range(int(facts.get("networks", 1))):
+        path = folder / _file(place)
+        network = load_keras(path)
+        outputs, n = network.output_shape[-1], len(facts["classes"])
+        if outputs != n:
+            raise UserError(f"{path}: found a network of {outputs} classes; expected {n}, as {FACTS} says")
+        models.append(calibrated(network, facts.get("temperature", 1.0)))
+    return Network(folder.name, tuple(models), facts)
 
 
 def read_facts(folder: Path, task: Task) -> dict[str, Any]:

@@ -15,7 +15,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from tests.perf import disk, generators, memory, program, resume, workers  # noqa: E402
+from tests.perf import disk, generators, memory, phantom, program, resume, workers  # noqa: E402
 
 PARTS = {
     "program": program.measure,
@@ -24,6 +24,7 @@ PARTS = {
     "disk": disk.measure,
     "memory": memory.measure,
     "generators": generators.measure,
+    "phantom": phantom.measure,
 }
 
 
@@ -33,7 +34,8 @@ def main() -> int:
     parser.add_argument(
         "--trials",
         type=int,
-        help="recorded trials (resume), trials run (disk, workers), volumes (memory), images (generators)",
+        help="recorded trials (resume), trials run (disk, workers), volumes (memory), images (generators; "
+        "phantom: of each blur)",
     )
     options = parser.parse_args()
     unknown = set(options.parts) - set(PARTS)

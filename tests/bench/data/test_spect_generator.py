@@ -162,6 +162,18 @@ def test_randomised_covers_sharp_and_smooth_and_balances_classes():
         spect.randomised(("normal", "old"))
 
 
+def test_randomised_covers_every_resolution_evenly():
+    """What scanner, reconstruction and later smoothing come to together: no gap between sharp and smooth."""
+    rng, imaging = np.random.default_rng(0), spect_imaging.RANDOMISED
+    drawn = [
+        spect_imaging.draw_resolution(rng, imaging, spect_imaging.draw_site(rng, imaging))
+        for _ in range(3000)
+    ]
+    total_mm = np.array([np.hypot(one.before_mm, one.after_mm) for one in drawn])
+    assert total_mm.max() > 24
+    assert np.histogram(total_mm, [5, 10, 15, 20, 25])[0].min() > 300
+
+
 def test_smooth_share_smooths_all():
     sharp = spect.generate(spect.study(), 10, seed=4).x
     smooth = spect.generate(spect.study(smooth_share=1.0), 10, seed=4).x

@@ -9,16 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench import tasks
 from bench.commands.main import EXIT_USER, main
 from bench.data.generators import spect
 from bench.data.generators.mri import Recipe, scan_subject
+from bench.deploy import saved_network
+from bench.deploy.predict import probabilities
+from tests.perf import phantom
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """The folder of a network that was trained for an epoch."""
+    """The folder of networks that were trained for an epoch each."""
     root = tmp_path_factory.mktemp("pretrained")
     words = ["pretrain", "spect", "--samples", "40", "--epochs", "1", "--runs", str(root / "runs")]
     assert main(words) == 0
@@ -45,8 +49,45 @@ def test_a_saved_network_says_what_it_is(model):
     assert facts["classes"] == ["normal", "patient"]
     assert facts["task"] == "spect"
     assert facts["preprocessing"]["crop"] is True
-    assert len(facts["history"]) == 1
-    assert sorted(path.name for path in model.iterdir()) == ["model.json", "model.keras"]
+    assert facts["preprocessing"]["normalisation"] == "brain"
+    assert facts["views"] == ["prepared", "standardised"] * 2
+    assert [len(history) for history in facts["history"]] == [1] * 4
+    assert 0.05 < facts["temperature"] < 20
+    names = ["model-2.keras", "model-3.keras", "model-4.keras", "model.json", "model.keras"]
+    assert sorted(path.name for path in model.iterdir()) == names
+
+
+def test_networks_are_asked_together_each_with_its_view(model):
+    network = saved_network.load(model, tasks.load("spect"))
+    x = np.random.default_rng(0).random((3, 50, 50, 1), np.float32)
+    each = [np.asarray(one(x)) for one in network.models]
+    np.testing.assert_allclose(probabilities(network, x), np.mean(each, axis=0), atol=1e-6)
+    other_units = [np.asarray(one(3 * x + 5)) for one in network.models]
+    differences = [np.abs(a - b).max() for a, b in zip(each, other_units, strict=True)]
+    assert max(differences[1], differences[3]) < 1e-4 < min(differences[0], differences[2])
+    assert np.abs(each[0] - each[2]).max() > 1e-4  # other first weights
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [([], {"normalisation": "brain"}), (["zscore"], {}), (["percentile"], {"normalisation": "percentile"})],
+)
+def test_what_preprocessing_is_asked_for_replaces_what_pretrain_has_by_itself(monkeypatch, asked, found):
+    called = {}
+    monkeypatch.setattr("bench.commands.pretrain.pretrain", lambda *_, **named: called.update(named))
+    words = [word for value in asked for word in ("--preprocess", f"normalisation={value}")]
+    assert main(["pretrain", "spect", *words]) == 0
+    assert called["preprocessing"] == found
+
+
+def test_transfer_to_the_second_recipe_is_measured_at_each_blur(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCANBENCH_MODEL", str(model))
+    rows = [line.split("|") for line in phantom.measure(tmp_path, 8)][3:]
+    assert [float(row[1]) for row in rows] == [0, 7.5, 15, 24]
+    for row in rows:
+        fixed, best, sensitivity, specificity = (float(cell) for cell in row[3:7])
+        assert fixed == pytest.approx((sensitivity + specificity) / 2, abs=1e-3)
+        assert fixed <= best
 
 
 def test_it_is_applied_to_files_of_every_kind(model, tmp_path):

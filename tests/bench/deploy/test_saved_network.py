@@ -30,7 +30,7 @@ def test_calibrated_is_the_softmax_of_the_divided_logits():
 
 def test_what_is_saved_comes_back(tmp_path):
     network, x = small(), np.ones((1, 4), np.float32)
-    saved_network.save(tmp_path / "net", network, {**FACTS, "temperature": 2.0})
+    saved_network.save(tmp_path / "net", [network], {**FACTS, "temperature": 2.0})
     found = saved_network.load(tmp_path / "net", task)
     assert found.classes == ["a", "b", "c"]
     np.testing.assert_allclose(found.models[0](x), saved_network.calibrated(network, 2.0)(x), atol=1e-7)
