@@ -1,6 +1,7 @@
 """The house: imports run one way between its rooms, and few files lie outside one (docs/architecture.md)."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,11 @@ def test_private_names_of_keras_are_not_used():
     for name in FLOORS:
         for path in (ROOT / name).rglob("*.py"):
             assert "keras.src" not in path.read_text(), path
+
+
+def test_the_guide_names_files_that_are_there_and_every_room():
+    guide = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(?:bench|tuning|architectures|tests)/[\w/]+\.py\b", guide))
+    assert len(named) > 30
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+    assert [room for room in (*ROOMS, *DATA) if not re.search(rf"\b{room}\b", guide)] == []
