@@ -2,15 +2,15 @@
 
 # Where things are. PYTHON makes the environment, in which everything else runs.
 PYTHON  ?= python3
-VENV    ?= .venv
-RUNS    ?= runs
-REPORTS ?= reports
+VENV     = .venv
 
 python  := $(VENV)/bin/python
-# $(call option,name,VARIABLE): the command-line option for a variable that is set, safely quoted.
+# $(call given,VARIABLE): what make's command line says, and no environment, which has an ARCH of its own.
+given    = $(if $(filter command,$(origin $(1))),$($(1)))
+# $(call option,name,VARIABLE): the command-line option for a variable that is given, safely quoted.
 quote    = '$(subst ','\'',$(1))'
-option   = $(if $($(2)),--$(1) $(call quote,$($(2))))
-task     = $(if $(TASK),$(call quote,$(TASK)))
+option   = $(if $(call given,$(2)),--$(1) $(call quote,$($(2))))
+task     = $(if $(call given,TASK),$(call quote,$(TASK)))
 places   = $(call option,runs,RUNS) $(call option,reports,REPORTS)
 settings = $(call option,data,DATA) $(call option,preset,PRESET) $(call option,arch,ARCH) \
            $(call option,tuner,TUNER) $(call option,trials,TRIALS) $(call option,seeds,SEEDS) \
@@ -72,7 +72,7 @@ status: $(VENV)/.bench ## what a task's latest sweep has done, is doing and has 
 	@$(python) -m bench status $(task) $(places)
 
 compare: $(VENV)/.bench ## compare two run folders or report JSONs, A=... B=...
-	@$(python) -m bench compare $(call quote,$(A)) $(call quote,$(B))
+	@$(python) -m bench compare $(call quote,$(call given,A)) $(call quote,$(call given,B))
 
 list: $(VENV)/.bench ## list tasks, candidates and architectures
 	@$(python) -m bench list
@@ -81,16 +81,16 @@ tensorboard: $(VENV)/.tensorboard ## show a task's latest sweep in TensorBoard's
 	@$(python) -m bench tensorboard $(task) $(places)
 
 perf: $(VENV)/.dev ## measure speed as ratios, side by side (minutes)
-	@$(python) -m tests.perf $(PERF)
+	@$(python) -m tests.perf $(call given,PERF)
 
 torture: $(VENV)/.dev ## kill sweeps at random moments and compare what comes out (an hour)
-	@$(python) -m tests.torture $(TORTURE)
+	@$(python) -m tests.torture $(call given,TORTURE)
 
 test: $(VENV)/.dev ## run all tests
 	@$(python) -m pytest -n 2 --dist loadscope -q
 
 contract: $(VENV)/.dev ## run the contract tests over files of your own, FILES=path/net.py,path/task.py
-	@CONTRACT_FILES=$(call quote,$(FILES)) $(python) -m pytest -q tests/architectures/test_architecture_contract.py \
+	@CONTRACT_FILES=$(call quote,$(call given,FILES)) $(python) -m pytest -q tests/architectures/test_architecture_contract.py \
 	    tests/bench/tasks/test_task_contract.py
 
 test-fast: $(VENV)/.dev ## run the fast tests
