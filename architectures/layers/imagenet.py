@@ -8,17 +8,14 @@ exactly so at the zero-padded border too. Weights that saw values of +-100 would
 and their biases would drown the image.
 """
 
-import os
 from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 
-FILES = {
-    "vgg16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "resnet50": "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-}
+from architectures._imagenet_files import find
+
 FIRST = ("block1_conv1", "conv1_conv")
 MEAN_RGB = np.array([123.68, 116.779, 103.939], np.float32)  # keras.applications, mode "caffe"
 DEVIATION = 58.0  # of ImageNet's grey values: 255 * 0.226, the mean of 0.229, 0.224 and 0.225, rounded
@@ -27,30 +24,6 @@ DEVIATION = 58.0  # of ImageNet's grey values: 255 * 0.226, the mean of 0.229, 0
 def as_rgb(x: np.ndarray) -> np.ndarray:
     """The RGB image, 0 to 255 where in range, that one-channel z-scores `[..., 1]` stand for; `[..., 3]`."""
     return MEAN_RGB + np.float32(DEVIATION) * x
-
-
-def find(kind: str, weights: str | Path | None = None) -> Path:
-    """Return the path of a weights file.
-
-    Parameters
-    ----------
-    kind : "vgg16" or "resnet50".
-    weights : the file or the folder that holds it; None: Keras' cache, `models` under `KERAS_HOME` or
-        `~/.keras`.
-
-    Raises
-    ------
-    FileNotFoundError : with a line that names the file and where it was looked for.
-    """
-    name = FILES[kind]
-    if weights is not None and Path(weights).is_file():
-        return Path(weights)
-    home = Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
-    places = [home / "models"] if weights is None else [Path(weights), home / "models"]
-    for place in places:
-        if (place / name).is_file():
-            return place / name
-    raise FileNotFoundError(f"{name}: not found in {' or '.join(map(str, places))}")
 
 
 def read(path: Path) -> dict[str, list[np.ndarray]]:

@@ -18,7 +18,7 @@ from bench.data.splits import divide
 from bench.errors import UserError
 from bench.evaluate import metrics
 from bench.sweep import run_directory
-from bench.sweep.identity import candidate_digests
+from bench.sweep.identity import ablation_digests, candidate_digests
 from bench.sweep.identity import identity as identity_of
 from bench.sweep.journal import FILE, Journal
 from bench.sweep.plan import Plan
@@ -66,7 +66,9 @@ def bench(settings: Settings, display: Display) -> Outcome:
         for text in journal.dropped:
             display.say(f"dropped from {folder}: {text}")
         state = State.replay(journal.events)
-        for piece, reason in run_directory.verify_files(folder, state).items():
+        ablations = ablation_digests(task)
+        wrong = run_directory.verify_files(folder, state) | run_directory.outdated(state, ablations)
+        for piece, reason in wrong.items():
             display.say(f"{piece} will be run again: {reason}")
             state.apply(journal.append("dropped", piece=piece, reason=reason))
         plan = Plan(settings, state, metrics.direction(task.metric))
@@ -75,9 +77,10 @@ def bench(settings: Settings, display: Display) -> Outcome:
                 journal.append("ended", reason="finished")
             return _already_done(settings, folder, display)
         run_directory.clean(folder, state)
+        digests = {"candidates": candidates, "ablations": ablations}
         _say_start(display, settings, dataset, folder, differences, state, is_new)
         return _sweep(
-            settings, dataset, dataset_folder, warnings, identity, candidates, folder, journal, state, display
+            settings, dataset, dataset_folder, warnings, identity, digests, folder, journal, state, display
         )
     except OSError as error:
         if error.errno not in _UNWRITABLE:
@@ -146,7 +149,7 @@ def _require_writable(reports: Path) -> None:
 
 
 def _sweep(
-    settings, dataset, dataset_folder, warnings, identity, candidates, folder, journal, state, display
+    settings, dataset, dataset_folder, warnings, identity, digests, folder, journal, state, display
 ) -> Outcome:
     from tuning.runtime import import_tensorflow
 
@@ -164,7 +167,7 @@ def _sweep(
     record = journal.append(
         "sweep",
         identity=identity,
-        candidates=candidates,
+        **digests,
         plan=_plan_record(settings),
         dataset={
             **_dataset_record(dataset, dataset_folder, folder),

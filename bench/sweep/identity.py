@@ -1,6 +1,8 @@
 """What a result means: everything that, changed, opens a new run folder, and how two such accounts differ."""
 
+import hashlib
 import json
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,12 @@ from typing import Any
 import architectures
 import bench
 import tuning
+from architectures import _imagenet_files as imagenet
 from bench.data.caches.source_digest import code_digest, generators_digest, with_parts
 from bench.data.dataset import Dataset
+from bench.data.sources.download import sha256_of
 from bench.sweep.settings import Settings
+from bench.tasks import Task
 from tuning import space
 
 # Raised when the meaning of a result changes in a way that no other part of the identity shows.
@@ -68,12 +73,30 @@ def _version(package: str) -> str:
 
 
 def candidate_digests(settings: Settings) -> dict[str, str]:
-    """A digest of the source behind each candidate: its own file and the parts that it imports."""
-    return {
+    """A digest of the source behind each candidate: its own file and the parts that it imports.
+
+    Where candidates start from ImageNet's weights, the files of these are among them, as far as they are there.
+    """
+    digests = {
         candidate.name: code_digest(
             with_parts(architectures.file_of(candidate.architecture), architectures.FOLDER)
         )
         for candidate in settings.candidates
+    }
+    if any(candidate.transfer == "imagenet" for candidate in settings.candidates):
+        for kind, name in imagenet.FILES.items():
+            with suppress(FileNotFoundError):
+                digests[name] = sha256_of(imagenet.find(kind, settings.weights))
+    return digests
+
+
+def ablation_digests(task: Task) -> dict[str, str]:
+    """A digest of what each ablation of a task changes."""
+    return {
+        each.name: hashlib.sha256(
+            json.dumps([each.preprocessing, each.values], sort_keys=True).encode()
+        ).hexdigest()
+        for each in task.ablations
     }
 
 

@@ -1,5 +1,6 @@
 """Where a sweep's state lives: which folder goes with which settings, and what lies in it."""
 
+import glob
 import hashlib
 import itertools
 import json
@@ -26,7 +27,7 @@ def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, st
     digest = hashlib.sha256(json.dumps(identity_, sort_keys=True).encode()).hexdigest()[:8]
     stem = f"{identity_['task']}-{identity_['data']['name']}-{identity_['preset']['name']}-{digest}"
     try:
-        existing = sorted(path for path in settings.runs.glob(f"{stem}*") if path.is_dir())
+        existing = sorted(path for path in settings.runs.glob(f"{glob.escape(stem)}*") if path.is_dir())
     except OSError:
         existing = []
     changed: list[str] = []
@@ -36,7 +37,7 @@ def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, st
         if not changed:
             return folder, []
     if existing:
-        lines = [f"architecture {name}: its source has changed" for name in changed]
+        lines = [f"{name}: its content has changed" for name in changed]
         taken = {folder.name for folder in existing}
         free = next(number for number in itertools.count(2) if f"{stem}-{number}" not in taken)
         return settings.runs / f"{stem}-{free}", lines
@@ -48,7 +49,7 @@ def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, st
 
 def latest(runs: Path, task: str) -> Path | None:
     """The run folder of a task in which something was recorded last."""
-    journals = list(runs.glob(f"{task}-*/{journal.FILE}"))
+    journals = list(runs.glob(f"{glob.escape(task)}-*/{journal.FILE}"))
     return max(journals, key=lambda path: path.stat().st_mtime).parent if journals else None
 
 
@@ -68,6 +69,29 @@ def verify_files(folder: Path, state: State) -> dict[str, str]:
         elif sha256_of(path) != sha256:
             wrong[piece] = f"{relative} is damaged"
     return wrong
+
+
+def outdated(state: State, ablations: dict[str, str]) -> dict[str, str]:
+    """Ablations, and pretrainings for them, that were recorded when they changed something else.
+
+    Parameters
+    ----------
+    ablations : digests of their definitions now.
+
+    Returns
+    -------
+    Piece to what is wrong with it.
+    """
+    recorded = state.ablations
+    changed = {name for name, digest in ablations.items() if recorded.get(name, digest) != digest}
+    # `ablation/NAME/...` and `pretrain/CANDIDATE/NAME`
+    place = {"ablation": 1, "pretrain": 2}
+    parts = {key: key.split("/") for key in (*state.done, *state.failed)}
+    return {
+        key: "the ablation changes something else now"
+        for key, names in parts.items()
+        if changed & set(names[place.get(names[0], len(names)) :][:1])
+    }
 
 
 def clean(folder: Path, state: State) -> None:

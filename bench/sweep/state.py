@@ -17,6 +17,7 @@ class State:
     deferred : those of them that the environment kept from being done: each start of a sweep tries them again.
     values : hyperparameter values of every trial that was ever started.
     candidates : digests of the architectures whose results are here, over all sessions.
+    ablations : digests of the definitions of the ablations that are here, over all sessions.
     lost : how often a worker died over a piece.
     exhausted : number of trials after which the space of a search (`compact/0`) had no more to offer.
     plans : the plan that last named each candidate and reference; later sweeps may have left it out.
@@ -30,6 +31,7 @@ class State:
     deferred: set[str] = field(default_factory=set)
     values: dict[str, dict] = field(default_factory=dict)
     candidates: dict[str, str] = field(default_factory=dict)
+    ablations: dict[str, str] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     exhausted: dict[str, int] = field(default_factory=dict)
     plans: dict[str, dict] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class State:
             self._retry()
             self.sweep = event
             self.candidates.update(event.get("candidates", {}))
+            self.ablations.update(event.get("ablations", {}))
             plan = event.get("plan", {})
             self.plans.update({candidate["name"]: plan for candidate in plan.get("candidates", [])})
             self.plans.update(dict.fromkeys(plan.get("references", []), plan))
@@ -85,8 +88,10 @@ class State:
                 self.finished_at[key] = now
         elif kind == "lost":
             self.lost[key] = self.lost.get(key, 0) + 1
-        elif kind == "dropped":  # its files are damaged: as if it had not been done
+        elif kind == "dropped":  # its files are damaged, or it has another meaning: as if it had not been
             self.done.pop(key, None)
+            self.failed.pop(key, None)
+            self.deferred.discard(key)
             group, _, number = key.rpartition("/")
             self._groups.get(group, {}).pop(int(number) if number.isdigit() else -1, None)
         elif kind == "exhausted":

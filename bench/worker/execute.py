@@ -97,7 +97,7 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
         else {},
     )
     if transfer == "imagenet" and not hasattr(architecture, "imagenet"):
-        raise MissingWeights(f"architectures/{architecture.name}.py has no `imagenet` that loads weights")
+        raise ValueError(f"architectures/{architecture.name}.py has no `imagenet` that loads weights")
     if transfer == "imagenet":  # fails here, once, where there are no weights
         try:
             programs.start_weights({**description, **_default_values(described)}, x.shape[1:])

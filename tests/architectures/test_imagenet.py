@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import architectures
+from architectures._imagenet_files import FILES, find
 from architectures.layers import imagenet
 from tuning.program import Program
 
@@ -64,7 +65,7 @@ def reference(tmp_path_factory):
             folder = tmp_path_factory.mktemp(kind)
             model = KINDS[kind](weights=None, include_top=False, pooling="avg", input_shape=(SIDE, SIDE, 3))
             randomise(model)
-            save(model, folder / imagenet.FILES[kind])
+            save(model, folder / FILES[kind])
             made[kind] = model, folder
         return made[kind]
 
@@ -160,7 +161,7 @@ def test_fewer_blocks_of_the_original_width_take_the_first_weights(reference, bu
 @pytest.fixture
 def small_file(tmp_path):
     """A weights file of one layer of VGG16's shape."""
-    with h5py.File(tmp_path / imagenet.FILES["vgg16"], "w") as file:
+    with h5py.File(tmp_path / FILES["vgg16"], "w") as file:
         group = file.create_group("block1_conv1")
         group["kernel"], group["bias"] = np.zeros((3, 3, 3, 64)), np.zeros(64)
         group.attrs["weight_names"] = ["kernel", "bias"]
@@ -186,7 +187,7 @@ def test_a_network_with_layers_that_the_file_lacks_is_refused(small_file, build_
 def test_a_missing_file_is_named_with_the_places_searched(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
     with pytest.raises(FileNotFoundError, match=f"resnet50_weights.*notop.h5.*{tmp_path}") as error:
-        imagenet.find("resnet50", tmp_path)
+        find("resnet50", tmp_path)
     assert str(tmp_path / "cache" / "models") in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -194,9 +195,9 @@ def test_a_missing_file_is_named_with_the_places_searched(tmp_path, monkeypatch)
 def test_the_cache_of_keras_is_searched(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
-    path = tmp_path / "models" / imagenet.FILES["vgg16"]
+    path = tmp_path / "models" / FILES["vgg16"]
     path.touch()
-    assert imagenet.find("vgg16") == path
+    assert find("vgg16") == path
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5 at all"])

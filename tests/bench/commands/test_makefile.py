@@ -8,26 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-SHADOWS = dict.fromkeys(
-    [
-        "ARCH",
-        "DATA",
-        "TASK",
-        "NAME",
-        "PRESET",
-        "WORKERS",
-        "RUNS",
-        "REPORTS",
-        "WEIGHTS",
-        "MODEL",
-        "INPUT",
-        "OUTPUT",
-        "A",
-        "B",
-        "VENV",
-    ],
-    "of-the-shell",
-)
+NAMES = ("ARCH", "DATA", "TASK", "NAME", "PRESET", "RUNS", "REPORTS", "WEIGHTS", "MODEL", "INPUT", "A", "B")
+SHADOWS = dict.fromkeys(NAMES, "of-the-shell")
 
 
 def command(*words: str, **environment: str) -> list[str]:

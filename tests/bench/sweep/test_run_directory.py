@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fake_workers import settings_for
@@ -14,7 +15,7 @@ from bench.sweep.identity import differences
 from bench.sweep.journal import Journal
 from bench.sweep.run_directory import clean, find, verify_files
 from bench.sweep.state import State
-from bench.tasks import Candidate
+from bench.tasks import Ablation, Candidate
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_a_changed_architecture_is_a_new_folder_with_the_reason(tmp_path, datase
     record(first, identity, digests)
     second, differing = find(settings, identity, {"compact": "changed"})
     assert second.name == f"{first.name}-2"
-    assert differing == ["architecture compact: its source has changed"]
+    assert differing == ["compact: its content has changed"]
     record(second, identity, {"compact": "changed"})
     assert find(settings, identity, {"compact": "changed"}) == (second, [])
     assert find(settings, identity, digests) == (first, [])
@@ -114,6 +115,66 @@ def test_a_changed_architecture_is_a_new_folder_with_the_reason(tmp_path, datase
     (first / "lock").unlink()
     first.rmdir()
     assert find(settings, identity, {"compact": "once more"})[0] not in (second, third)
+
+
+def test_a_dataset_may_have_brackets_in_its_name(tmp_path, dataset):
+    settings, odd = settings_for(tmp_path), replace(dataset, name="scans[1]*?")
+    identity, digests = identity_.identity(settings, odd), identity_.candidate_digests(settings)
+    first, _ = find(settings, identity, digests)
+    record(first, identity, digests)
+    assert find(settings, identity, digests) == (first, [])
+    second, differing = find(settings, identity, {"compact": "changed"})
+    assert second.name == f"{first.name}-2"
+    assert differing == ["compact: its content has changed"]
+
+
+def test_other_weights_from_imagenet_are_a_new_folder(tmp_path, dataset, monkeypatch):
+    """But weights that came after a start without them are used in the folder that waits for them."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nowhere"))
+    settings = settings_for(tmp_path, weights=tmp_path, candidates=(Candidate("vgg16", "imagenet"),))
+    identity = identity_.identity(settings, dataset)
+    first, _ = find(settings, identity, identity_.candidate_digests(settings))
+    record(first, identity, identity_.candidate_digests(settings))
+    file = tmp_path / identity_.imagenet.FILES["vgg16"]
+    file.write_bytes(b"weights")
+    digests = identity_.candidate_digests(settings)
+    assert find(settings, identity, digests) == (first, [])
+    record(first, identity, digests)
+    file.write_bytes(b"others")
+    second, differing = find(settings, identity, identity_.candidate_digests(settings))
+    assert second != first
+    assert differing == [f"{file.name}: its content has changed"]
+    assert file.name not in identity_.candidate_digests(settings_for(tmp_path, weights=tmp_path))
+
+
+def test_an_ablation_that_changes_something_else_is_done_again_and_nothing_else():
+    task = settings_for(Path()).task
+    old = task.but(
+        ablations=(Ablation("a", "A", values={"units": 1}), Ablation("b", "B", values={"units": 2}))
+    )
+    new = task.but(
+        ablations=(
+            Ablation("a", "A, as it was", values={"units": 1}),
+            Ablation("b", "B", values={"units": 3}),
+        )
+    )
+    keys = (
+        "ablation/a/vgg16/0/1/1",
+        "ablation/b/vgg16/0/1/1",
+        "pretrain/vgg16",
+        "pretrain/vgg16/b",
+        "space/b",
+    )
+    events = [{"event": "sweep", "ablations": identity_.ablation_digests(old)}]
+    events += [{"event": "done", "piece": key, "result": {}} for key in keys]
+    events += [{"event": "failed", "piece": "ablation/b/vgg16/0/1/2", "reason": "too narrow"}]
+    state = State.replay(events)
+    assert run_directory.outdated(state, identity_.ablation_digests(old)) == {}
+    found = run_directory.outdated(state, identity_.ablation_digests(new))
+    assert set(found) == {"ablation/b/vgg16/0/1/1", "ablation/b/vgg16/0/1/2", "pretrain/vgg16/b"}
+    for key in found:
+        state.apply({"event": "dropped", "piece": key})
+    assert not any(state.settled(key) for key in found)
 
 
 def test_the_latest_run_is_the_one_recorded_last(tmp_path):
