@@ -105,8 +105,20 @@ def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Rep
         values=table[1:],
         strata=strata,
         weights=weights,
-        seeds=seeds.NONE if seedless else seeds.of_replicates(table[0], table[1:]),
+        seeds=seeds.NONE
+        if seedless
+        else seeds.of_replicates(table[0], table[1:], _unit(metric, table[0], len(subjects))),
     )
+
+
+def _unit(metric: str, estimates: np.ndarray, n_subjects: int) -> float:
+    """The variance of a proportion as large as the mean of `estimates`, of half a subject's error at least."""
+    lowest, highest = get(metric).bounds
+    estimate = float(estimates.mean())
+    if np.isinf(highest):
+        return max(estimate**2, 1e-12)
+    part = (n_subjects * (estimate - lowest) / (highest - lowest) + 0.5) / (n_subjects + 1)
+    return part * (1 - part)
 
 
 def resample_all(

@@ -4,7 +4,8 @@ Two or three seeds show next to nothing of their own variance: an interval from 
 of the t distribution and not of the network. Architectures trained alike on the same data differ in that
 variance, but not without bounds, so each one's is shrunken towards what all rows show, and the
 degrees of freedom of both add up (Smyth 2004, Linear models and empirical Bayes methods, section 3: the
-moderated t statistic). A row of a single seed is judged by the others alone; where no row has
+moderated t statistic). Near the end of its range a metric cannot scatter as in the middle, so variances are
+compared in units of a proportion's, p (1 - p). A row of a single seed is judged by the others alone; where no row has
 two seeds, nothing is known.
 """
 
@@ -30,12 +31,14 @@ class Seeds:
     by_chance : what of that the seed's own errors on these very subjects make, which a bootstrap over subjects
         shows already.
     degrees_of_freedom : of `scatter`; 0 where nothing is known, infinite for a method without seeds.
+    unit : how much a metric of this size may scatter, compared with other rows.
     """
 
     count: int
     scatter: float
     by_chance: float
     degrees_of_freedom: float
+    unit: float = 1.0
 
     @property
     def known(self) -> bool:
@@ -50,15 +53,15 @@ class Seeds:
 NONE = Seeds(1, 0.0, 0.0, math.inf)
 
 
-def of_replicates(estimates: np.ndarray, values: np.ndarray) -> Seeds:
+def of_replicates(estimates: np.ndarray, values: np.ndarray, unit: float) -> Seeds:
     """What a row shows by itself, from `estimates` `[seeds]` and their bootstrap `values` `[replicates, seeds]`."""
     count = len(estimates)
     if count < 2:
-        return Seeds(count, 0.0, 0.0, 0.0)
+        return Seeds(count, 0.0, 0.0, 0.0, unit)
     strays = values - values.mean(axis=1, keepdims=True)
     strays = strays[np.isfinite(strays).all(axis=1)]
     by_chance = strays.var(axis=0, ddof=1).sum() / (count - 1) if len(strays) > 1 else 0.0
-    return Seeds(count, float(estimates.var(ddof=1)), float(by_chance), count - 1.0)
+    return Seeds(count, float(estimates.var(ddof=1)), float(by_chance), count - 1.0, unit)
 
 
 def pool(rows: Sequence[Seeds], *, alike: bool = False) -> list[Seeds]:
@@ -73,9 +76,9 @@ def pool(rows: Sequence[Seeds], *, alike: bool = False) -> list[Seeds]:
     if not informed:
         return list(rows)
     freedoms = np.array([row.degrees_of_freedom for row in informed])
-    scatters = np.array([row.scatter for row in informed])
+    scatters = np.array([row.scatter / row.unit for row in informed])
     scatter = float(np.average(scatters, weights=freedoms))
-    by_chance = float(np.average([row.by_chance for row in informed], weights=freedoms))
+    by_chance = float(np.average([row.by_chance / row.unit for row in informed], weights=freedoms))
     prior = math.inf if alike else _prior_freedom(scatters, freedoms, scatter)
     return [_moderate(row, scatter, by_chance, prior, float(freedoms.sum())) for row in rows]
 
@@ -94,7 +97,7 @@ def _moderate(row: Seeds, scatter: float, by_chance: float, prior: float, most: 
     share = 1.0 if math.isinf(prior) else prior / (prior + row.degrees_of_freedom)
     return replace(
         row,
-        scatter=share * scatter + (1 - share) * row.scatter,
-        by_chance=share * by_chance + (1 - share) * row.by_chance,
+        scatter=share * scatter * row.unit + (1 - share) * row.scatter,
+        by_chance=share * by_chance * row.unit + (1 - share) * row.by_chance,
         degrees_of_freedom=min(prior + row.degrees_of_freedom, most),
     )

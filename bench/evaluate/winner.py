@@ -56,7 +56,8 @@ def _optimism(samples: Mapping[str, Replicates]) -> float:
 def _moves(name: str, sample: Replicates) -> np.ndarray:
     """How far chance may move an estimate: with the subjects, as it moves all rows, and with all else."""
     means = sample.values.mean(axis=1)
-    moves = np.nan_to_num(means - np.nanmean(means))
+    moves = np.where(np.isfinite(means), means, sample.estimate)
     random = np.random.default_rng(int(fingerprint("winner", name), 16))
     more = max(variance.of_estimate(sample).total - float(moves.var()), 0.0)
-    return moves + np.sqrt(more) * random.normal(size=len(moves))
+    moves += np.sqrt(more) * random.normal(size=len(moves))
+    return moves - moves.mean()  # so that a choice that no move changes is not corrected at all

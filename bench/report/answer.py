@@ -160,8 +160,8 @@ def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) ->
     measured, corrected = (formatting.value(metric, found.estimate) for found in (best.test, answer.test))
     luck = f" ({measured} as measured)" if measured != corrected else ""
     lines = [
-        f"{_name(best)} {verb}: {_result(metric, answer.test)} {title} on test subjects, corrected for having been "
-        f"chosen by them out of {_many(tested)}{luck}."
+        f"{_name(best)} {verb}: {_result(metric, answer.test)} {title} on test subjects that no training and no "
+        f"search has seen, corrected for having been chosen by them out of {_many(tested)}{luck}."
     ]
     if not best.entry.is_network:
         lines[0] = lines[0][:-1] + "; it is a classical reference, which no network beats here."
@@ -172,7 +172,7 @@ def _by_validation(answer: Answer, metric: str) -> list[str]:
     chosen = answer.by_validation
     if chosen is None or chosen.test is None:
         return []
-    start = "Validation, which has not seen them, would have chosen"
+    start = "Validation alone would have chosen"
     if chosen is answer.best:
         return [f"{start} it too."]
     return [f"{start} {_name(chosen)}: {_result(metric, chosen.test)}."]
@@ -209,9 +209,9 @@ def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
         lines.append(
             f"The data cannot tell {_many(len(networks))} other networks from it; none of them is cheaper."
         )
-    if cheap.entry.is_network and references and best.entry.is_network:
-        names = ", ".join(_name(a) for a in references)
-        lines.append(f"Nor can they tell from it, as references without a network, {names}.")
+    if cheap.entry.is_network and best.entry.is_network and references:
+        names = ", ".join(_name(a) + _saving(a, best, metric) for a in references)
+        lines.append(f"Of the references, the data cannot tell from it {names}.")
     if not cheap.entry.is_network and not answer.unknown:
         lines.append("No network reaches it.")
     return lines

@@ -188,7 +188,8 @@ def verdict(content: Content, a: Assessment) -> str:
     if a is found.best:
         alone = len(content.tested) == 1
         text = "nothing to compare with" if alone else "**best**"
-        return f"{text}, cheapest" if a is found.cheapest and found.equals else text
+        rivals = any(each.entry.kind == a.entry.kind for each in found.equals)
+        return f"{text}, cheapest" if a is found.cheapest and rivals else text
     assert a.comparison is not None
     d, p = a.comparison.difference, formatting.p_value(a.comparison.p_holm)
     if not d.seeds_known:

@@ -11,7 +11,7 @@ from bench.report.json_report import load
 from bench.report.markdown import escape, table
 
 _NOTE = (
-    "*Winner*: best on test subjects. *Cheapest equal*: the cheapest that the data cannot tell from the winner. "
+    "*Winner*: best on test subjects, its result corrected for that choice. *Cheapest equal*: the cheapest that the data cannot tell from the winner. "
     "*Costs*: of that one: inference at batch 1 (milliseconds a sample), parameters, seconds of one training. "
     "Rules and evidence stand in each report."
 )
@@ -35,6 +35,8 @@ def _row(stem: str, report: dict[str, Any]) -> list[str]:
     answer, metric = report["answer"], report["metric"]
     best, cheapest = rows.get(answer["best"]), rows.get(answer["cheapest"])
     second = next((row for row in rows.values() if row["test"] is not None and row is not best), None)
+    if best and answer.get("corrected"):  # not in reports of earlier versions
+        best |= dict(zip(("test", "test_low", "test_high"), answer["corrected"], strict=True))
     task = f"[{escape(report['title'])}]({stem}.md)"
     data = escape(report["data"]["name"]) + (" (stand-in)" if report["data"]["stand_in"] else "")
     return [
