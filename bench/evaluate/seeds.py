@@ -5,8 +5,8 @@ of the t distribution and not of the network. Architectures trained alike on the
 variance, but not without bounds, so each one's is shrunken towards what all rows show, and the
 degrees of freedom of both add up (Smyth 2004, Linear models and empirical Bayes methods, section 3: the
 moderated t statistic). Near the end of its range a metric cannot scatter as in the middle, so variances are
-compared in units of a proportion's, p (1 - p). A row of a single seed is judged by the others alone; where no row has
-two seeds, nothing is known.
+compared in units of a proportion's, p (1 - p). A row of a single seed is judged by the others alone; where
+no row has two seeds, nothing is known.
 """
 
 import math

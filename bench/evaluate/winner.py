@@ -1,11 +1,11 @@
 """What the best of several is worth, when it was chosen by the very results that it is then judged by.
 
 Of eight equal networks tested on forty subjects the first leads by luck, and its result is four points too
-high. How much of a lead is luck shows where the results are shaken a little: each bootstrap replicate moves
-all rows together by half of what chance may, and the best of the moved rows is one that the move favoured.
-The mean of its favour, over the size of the moves, is the optimism of the choice (Breiman 1992, The little
-bootstrap; Ye 1998, On measuring and correcting the effects of data mining, section 2). Nothing is corrected
-where one row leads by far, since no move changes the choice.
+high. How much of a lead is luck shows where the results are shaken a little: all rows are moved by half of
+what a bootstrap replicate moves them, and the best of the moved rows is one that the replicate favoured.
+The mean of that favour (of a whole replicate), over the half, is the optimism of the choice (Breiman 1992, The
+little bootstrap; Ye 1998, On measuring and correcting the effects of data mining, section 2). Nothing is
+corrected where one row leads by far, since no move changes the choice.
 """
 
 from collections.abc import Mapping

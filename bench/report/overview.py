@@ -11,9 +11,9 @@ from bench.report.json_report import load
 from bench.report.markdown import escape, table
 
 _NOTE = (
-    "*Winner*: best on test subjects, its result corrected for that choice. *Cheapest equal*: the cheapest that the data cannot tell from the winner. "
-    "*Costs*: of that one: inference at batch 1 (milliseconds a sample), parameters, seconds of one training. "
-    "Rules and evidence stand in each report."
+    "*Winner*: best on test subjects, its result corrected for that choice. *Cheapest equal*: the cheapest network "
+    "that the data cannot tell from the winner. *Costs*: of that one: inference at batch 1 (milliseconds a "
+    "sample), parameters, seconds of one training. Rules and evidence stand in each report."
 )
 
 
