@@ -47,9 +47,9 @@ def explain(model: "keras.Model", x: np.ndarray) -> Explanation:
     import keras
 
     attention = [layer for layer in model.layers if isinstance(layer, keras.layers.MultiHeadAttention)]
-    if attention:
-        heat = _rollout(model, attention, x)
-        return Explanation("attention rollout", _scaled(heat))
+    patches = _patches(model, attention)
+    if patches:
+        return Explanation("attention rollout", _scaled(_rollout(model, attention, patches, x)))
     layer = _last_map(model)
     if layer is None:
         return Explanation("gradient times input", _scaled(_gradient_times_input(model, x)))
@@ -147,7 +147,16 @@ def _resized(heat: np.ndarray, sides: tuple[int, ...]) -> np.ndarray:
     return ndimage.zoom(heat, zoom, order=1, mode="nearest", grid_mode=True)
 
 
-def _rollout(model: "keras.Model", layers: list, x: np.ndarray) -> np.ndarray:
+def _patches(model: "keras.Model", layers: list) -> tuple[int, ...]:
+    """Sides of the grid of patches that became the tokens of attention layers; () if there is none."""
+    if not layers:
+        return ()
+    tokens = layers[0].input[0].shape[1]
+    grids = (_spatial(layer.output.shape) for layer in model.layers)
+    return next((grid for grid in grids if grid and tokens - int(np.prod(grid)) in (0, 1)), ())
+
+
+def _rollout(model: "keras.Model", layers: list, grid: tuple[int, ...], x: np.ndarray) -> np.ndarray:
     """Attention multiplied through the blocks, half of each kept by the residual; `[n, height, width]`."""
     import keras
 
@@ -157,9 +166,6 @@ def _rollout(model: "keras.Model", layers: list, x: np.ndarray) -> np.ndarray:
         scores = np.asarray(layer(tokens, tokens, return_attention_scores=True)[1]).mean(axis=1)
         mixed = 0.5 * scores + 0.5 * np.eye(scores.shape[-1])
         total = mixed if total is None else mixed @ total
-    grid = next(
-        _spatial(layer.output.shape) for layer in model.layers if isinstance(layer, keras.layers.Conv2D)
-    )
     cells = int(np.prod(grid))
     extra = total.shape[-1] - cells  # a class token in front, whose view is then what counts
     seen = total[:, 0, extra:] if extra else total.mean(axis=1)

@@ -88,7 +88,7 @@ def write_portable(network: Network, x: np.ndarray, indices: np.ndarray, folder:
     from bench.measure.runtimes import PORTABLE, ConversionError, version
 
     expected = _in_blocks(network, x, indices)
-    loaded = saved_network.load_keras(folder / saved_network.MODEL, [network.facts["architecture"]])
+    loaded = saved_network.load_keras(folder / saved_network.MODEL, network.own)
     written = Network("model.keras", (loaded,), network.facts)
     found = {"keras": _compare("keras", expected, _in_blocks(written, x, indices))}
     shape = tuple(network.models[0].input_shape[1:])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.data.formats import read
-from bench.deploy.saved_network import Network
+from bench.deploy.saved_network import TEMPERATURE, Network
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -133,11 +133,11 @@ def features_of(network: Network, x: np.ndarray, indices: np.ndarray | None = No
 
 
 def _body(model: "keras.Model") -> "keras.Model":
-    """The model up to the input of its last dense layer."""
+    """The model up to the input of its last dense layer; up to its logits where it has none."""
     import keras
 
-    head = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)][-1]
-    return keras.Model(model.input, head.input)
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    return keras.Model(model.input, (dense[-1] if dense else model.get_layer(TEMPERATURE)).input)
 
 
 def grey_quantiles(sample: np.ndarray) -> np.ndarray:

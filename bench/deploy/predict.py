@@ -60,7 +60,7 @@ def predict(
     said, drawn = [], []
     for start in range(0, len(readable), _BLOCK):
         paths, block = readable[start : start + _BLOCK], stored[start : start + _BLOCK]
-        x = np.asarray(task.prepare(block, network.facts["preprocessing"]), np.float32)
+        x = prepared(task, network, block)
         found = probabilities(network, x)
         warnings: Sequence[list[str]] = [[]] * len(paths)
         if known is not None:
@@ -93,6 +93,22 @@ def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
     return np.mean(
         [np.asarray(model(inputs, training=False), np.float64) for model in network.models], axis=0
     )
+
+
+def prepared(task: Task, network: Network, stored: np.ndarray) -> np.ndarray:
+    """Stored samples as the network sees them.
+
+    Raises
+    ------
+    UserError : the network names preprocessing that the task does not have.
+    """
+    try:
+        return np.asarray(task.prepare(stored, network.facts["preprocessing"]), np.float32)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"MODEL={network.name}: found preprocessing that {task.name} does not have ({error}); expected "
+            f"choices of {', '.join(task.preprocessing)}"
+        ) from error
 
 
 def _read(task: Task, files: list[Path], network: Network) -> tuple[list[Path], np.ndarray, list[Prediction]]:

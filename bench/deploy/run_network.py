@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import architectures
 from bench.data.caches.cached_dataset import DamagedCacheError, open_headers
 from bench.data.dataset import Dataset
 from bench.data.sources.download import sha256_of
@@ -105,7 +106,7 @@ def open_network(chosen: Chosen, task: Task) -> Network:
     calibration = _calibration(chosen, trial)
     facts = {
         "task": task.name,
-        "architecture": plan["architecture"],
+        "architecture": architectures.file_of(plan["architecture"]).stem,
         "title": entry.title + (f", ensemble of {len(chosen.files)} seeds" if chosen.ensemble else ""),
         "classes": source.classes,
         "preprocessing": source.sweep["identity"]["preprocessing"],
@@ -119,11 +120,10 @@ def open_network(chosen: Chosen, task: Task) -> Network:
         "seeds": [run.seed for run in chosen.runs],
         "data": {k: v for k, v in source.sweep["dataset"].items() if k != "folder"},
     }
-    models = tuple(
-        calibrated(load_keras(path, [plan["architecture"]]), calibration["temperature"])
-        for path in chosen.files
-    )
-    return Network(entry.name, models, facts)
+    own = (plan["architecture"],)
+    networks = (load_keras(path, own) for path in chosen.files)
+    models = tuple(calibrated(network, calibration["temperature"]) for network in networks)
+    return Network(entry.name, models, facts, own)
 
 
 def _calibration(chosen: Chosen, trial: dict[str, Any]) -> dict[str, Any]:

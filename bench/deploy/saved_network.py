@@ -35,11 +35,13 @@ class Network:
     name : in messages.
     models : each from prepared samples to calibrated probabilities `[n, classes]`.
     facts : task, architecture, classes, preprocessing, and whatever else is known.
+    own : the file of an architecture that lies elsewhere.
     """
 
     name: str
     models: "tuple[keras.Model, ...]"
     facts: dict[str, Any] = field(default_factory=dict)
+    own: tuple[str, ...] = ()
 
     @property
     def classes(self) -> list[str]:
@@ -112,6 +114,8 @@ def read_facts(folder: Path, task: Task) -> dict[str, Any]:
         raise UserError(
             f"MODEL={folder}: found no saved network; expected a folder with {MODEL} and {FACTS}"
         ) from None
+    if not isinstance(facts.get("temperature", 1.0), float) or facts.get("temperature", 1.0) <= 0:
+        wrong.append("temperature above 0")
     if "task" not in wrong and facts["task"] != task.name:
         raise UserError(f"MODEL={folder}: found a network for {facts['task']}; expected one for {task.name}")
     if wrong:

@@ -29,6 +29,11 @@ def model(tmp_path_factory):
     return root / "runs" / "models" / "spect-vgg16"
 
 
+def edit(folder, **changes):
+    facts = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**facts, **changes}))
+
+
 def write_images(folder):
     """The same generated image as PNG, as `.npy` and as a volume of equal slices; returns the image."""
     folder.mkdir(parents=True)
@@ -114,6 +119,9 @@ def test_it_is_applied_to_files_of_every_kind(model, tmp_path):
         (lambda folder: (folder / "model.keras").write_bytes(b"PK"), "model.keras: found a damaged network"),
         (lambda folder: (folder / "model.json").write_text('{"task": "mri"}'), "a network for mri"),
         (lambda folder: (folder / "model.json").write_text('{"task": "spect"}'), "found no architecture"),
+        (lambda folder: edit(folder, preprocessing={}), "expected choices of crop, normalisation"),
+        (lambda folder: edit(folder, preprocessing={"crop": False, "normalisation": "zscore"}), "109x91x1"),
+        (lambda folder: edit(folder, temperature=0.0), "expected task, architecture"),
     ],
 )
 def test_a_damaged_network_is_one_line(model, tmp_path, capsys, damage, names):
