@@ -1,5 +1,6 @@
 """One scan of a user's folder, and which part of an official split it is in."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,3 +44,10 @@ def official_masks(items: Sequence[Item]) -> dict[str, Any]:
     parts = np.array([item.part or "" for item in items])
     masks = {f"official_{part}": parts == part for part in ("test", "validation")}
     return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+def split_details(items: Sequence[Item]) -> dict[str, str]:
+    """The sizes of an official split for a report; empty without one."""
+    counts = Counter(item.part for item in items if item.part is not None)
+    text = ", ".join(f"{part} {counts[part]}" for part in PARTS if part in counts)
+    return {"official split": text} if text else {}

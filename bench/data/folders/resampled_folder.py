@@ -17,7 +17,7 @@ from bench.data.caches.cached_dataset import ensure, replace_folder, sample_dige
 from bench.data.caches.content_hashes import HashIndex
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.folders.folder import list_folder
-from bench.data.folders.items import Item, official_masks
+from bench.data.folders.items import Item, official_masks, split_details
 from bench.data.formats import read
 from bench.data.preprocess.grid import Grid, to_grid
 from bench.data.processes import map_processes
@@ -255,5 +255,6 @@ def _describe(
             "grid": f"{size} voxels {view}",
             "antialias": str(grid.antialias),
             "formats": ", ".join(sorted(kinds)),
+            **split_details(items),
         },
     )

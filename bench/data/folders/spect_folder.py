@@ -1,5 +1,6 @@
 """A user's folder of SPECT images as a `Dataset` of striatal slices."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.folders.folder import list_folder
-from bench.data.folders.items import official_masks
+from bench.data.folders.items import official_masks, split_details
 from bench.data.formats import read
 from bench.data.formats.volume import Volume
 from bench.data.preprocess.spect_slices import orient, to_slice
@@ -52,7 +53,11 @@ def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
         provenance=f"Own images; of a volume the mean of {how}.",
         sites=sites if any(sites) else None,
         **masks,
-        details={"grid": "109 x 91 pixels of 2 mm, anterior at the top", "samples": counts},
+        details={
+            "grid": "109 x 91 pixels of 2 mm, anterior at the top",
+            "samples": counts,
+            **split_details(items),
+        },
     )
 
 
@@ -67,17 +72,17 @@ def read_slices(files: list[tuple[Path, str | None]], slices: Sequence[int] | No
     slices : as in `load`.
     """
     span = (slices[0], slices[1] + 1) if slices else None
-    volumes = [read(path, kind) for path, kind in files]
     result = np.empty((len(files), 109, 91), np.float32)
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for place, ((path, _), volume) in enumerate(zip(files, volumes, strict=True)):
+    pictures: dict[tuple[int, ...], dict[int, np.ndarray]] = defaultdict(dict)
+    for place, (path, kind) in enumerate(files):
+        volume = read(path, kind)
         if _is_bare_picture(volume):
-            by_shape.setdefault(volume.array.shape, []).append(place)
+            pictures[volume.array.shape][place] = volume.array
         else:
             result[place] = to_slice(volume, slices=span, name=str(path)).array
-    for places in by_shape.values():
-        pictures = np.stack([volumes[place].array for place in places])
-        result[places] = orient(pictures, name=str(files[places[0]][0]))
+    for alike in pictures.values():
+        places = list(alike)
+        result[places] = orient(np.stack(list(alike.values())), name=str(files[places[0]][0]))
     return result
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import tomllib
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -61,29 +60,8 @@ def training_shape(file: Path) -> tuple[int, ...]:
     return shape if _is_colour(shape) else (*shape, 1)
 
 
-def load_medmnist(file: str | Path, classes: tuple[str, ...] | None = None) -> Dataset:
-    """Read a MedMNIST file, 2D or 3D, grey or colour, into memory.
-
-    Parameters
-    ----------
-    file : `.npz` with `{train,val,test}_{images,labels}`, images uint8.
-    classes : names in order of labels; by default the official ones or the numbers.
-
-    Returns
-    -------
-    Dataset with `x` in [0, 1], `[n, height, width, channels]` or `[n, depth, height, width, channels]`.
-    MedMNIST gives no subject ids; every sample counts as a subject, and the official split is theirs.
-
-    Raises
-    ------
-    UserError : the file is damaged, an array is missing or misshapen, or labels are several an image.
-    """
-    raw = _load_raw(Path(file), classes)
-    return replace(raw, x=_scale(raw.x))
-
-
 def cache_medmnist(file: str | Path, cache: str | Path, classes: tuple[str, ...] | None = None) -> Path:
-    """As `load_medmnist`, but kept in a cache folder, to be opened as a memory map.
+    """As `load_medmnist`, with `x` in [0, 1], in a cache folder, to be opened as a memory map.
 
     The 64x64x64 files take 1.7 GB as float32; here only their bytes are in memory, and only once.
 
@@ -101,7 +79,7 @@ def cache_medmnist(file: str | Path, cache: str | Path, classes: tuple[str, ...]
     stat = file.stat()
     key = hashlib.sha256(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{classes}".encode()).hexdigest()
     folder = Path(cache) / f"{_name(file)}-{key[:16]}"
-    return ensure(folder, lambda target: save_dataset(_load_raw(file, classes), target, transform=_scale))
+    return ensure(folder, lambda target: save_dataset(load_medmnist(file, classes), target, transform=_scale))
 
 
 def _name(file: Path) -> str:
@@ -112,8 +90,23 @@ def _scale(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(255)
 
 
-def _load_raw(file: Path, classes: tuple[str, ...] | None) -> Dataset:
-    """Make the dataset with `x` still uint8."""
+def load_medmnist(file: Path, classes: tuple[str, ...] | None = None) -> Dataset:
+    """Read a MedMNIST file, 2D or 3D, grey or colour, into memory.
+
+    Parameters
+    ----------
+    file : `.npz` with `{train,val,test}_{images,labels}`, images uint8.
+    classes : names in order of labels; by default the official ones or the numbers.
+
+    Returns
+    -------
+    Dataset with `x` still uint8, `[n, height, width, channels]` or `[n, depth, height, width, channels]`.
+    MedMNIST gives no subject ids; every sample counts as a subject, and the official split is theirs.
+
+    Raises
+    ------
+    UserError : the file is damaged, an array is missing or misshapen, or labels are several an image.
+    """
     arrays = _read_arrays(file)
     images = [_images(arrays[f"{part}_images"], file, part) for part in _PARTS]
     labels = [

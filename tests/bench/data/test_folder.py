@@ -402,6 +402,7 @@ def test_an_official_split_reaches_the_folds(tmp_path):
         build_cache(tmp_path / "data", Grid((8, 8)), tmp_path / "cache", name="own", jobs=1, progress=False)
     )
     assert dataset.classes == ("HC", "PD")
+    assert dataset.details["official split"] == "train 24, validation 4, test 6"
     (fold,) = folds(dataset, 1, seed=0)
     assert [len(part) for part in (fold.train, fold.validation, fold.test)] == [24, 4, 6]
     assert all(subject.startswith("test/") for subject in dataset.subjects[fold.test])
