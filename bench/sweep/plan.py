@@ -99,9 +99,11 @@ class Plan:
             return self._make.piece(key, candidate, fold=0)
         if candidate.transfer != "phantom" or self.state.settled(pretrain) or key in self.state.failed:
             return None
-        return self._pretraining(pretrain, candidate, {})
+        return self._pretraining(pretrain, candidate, {}, self.settings.preprocessing)
 
-    def _pretraining(self, key: str, candidate: Candidate, changed: dict[str, Any]) -> WorkItem:
+    def _pretraining(
+        self, key: str, candidate: Candidate, changed: dict[str, Any], preprocessing: dict[str, Any]
+    ) -> WorkItem:
         """Training on generated images of a candidate's one structure, or of that with values changed."""
         space = self.state.done[f"space/{candidate.name}"]
         held = {entry["config"]["name"]: entry["config"]["value"] for entry in _fixed(space)}
@@ -111,6 +113,7 @@ class Plan:
             candidate,
             fold=0,
             values={**defaults(task.training_space), **task.pretraining_values, **held, **changed},
+            preprocessing=preprocessing,
             epochs=preset.pretraining_epochs,
             seed=seed_of(task.name, candidate.name, "pretrain"),
         )
@@ -153,21 +156,22 @@ class Plan:
     ) -> Iterator[WorkItem]:
         """Refits with one thing changed, none where it changes nothing.
 
-        Where a pretrained network's structure is changed, the changed one is pretrained before them: what is
-        compared is then the change alone.
+        Where a pretrained network's structure or what it sees is changed, the changed one is pretrained before
+        them: what is compared is then the change alone.
         """
         values = {"transfer": candidate.transfer, **self.state.trial_values(candidate.name, fold, trial)}
         if not ablation.applies(self.settings.preprocessing, values):
             return
         changed = {k: v for k, v in ablation.values.items() if k in values}
         values |= changed
-        content: dict[str, Any] = {}
+        content: dict[str, Any] = {"preprocessing": {**self.settings.preprocessing, **ablation.preprocessing}}
         structural = self.state.done[f"space/{candidate.name}"]["structural"]
         restructured = {k: v for k, v in changed.items() if k in structural}
-        if restructured and values["transfer"] == "phantom":
+        pretrained_otherwise = restructured or content["preprocessing"] != self.settings.preprocessing
+        if pretrained_otherwise and values["transfer"] == "phantom":
             key = f"pretrain/{candidate.name}/{ablation.name}"
             if not self.state.settled(key):
-                yield self._pretraining(key, candidate, restructured)
+                yield self._pretraining(key, candidate, restructured, content["preprocessing"])
             if key not in self.state.done:
                 return
             content["start"] = self.state.done[key]["files"]["weights"]["path"]
@@ -180,7 +184,6 @@ class Plan:
                 fold,
                 seed,
                 values,
-                preprocessing={**self.settings.preprocessing, **ablation.preprocessing},
                 ablation={
                     "title": ablation.title,
                     "learning": ablation.learning,

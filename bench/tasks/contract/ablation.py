@@ -36,8 +36,12 @@ class Ablation:
 NO_NORMALISATION = Ablation(
     "no_normalisation", "without normalisation", "normalisation helps", {"normalisation": "none"}
 )
+# Random weights are not frozen: in layers that never learn they would be no fair comparison.
 NO_TRANSFER = Ablation(
-    "no_transfer", "from random weights", "transfer learning helps", values={"transfer": "scratch"}
+    "no_transfer",
+    "from random weights",
+    "transfer learning helps",
+    values={"transfer": "scratch", "frozen": 0.0},
 )
 
 

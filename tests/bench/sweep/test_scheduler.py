@@ -15,7 +15,8 @@ from fake_workers import FakeWorkers, TinyDigits, good, settings_for, sweep_with
 from bench.errors import UserError
 from bench.sweep import journal, scheduler
 from bench.tasks import Ablation, Candidate
-from tuning.space import discover
+from bench.tasks.contract.ablation import NO_TRANSFER
+from tuning.space import Fixed, discover
 
 TRIALS = ["trial/compact/0/0", "trial/compact/0/1"]
 
@@ -364,42 +365,54 @@ def test_slots_are_filled_and_no_piece_runs_twice_at_a_time(tmp_path):
 
 
 class _Switched(TinyDigits):
-    """A pretrained network with one structure, and two switches, one of them of the structure."""
+    """A pretrained network with one structure, and switches: of structure, training, preprocessing, transfer."""
 
     references = ()
     ablations = (
         Ablation("narrow", "with 32 units", values={"units": 32}, effect="with"),
         Ablation("slow", "at a low rate", values={"learning_rate": 1e-6}, effect="with"),
+        Ablation("raw", "as they are", preprocessing={"scaling": "none"}),
+        NO_TRANSFER,
     )
 
 
 def _of_one_structure(description: dict):
     """Answers of workers for a network of 64 units."""
+    space = [*TinyDigits.training_space, Fixed("frozen", 0.5)]
     if description["kind"] == "space":
-        return {"result": {**discover(lambda hp: hp.Fixed("units", 64), TinyDigits.training_space)}}
+        return {"result": {**discover(lambda hp: hp.Fixed("units", 64), space)}}
     outcome = good(description)
     if description["kind"] == "pretrain":
         outcome["result"]["files"] = {"weights": {"path": f"{description['piece']}.npz", "sha256": ""}}
     return outcome
 
 
-def test_a_switch_of_a_pretrained_networks_structure_is_pretrained_too(tmp_path):
+def test_a_switch_of_a_pretrained_networks_structure_or_preprocessing_is_pretrained_too(tmp_path):
     workers = FakeWorkers(_of_one_structure)
     pretrained = (Candidate("compact", "phantom"),)
     done = sweep_with(workers, settings_for(tmp_path, task=_Switched(), candidates=pretrained, folds=2))
-    first, again = (d for d in workers.descriptions if d["kind"] == "pretrain")
+    pretrained = (d for d in workers.descriptions if d["kind"] == "pretrain")
+    first, narrow, raw = sorted(pretrained, key=lambda d: d["piece"])
     assert first["piece"] == "pretrain/compact-phantom"
-    assert again["piece"] == "pretrain/compact-phantom/narrow"
-    assert again["values"] == {**first["values"], "units": 32}
-    starts = {
-        (d["piece"].split("/")[1], d["fold"]): (d["start"], d["values"]["units"])
+    assert narrow["piece"] == "pretrain/compact-phantom/narrow"
+    assert narrow["values"] == {**first["values"], "units": 32}
+    assert narrow["preprocessing"] == first["preprocessing"]
+    assert raw["piece"] == "pretrain/compact-phantom/raw"
+    assert raw["values"] == first["values"]
+    assert raw["preprocessing"] == {**first["preprocessing"], "scaling": "none"}
+    found = {
+        (d["piece"].split("/")[1], d["fold"]): (d["start"], d["values"]["units"], d["preprocessing"])
         for d in workers.descriptions
-        if d["kind"] == "ablation"
+        if d["kind"] == "ablation" and d["transfer"] == "phantom"
     }
-    assert starts == {
-        **{("narrow", fold): ("pretrain/compact-phantom/narrow.npz", 32) for fold in (0, 1)},
-        **{("slow", fold): ("pretrain/compact-phantom.npz", 64) for fold in (0, 1)},
-    }
+    as_it_was = first["preprocessing"]
+    for fold in (0, 1):
+        assert found["narrow", fold] == ("pretrain/compact-phantom/narrow.npz", 32, as_it_was)
+        assert found["slow", fold] == ("pretrain/compact-phantom.npz", 64, as_it_was)
+        assert found["raw", fold] == ("pretrain/compact-phantom/raw.npz", 64, raw["preprocessing"])
+    # Of the winner some layers were frozen: random ones that never learn would be no fair comparison.
+    frozen = {d["transfer"]: d["values"]["frozen"] for d in workers.descriptions if d["kind"] == "ablation"}
+    assert frozen == {"phantom": 0.5, "scratch": 0.0}
     assert done.plan.finished()
 
 
@@ -412,7 +425,11 @@ def test_a_switch_that_cannot_be_pretrained_is_left_out(tmp_path):
     pretrained = (Candidate("compact", "phantom"),)
     done = sweep_with(workers, settings_for(tmp_path, task=_Switched(), candidates=pretrained))
     assert done.state.failed == {"pretrain/compact-phantom/narrow": "too narrow"}
-    assert [d["piece"].split("/")[1] for d in workers.descriptions if d["kind"] == "ablation"] == ["slow"]
+    assert [d["piece"].split("/")[1] for d in workers.descriptions if d["kind"] == "ablation"] == [
+        "slow",
+        "raw",
+        "no_transfer",
+    ]
     assert done.plan.finished()
 
 
