@@ -190,8 +190,13 @@ def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
             _name(answer.unknown[0]) if len(answer.unknown) == 1 else f"{_many(len(answer.unknown))} others"
         )
         lines.append(
-            f"Nothing shows how far results scatter from seed to seed, so it cannot be compared with {others}; "
-            "more seeds (`SEEDS=3`) would tell."
+            "Nothing shows how far results scatter from seed to seed, so "
+            + (
+                ""
+                if best.sample and best.sample.seeds.known
+                else "the interval is of this one training, and "
+            )
+            + f"it cannot be compared with {others}; more seeds (`SEEDS=3`) would tell."
         )
     elif not answer.equals:
         lines.append(f"The data tell the other {_many(told)} from it: each is worse.")
