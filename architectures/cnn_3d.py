@@ -2,17 +2,16 @@
 
 import keras
 
-from architectures.layers.blocks import Patches, normalise, pool_features
+from architectures.layers.blocks import normalise, pool_features
 from architectures.layers.dense import AdjustableDropout
 
 
 class SmallCNN3D:
-    """`[depth, height, width, channels] -> blocks of voxels -> convolutions -> features -> logits`.
+    """`[depth, height, width, channels] -> three stages, each of half the sides -> features -> logits`.
 
     The 3x3x3 stacks of Tran et al. 2015 ("Learning spatiotemporal features with 3D convolutional networks",
-    ICCV), a tenth as wide, with batch normalisation. The blocks are channels, as the patches of Dosovitskiy et
-    al. 2021 ("An image is worth 16x16 words", ICLR), so that no convolution sees the whole volume, where most of
-    the time of a 3D network is otherwise spent.
+    ICCV), a tenth as wide, with batch normalisation. A stage begins with a strided convolution, so that nothing
+    but the first one sees the whole volume: most of the time of a 3D network is otherwise spent there.
     """
 
     name = "cnn_3d"
@@ -20,18 +19,15 @@ class SmallCNN3D:
     input = "volume"
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
-        filters = hp.Choice("filters", [16, 32])
-        patch = hp.Choice("patch", [4, 2])
+        filters = hp.Choice("filters", [16, 24])
         inputs = keras.Input(input_shape, name="volume")
-        x = Patches([min(patch, side) for side in input_shape[:3]], name="patches")(inputs)
-        stages = [(filters, 1)] if patch == 2 else []
-        for stage, (width, convolutions) in enumerate([*stages, (2 * filters, 2), (4 * filters, 1)], 1):
-            if stage > 1 and min(x.shape[1:4]) > 1:
-                x = keras.layers.MaxPooling3D(name=f"pool{stage}")(x)
+        x = inputs
+        for stage, convolutions in ((1, 1), (2, 2), (3, 2)):
             for number in range(1, convolutions + 1):
                 x = keras.layers.Conv3D(
-                    width,
+                    filters * 2 ** (stage - 1),
                     3,
+                    strides=tuple(2 if number == 1 and side > 2 else 1 for side in x.shape[1:4]),
                     padding="same",
                     use_bias=False,
                     kernel_initializer="he_normal",

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 GEOMETRIC = ("rotation_degrees", "shift", "zoom", "elastic")
 PHOTOMETRIC = ("gain", "noise", "blur")
-STRENGTHS = (*GEOMETRIC, "flip", *PHOTOMETRIC)
+STRENGTHS = (*GEOMETRIC, "flip", "mirror", *PHOTOMETRIC)
 _GRID = 4  # control points of the elastic deformation along each side
 
 
@@ -28,6 +28,7 @@ class Augmentation:
         elastic : smooth displacement, standard deviation s of the side at 4x4 control points
             (Simard et al. 2003, "Best practices for convolutional neural networks", section 2)
         flip : left-right mirroring with probability s
+        mirror : mirroring along the height, and of a volume along the depth, each with probability s
         gain : multiplication by up to 1 +- s and addition of up to +-s standard deviations of the image
         noise : white Gaussian noise of up to s standard deviations of the image
         blur : mixing with a 5x5 binomial blur by a share of up to s
@@ -51,6 +52,10 @@ class Augmentation:
         seed : int32 `[2]`; the same seed gives the same variation.
         """
         volume = len(x.shape) == 5
+        if "mirror" in self.strengths:
+            for axis in range(1, len(x.shape) - 2):
+                chosen = _uniform(seed, 8 + axis, [tf.shape(x)[0], *(1 for _ in x.shape[1:])])
+                x = tf.where(chosen < strength["mirror"], tf.reverse(x, [axis]), x)
         if volume:
             depth, channels = x.shape[1], x.shape[4]
             x = tf.transpose(x, [0, 2, 3, 1, 4])

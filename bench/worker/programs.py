@@ -12,7 +12,18 @@ import architectures
 
 
 def model_shape(architecture: architectures.Architecture, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape that a network's input has: flattened for one that takes a vector."""
+    """Shape that a network's input has: flattened for one that takes a vector.
+
+    Raises
+    ------
+    ValueError : the architecture takes other samples.
+    """
+    axes = {"image": 3, "volume": 4}.get(architecture.input, len(sample_shape))
+    if len(sample_shape) != axes:
+        shape = " x ".join(map(str, sample_shape))
+        raise ValueError(
+            f"{architecture.name} is for samples of the kind {architecture.input}, found {shape}"
+        )
     return (int(np.prod(sample_shape)),) if architecture.input == "vector" else tuple(sample_shape)
 
 

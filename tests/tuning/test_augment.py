@@ -61,6 +61,14 @@ def test_the_order_of_slices_and_channels_is_kept():
     np.testing.assert_array_equal(vary(volume, flip=1.0), volume[:, :, :, ::-1])
 
 
+def test_mirroring_is_along_all_axes_but_the_width():
+    volume = np.arange(2 * 3 * 4 * 5 * 2, dtype=np.float32).reshape(2, 3, 4, 5, 2)
+    np.testing.assert_array_equal(vary(volume, mirror=1.0), volume[:, ::-1, ::-1])
+    np.testing.assert_array_equal(vary(volume[:, 0], mirror=1.0), volume[:, 0, ::-1])
+    many = vary(np.repeat(volume[:1], 64, axis=0), mirror=0.5)
+    assert len(np.unique(many.reshape(64, -1), axis=0)) == 4  # each axis on its own
+
+
 @pytest.mark.parametrize("strengths", [{"rotation_degrees": 25.0}, {"shift": 0.15}, {"zoom": 0.3}])
 def test_affine_variations_equal_scipy(images, strengths):
     """With the random numbers that were drawn, SciPy's bilinear `affine_transform` gives the same images."""
