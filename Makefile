@@ -41,7 +41,7 @@ help: ## list targets and variables
 #: BUDGET time after which a sweep ends in order: 90s, 30m, 2h
 #: PREPROCESS choices of preprocessing that differ from the task's: normalisation=none,crop=off
 #: WEIGHTS folder with pretrained weights, for transfer from ImageNet
-#: MODEL what predict applies or export writes: a candidate (default: the best network); predict also takes ensemble or a folder
+#: MODEL a candidate of the latest sweep for predict or export (default: its best); predict: also ensemble, or a folder
 #: INPUT what predict is applied to: an image, or a folder of images
 #: OUTPUT where predict writes its table, export its folder
 #: RUNS where the state of sweeps lives (default: runs)

@@ -1,9 +1,14 @@
 """USPS digits: how small can a fully connected network be?"""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from bench.data import formats
 from bench.data.sources import digits_standin, usps
+from bench.errors import UserError
 from bench.tasks import Candidate, Preset, Task, builtin_options, is_builtin, store
 from tuning.space import Choice, Float
 
@@ -54,6 +59,17 @@ class Digits(Task):
         elif usps.is_there(folder):
             return store(usps.load(folder), cache)
         return store(digits_standin.load(), cache)
+
+    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+        """Grey images of 16x16 pixels, bright ink on dark; of 8 bits, or from -1 to 1 as the data are."""
+        images = []
+        for path in paths:
+            image = formats.read(path).array
+            if image.shape != (16, 16):
+                size = "x".join(map(str, image.shape))
+                raise UserError(f"{path}: found an image of {size}; expected 16x16 grey pixels")
+            images.append(image if image.min() >= -1 and image.max() <= 1 else image / 127.5 - 1)
+        return np.stack(images)[..., None].astype(np.float32)
 
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return usps.fetch(folder, source)

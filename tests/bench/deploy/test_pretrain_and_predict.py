@@ -15,6 +15,7 @@ from bench.data.generators import spect
 from bench.data.generators.mri import Recipe, scan_subject
 from bench.deploy import saved_network
 from bench.deploy.predict import probabilities
+from bench.errors import UserError
 from tests.perf import phantom
 
 pytestmark = pytest.mark.slow
@@ -169,3 +170,17 @@ def test_volumes_are_predicted_too(tmp_path):
     assert [row["file"].rsplit("/", 1)[1] for row in rows] == ["a.nii.gz", "b.npy"]
     for row in rows:
         assert float(row["normal"]) + float(row["tumour"]) == pytest.approx(1, abs=2e-6)
+
+
+def test_digits_are_read_as_their_data_are(tmp_path):
+    from bench.tasks.digits import task
+
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    np.save(tmp_path / "b.npy", grey / np.float32(127.5) - 1)
+    found = task.read([tmp_path / "a.png", tmp_path / "b.npy"])
+    assert found.shape == (2, 16, 16, 1)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+    np.save(tmp_path / "c.npy", grey[:8])
+    with pytest.raises(UserError, match="found an image of 8x16"):
+        task.read([tmp_path / "c.npy"])
