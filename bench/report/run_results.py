@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,11 @@ class Entry:
     refits_failed: int = 0
     blocked: str | None = None
 
-    @property
+    @cached_property
     def trials(self) -> pd.DataFrame:
         return self.trainings[self.trainings.stage == "trial"]
 
-    @property
+    @cached_property
     def refits(self) -> pd.DataFrame:
         return self.trainings[self.trainings.stage == "refit"]
 

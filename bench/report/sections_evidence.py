@@ -73,15 +73,10 @@ def _metrics(content: Content) -> list[str]:
     if not names:
         return []
     arrows = {"max": "↑", "min": "↓"}
-    answers = [*(a.metrics for a in content.tested), content.uninformed]
-    shown = pd.DataFrame({"Test": [*_titles(content), "*Always the same answer*"]})
-    for name in names:
-        shown[f"{METRICS[name].title} {arrows[METRICS[name].direction]}"] = [
-            formatting.value(name, answer.get(name)) for answer in answers
-        ]
+    titles = {name: f"{METRICS[name].title} {arrows[METRICS[name].direction]}" for name in names}
     return [
         "### Other metrics",
-        table(shown),
+        table(_scores(content, titles, ("*Always the same answer*", content.uninformed))),
         "Means over seeds, folds pooled; ↑ more is better, ↓ less is better. AUC: area under the ROC curve, one "
         "class against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is "
         "biased upwards on small test sets, the more so the fewer subjects. An SVM's probabilities are a softmax "
@@ -90,23 +85,24 @@ def _metrics(content: Content) -> list[str]:
     ]
 
 
-def _titles(content: Content) -> list[str]:
-    return [escape(a.entry.title) for a in content.tested]
+def _scores(content: Content, titles: dict[str, str], *others: tuple[str, dict[str, float]]) -> pd.DataFrame:
+    """The metrics that `titles` names, of all that was tested and of others."""
+    tested = [(escape(a.entry.title), a.metrics) for a in content.tested]
+    rows = [
+        [name, *(formatting.value(metric, found.get(metric)) for metric in titles)]
+        for name, found in (*tested, *others)
+    ]
+    return pd.DataFrame(rows, columns=["Test", *titles.values()])
 
 
 def _sensitivities(content: Content) -> list[str]:
     classes = content.source.classes
     if not content.tested or len(classes) > _MOST_CLASSES:
         return []
-    rows = [
-        [formatting.value("sensitivity", a.metrics.get(f"sensitivity[{k}]")) for k in range(len(classes))]
-        for a in content.tested
-    ]
-    shown = pd.DataFrame(rows, columns=[escape(name) for name in classes])
-    shown.insert(0, "Test", _titles(content), allow_duplicates=True)
+    titles = {f"sensitivity[{label}]": escape(name) for label, name in enumerate(classes)}
     return [
         "### Sensitivity by class",
-        table(shown),
+        table(_scores(content, titles)),
         "The share of a class's test samples that are predicted right."
         + (
             " Of two classes, the sensitivity of one is the specificity of the other."
