@@ -1,6 +1,8 @@
 """Numbers as readers see them: metrics, differences, times, counts, sizes, dates."""
 
+import functools
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +11,20 @@ from bench.evaluate import metrics
 NONE = "–"  # stands where there is no number
 MINUS = "−"
 _AS_PERCENT = ("accuracy", "balanced_accuracy", "sensitivity", "specificity")
+
+
+def _finite(value_: float | None) -> float | None:
+    return value_ if value_ is not None and math.isfinite(value_) else None
+
+
+def _of_known(write: Callable[..., str]) -> Callable[..., str]:
+    """Make a writer of numbers write `NONE` for what is unknown."""
+
+    @functools.wraps(write)
+    def written(number: float | None, *rest: Any) -> str:
+        return NONE if _finite(number) is None else write(number, *rest)
+
+    return written
 
 
 def is_percent(metric: str) -> bool:
@@ -65,19 +81,15 @@ def difference_limits(metric: str, number: float | None, low: float | None, high
     return f"{difference(metric, number)} {inside}"
 
 
-def p_value(p: float | None) -> str:
+@_of_known
+def p_value(p: float) -> str:
     """Write a p value: `p = 0.03`, `p < 0.001`."""
-    p = _finite(p)
-    if p is None:
-        return NONE
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
 
 
-def number(value_: float | None, digits: int = 3) -> str:
+@_of_known
+def number(value_: float, digits: int = 3) -> str:
     """Write a number to three significant digits, without an exponent: `0.181`, `12.3`; whole from 100 on."""
-    value_ = _finite(value_)
-    if value_ is None:
-        return NONE
     if value_ == 0:
         return "0"
     decimals = max(digits - 1 - math.floor(math.log10(abs(value_))), 0)
@@ -89,32 +101,24 @@ def median_p95(median: float | None, p95: float | None) -> str:
     return number(median) if p95 is None else f"{number(median)} ({number(p95)})"
 
 
-def whole(value_: float | None) -> str:
+@_of_known
+def whole(value_: float) -> str:
     """Write a count: `17,900`."""
-    value_ = _finite(value_)
-    return NONE if value_ is None else f"{int(value_):,}"
+    return f"{int(value_):,}"
 
 
-def count(value_: float | None) -> str:
+@_of_known
+def count(value_: float) -> str:
     """Write a large count to three digits: `17.9 k`, `6.04 M`, `1.21 G`."""
-    value_ = _finite(value_)
-    if value_ is None:
-        return NONE
-    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value_ >= factor:
-            return f"{number(value_ / factor)} {unit}"
-    return str(int(value_))
+    scaled = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+    return next((f"{number(value_ / f)} {unit}" for f, unit in scaled if value_ >= f), str(int(value_)))
 
 
-def size(bytes_: float | None) -> str:
+@_of_known
+def size(bytes_: float) -> str:
     """Write a size in binary units: `110 KiB`."""
-    bytes_ = _finite(bytes_)
-    if bytes_ is None:
-        return NONE
-    for factor, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if bytes_ >= factor:
-            return f"{number(bytes_ / factor)} {unit}"
-    return f"{int(bytes_)} B"
+    scaled = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+    return next((f"{number(bytes_ / f)} {unit}" for f, unit in scaled if bytes_ >= f), f"{int(bytes_)} B")
 
 
 def date(seconds: float | None) -> str:
@@ -124,11 +128,9 @@ def date(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def duration(seconds: float | None) -> str:
+@_of_known
+def duration(seconds: float) -> str:
     """Write a time span: `45 s`, `3 min 20 s`, `2 h 5 min`."""
-    seconds = _finite(seconds)
-    if seconds is None:
-        return NONE
     if seconds < 10:
         return f"{number(seconds)} s"
     rounded = round(seconds)
@@ -144,10 +146,6 @@ def hyperparameter(value_: Any) -> str:
     if isinstance(value_, float):
         return f"{value_:.3g}"
     return str(value_)
-
-
-def _finite(value_: float | None) -> float | None:
-    return value_ if value_ is not None and math.isfinite(value_) else None
 
 
 def _signed(text: str) -> str:
