@@ -22,6 +22,7 @@ HEAD = "head"  # name of every architecture's last layer
 _PREDICTED_BYTES = 4 * 2**20
 _PREDICTED_SAMPLES = 256
 _WARMUP = 0.05  # share of the steps over which the learning rate rises from zero
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-7  # of Adam
 
 
 class Program:
@@ -53,16 +54,18 @@ class Program:
         self.model = build()
         self.sample_shape = tuple(sample_shape)
         self.augmentation = augmentation
-        names = ["learning_rate", "schedule", "weight_decay", "dropout", "label_smoothing"]
+        names = ["learning_rate", "schedule", "stable", "weight_decay", "dropout", "label_smoothing"]
         names += ["frozen"] if freezable else []
         names += augmentation.strengths if augmentation else ()
         self.settings = {name: tf.Variable(0.0, name=name) for name in names}
         self._total_steps = tf.Variable(1.0, name="total_steps")
         self._step = tf.Variable(0, dtype=tf.int64, name="step")
         self._seed = tf.Variable(0, dtype=tf.int32, name="seed")
-        # Decoupled decay is taken off in `_train_batch`: Keras would make the rate a constant of the trace.
-        self._optimizer = keras.optimizers.Adam(learning_rate=0.0, epsilon=1e-7)
-        self._optimizer.build(self.model.trainable_variables)
+        # Adam's moments; its step is one fused operation a variable, where Keras' own takes some ten.
+        self._moments = [
+            (tf.Variable(tf.zeros(v.shape)), tf.Variable(tf.zeros(v.shape)))
+            for v in self.model.trainable_variables
+        ]
         self._dropouts = [v for v in self.model.non_trainable_variables if v.name == "dropout_rate"]
         self._initial: dict[int, list[np.ndarray]] = {}
         sample = tf.TensorSpec([None, *self.sample_shape], tf.float32)
@@ -104,9 +107,8 @@ class Program:
             for variable, pretrained in zip(self._backbone_weights, start, strict=True):
                 if pretrained is not None:
                     variable.assign(pretrained)
-        for variable in self._optimizer.variables:
-            if variable is not self._optimizer.learning_rate:
-                variable.assign(keras.ops.zeros_like(variable))
+        for variable in (moment for pair in self._moments for moment in pair):
+            variable.assign(tf.zeros_like(variable))
         for name, variable in self.settings.items():
             variable.assign(settings.get(name, 0.0))
         for rate in self._dropouts:
@@ -166,7 +168,7 @@ class Program:
 
     @property
     def _state_variables(self) -> list:
-        return [*self.model.variables, *self._optimizer.variables, self._step]
+        return [*self.model.variables, *(moment for pair in self._moments for moment in pair), self._step]
 
     def state(self) -> list[np.ndarray]:
         """Everything that a training has changed so far: weights, statistics, optimizer, random state."""
@@ -186,6 +188,8 @@ class Program:
 
     def _train_steps(self, x, y, weights, batch_size):
         steps = tf.maximum(tf.shape(x)[0] // batch_size, 1)
+        if self.augmentation:  # all at once: small operations cost more than what they compute
+            x = self.augmentation(x, self.settings, tf.stack([self._seed, tf.cast(self._step, tf.int32)]))
 
         def body(index, loss, correct):
             part = slice(index * batch_size, (index + 1) * batch_size)
@@ -202,16 +206,13 @@ class Program:
 
     def _train_batch(self, x, y, weights):
         rate = self._learning_rate()
-        self._optimizer.learning_rate.assign(rate)
-        if self.augmentation:
-            seed = tf.stack([self._seed, tf.cast(self._step, tf.int32)])
-            x = self.augmentation(x, self.settings, seed)
         with tf.GradientTape() as tape:
             logits = self.model(self._shape_for_model(x), training=True)
             smoothing = self.settings["label_smoothing"]
             target = tf.one_hot(y, logits.shape[-1]) * (1.0 - smoothing) + smoothing / logits.shape[-1]
             loss = tf.nn.softmax_cross_entropy_with_logits(target, logits)
-            loss = tf.reduce_sum(loss * weights) / tf.reduce_sum(weights)
+            # Not divided by the batch's own weights: a class must weigh as much in each batch.
+            loss = tf.reduce_mean(loss * weights)
             total = loss + tf.add_n(self.model.losses) if self.model.losses else loss
         trainable = self.model.trainable_variables
         gradients = tape.gradient(total, [variable.value for variable in trainable])
@@ -221,10 +222,27 @@ class Program:
             if len(variable.shape) > 1:  # Loshchilov and Hutter 2019, "Decoupled weight decay", algorithm 2
                 decay = rate * self.settings["weight_decay"] * (1.0 if share is None else share)
                 variable.assign(variable * (1.0 - decay))
-        self._optimizer.apply(gradients, trainable)
+        self._adam(rate, gradients, trainable)
         self._step.assign_add(1)
         hits = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), y)
         return loss, tf.reduce_mean(tf.cast(hits, tf.float32))
+
+    def _adam(self, rate, gradients, trainable) -> None:
+        """One step of Adam (Kingma and Ba 2015, ICLR, algorithm 1, with the bias corrections in the rate)."""
+        step = tf.cast(self._step + 1, tf.float32)
+        for variable, gradient, (mean, square) in zip(trainable, gradients, self._moments, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.value.handle,
+                m=mean.handle,
+                v=square.handle,
+                beta1_power=tf.pow(_BETA1, step),
+                beta2_power=tf.pow(_BETA2, step),
+                lr=rate,
+                beta1=_BETA1,
+                beta2=_BETA2,
+                epsilon=_EPSILON,
+                grad=gradient,
+            )
 
     def _learns(self, variable) -> tf.Tensor | None:
         """1 where a variable learns at this step, 0 where it is frozen; None where it always does."""
@@ -235,10 +253,18 @@ class Program:
         )
 
     def _learning_rate(self) -> tf.Tensor:
-        """Linear warm-up, then constant or a half cosine to zero (Loshchilov and Hutter 2017, SGDR)."""
+        """Linear warm-up, then constant, or constant for the share `stable` and then a half cosine to zero.
+
+        While it is constant the rate does not hang on how long the training will be, so that one which proves
+        good can go on (Hägele et al. 2024, "Scaling laws and compute-optimal training beyond fixed training
+        durations", NeurIPS); the cosine is that of Loshchilov and Hutter 2017, SGDR.
+        """
         progress = (tf.cast(self._step, tf.float32) + 0.5) / self._total_steps
         warmup = tf.minimum(progress / _WARMUP, 1.0)
-        cosine = 0.5 * (1.0 + tf.cos(np.pi * tf.minimum(progress, 1.0)))
+        stable = self.settings["stable"]
+        cosine = 0.5 * (
+            1.0 + tf.cos(np.pi * tf.clip_by_value((progress - stable) / (1.0 - stable), 0.0, 1.0))
+        )
         schedule = self.settings["schedule"]
         return self.settings["learning_rate"] * warmup * (1.0 - schedule * (1.0 - cosine))
 

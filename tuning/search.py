@@ -2,7 +2,7 @@
 
 The oracle lives in memory; a journal of results is all that is needed to bring it back. Trials of one
 search may run at the same time, but what is asked next depends only on the results of the trials at
-least `LOOKAHEAD` places before, told in the order of their numbers. So four workers, one worker, and a
+least `lookahead` places before, told in the order of their numbers. So four workers, one worker, and a
 sweep that was killed and went on all see the same trials.
 """
 
@@ -11,28 +11,35 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras_tuner
+import scipy.stats
 from keras_tuner import oracles
 
 from tuning.acquisition import minimise
 from tuning.space import fill_with_defaults
+from tuning.tuners import COHORT, HYPERBAND_FACTOR, TUNERS
 
 OBJECTIVE = "score"
-TUNERS = ("random", "bayesian", "hyperband", "grid")
-# How many trials may be open at once. The Gaussian process learns from every result before it proposes,
-# and could not be brought back without refitting it if it did not; the others lose nothing by looking ahead.
-LOOKAHEAD = {"random": 8, "bayesian": 1, "hyperband": 8, "grid": 8}
-INDEPENDENT = ("random", "grid")  # what they propose hangs on no score
 _NEVER = 10**9
+_MOST_COLLISIONS = 1000  # points of a grid that were there before; then it is taken to be finished
 _STARTS = 50  # of the search for a proposal of the Gaussian process, as in KerasTuner
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A trial to run: its number in the search, hyperparameter values, and epochs (None: the usual)."""
+    """A trial to run.
+
+    Attributes
+    ----------
+    number : in the search.
+    values : of the hyperparameters.
+    epochs : that its oracle gives it; None: the usual.
+    lineage : number of the trial whose training it goes on with: its own, or that of Hyperband's earlier round.
+    """
 
     number: int
     values: dict[str, Any]
-    epochs: int | None = None
+    epochs: int | None
+    lineage: int
 
 
 class _InMemory:
@@ -62,12 +69,56 @@ class _Random(_InMemory, oracles.RandomSearchOracle):
     pass
 
 
-class _Grid(_InMemory, oracles.GridSearchOracle):
-    pass
+class _Grid(_InMemory, keras_tuner.Oracle):
+    """Points of the grid spread over all of it, each once, the defaults first.
+
+    KerasTuner's own goes through the grid in order, so that a search that cannot finish has changed nothing but
+    the last hyperparameters. Here the points are those of a Halton sequence (Halton 1960; scrambled after Owen
+    2017), which fills the grid evenly however many of them there are.
+    """
+
+    _points: Any = None
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        for _ in range(_MOST_COLLISIONS):
+            values = self._random_values() if not self.trials else self._next_point()
+            digest = self._compute_values_hash(values)
+            if digest not in self._tried_so_far:
+                self._tried_so_far.add(digest)
+                return {"status": "RUNNING", "values": values}
+        return {"status": "STOPPED"}
+
+    def _next_point(self) -> dict[str, Any]:
+        space = self.hyperparameters.space
+        if self._points is None:
+            self._points = scipy.stats.qmc.Halton(max(len(space), 1), rng=self.seed)
+        point = self._points.random(1)[0]
+        chosen = self.hyperparameters.copy()
+        chosen.values = {}
+        for entry, share in zip(space, point, strict=False):
+            if chosen.is_active(entry):  # what others' values switch off has none
+                offered = list(entry.values)
+                chosen.values[entry.name] = offered[min(int(share * len(offered)), len(offered) - 1)]
+        return dict(chosen.values)
 
 
 class _Hyperband(_InMemory, oracles.HyperbandOracle):
-    pass
+    """Begins with the most aggressive bracket that can be finished, not with one that never trains in full.
+
+    Parameters
+    ----------
+    trials : of the search, as planned.
+    """
+
+    def __init__(self, trials: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        for bracket in reversed(range(self._get_num_brackets())):
+            rounds = range(self._get_num_rounds(bracket))
+            self._current_bracket = bracket
+            if sum(self._get_size(bracket, number) for number in rounds) <= trials:
+                break
+        self._brackets.clear()
+        self._start_new_bracket()
 
 
 class _Bayesian(_InMemory, oracles.BayesianOptimizationOracle):
@@ -90,7 +141,9 @@ class _Bayesian(_InMemory, oracles.BayesianOptimizationOracle):
         }
 
 
-def _make_oracle(tuner: str, space: keras_tuner.HyperParameters, direction: str, seed: int, epochs: int):
+def _make_oracle(
+    tuner: str, space: keras_tuner.HyperParameters, direction: str, seed: int, epochs: int, trials: int
+):
     common: dict[str, Any] = {
         "objective": keras_tuner.Objective(OBJECTIVE, direction),
         "hyperparameters": space,
@@ -100,9 +153,11 @@ def _make_oracle(tuner: str, space: keras_tuner.HyperParameters, direction: str,
     if tuner == "random":
         return _Random(max_trials=None, **common)
     if tuner == "bayesian":
-        return _Bayesian(max_trials=None, num_initial_points=8, **common)
+        return _Bayesian(max_trials=None, num_initial_points=COHORT, **common)
     if tuner == "hyperband":
-        return _Hyperband(max_epochs=epochs, factor=3, hyperband_iterations=None, **common)
+        return _Hyperband(
+            trials, max_epochs=epochs, factor=HYPERBAND_FACTOR, hyperband_iterations=None, **common
+        )
     if tuner == "grid":
         return _Grid(max_trials=None, **common)
     raise ValueError(f"tuner {tuner!r}: expected one of {', '.join(TUNERS)}")
@@ -117,18 +172,21 @@ class Search:
     space : as `tuning.space.discover` gives it (its "space").
     direction : "max" or "min", never guessed from a name.
     seed : of the oracle, at least 1.
-    epochs : of a full training; Hyperband gives many trials a part of it. Such a trial is trained from
-        the start for its number of epochs, its schedule included, rather than continued from the weights
-        of an earlier round: its score is then that of a complete training, and no weights have to be kept.
+    epochs : of a full training; Hyperband gives many trials a part of it, and those that it takes up again the
+        rest.
+    trials : that are planned; Hyperband begins with a bracket of no more.
     """
 
-    def __init__(self, tuner: str, space: dict, direction: str, seed: int, epochs: int) -> None:
+    def __init__(
+        self, tuner: str, space: dict, direction: str, seed: int, epochs: int, trials: int = _NEVER
+    ) -> None:
         # A copy, because KerasTuner puts objects in the place of the conditions in what it is given.
         parameters = keras_tuner.HyperParameters.from_config(copy.deepcopy(space))
-        self._oracle = _make_oracle(tuner, parameters, direction, seed, epochs)
+        self._oracle = _make_oracle(tuner, parameters, direction, seed, epochs, trials)
         self._oracle.verbose = 0
-        self._lookahead = LOOKAHEAD[tuner]
+        self._tuner = tuner
         self._trials: list[Any] = []
+        self._lineage: list[int] = []
         self._results: dict[int, float | None] = {}
         self._told = 0
         self._idle_at: tuple[int, int] | None = None
@@ -139,6 +197,15 @@ class Search:
         """How many trials have been proposed."""
         return len(self._trials)
 
+    @property
+    def lookahead(self) -> int:
+        """How many trials may be open at once.
+
+        The Gaussian process learns from every result before it proposes, once it has its first points, and could
+        not be brought back without refitting it if it did not; the others lose nothing by looking ahead.
+        """
+        return 1 if self._tuner == "bayesian" and self.asked >= COHORT else COHORT
+
     def ask(self, known: dict[str, Any] | None = None) -> Proposal | None:
         """Propose the next trial; None while it has to wait for results, or if the space is exhausted.
 
@@ -148,7 +215,7 @@ class Search:
             over rather than fit its process again.
         """
         while not self.exhausted:
-            while self._told <= self.asked - self._lookahead:
+            while self._told <= self.asked - self.lookahead:
                 if not self._tell():
                     return None
             # An oracle that idles may still draw random numbers: it is asked once for each state.
@@ -186,5 +253,9 @@ class Search:
         return True
 
     def _proposal(self, trial: Any) -> Proposal:
-        values = {k: v for k, v in trial.hyperparameters.values.items() if not k.startswith("tuner/")}
-        return Proposal(len(self._trials) - 1, values, trial.hyperparameters.values.get("tuner/epochs"))
+        found, number = trial.hyperparameters.values, len(self._trials) - 1
+        values = {k: v for k, v in found.items() if not k.startswith("tuner/")}
+        earlier = found.get("tuner/trial_id")
+        lineage = self._lineage[int(earlier.rpartition("-")[2])] if earlier else number
+        self._lineage.append(lineage)
+        return Proposal(number, values, found.get("tuner/epochs"), lineage)

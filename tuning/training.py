@@ -17,6 +17,7 @@ BALANCES = ("none", "oversample", "weighted")
 # Of an epoch: ten subjects are seen several times in it, or a training of forty epochs had forty steps.
 LEAST_STEPS = 4
 _CHUNK_BYTES = 64 * 2**20
+_BLOCK_BYTES = 2 * 2**20  # augmented and trained on in one call: what a processor's cache holds
 
 
 class Diverged(ArithmeticError):
@@ -61,8 +62,13 @@ class Recipe:
     settings: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def from_values(cls, values: dict[str, Any], epochs: int) -> "Recipe":
-        """Make a recipe from training hyperparameters by name; `epochs` unless they name their own."""
+    def from_values(cls, values: dict[str, Any], epochs: int, stable: float = 0.0) -> "Recipe":
+        """Make a recipe from training hyperparameters by name; `epochs` unless they name their own.
+
+        Parameters
+        ----------
+        stable : share of the training before its learning rate begins to fall.
+        """
         rest = dict(values)
         epochs = int(rest.pop("epochs", epochs))
         batch_size = int(rest.pop("batch_size"))
@@ -70,7 +76,8 @@ class Recipe:
         if balance not in BALANCES:
             raise ValueError(f"balance {balance!r}: expected one of {', '.join(BALANCES)}")
         rest["schedule"] = SCHEDULES[rest.get("schedule", "constant")]
-        return cls(epochs, batch_size, balance, {name: float(value) for name, value in rest.items()})
+        settings = {name: float(value) for name, value in rest.items()}
+        return cls(epochs, batch_size, balance, {**settings, "stable": stable})
 
 
 class Checkpoint:
@@ -142,12 +149,14 @@ def train(
     validation: Samples | None = None,
     start: Sequence[np.ndarray | None] | None = None,
     checkpoint: Checkpoint | None = None,
+    until: int | None = None,
     on_epoch: Callable[[dict], None] = lambda record: None,
 ) -> list[dict]:
     """Train from the seed's initial weights, or go on from the checkpoint.
 
     Parameters
     ----------
+    until : epochs after which it stops, to go on from the checkpoint another time; None: all of the recipe's.
     validation : scored after each epoch for the learning curve; it decides nothing here.
     start : pretrained weights of everything but the head (`Program.backbone`), or None; None among them
         stays random.
@@ -169,7 +178,7 @@ def train(
     if checkpoint and (saved := checkpoint.load()):
         state, history = saved
         program.set_state(state)
-    for epoch in range(len(history), recipe.epochs):
+    for epoch in range(len(history), recipe.epochs if until is None else until):
         started = time.perf_counter()
         rng = np.random.default_rng([seed, epoch])
         order = _epoch_order(labels, recipe, n_classes, rng)[: steps * recipe.batch_size]
@@ -188,9 +197,9 @@ def train(
 
 
 def _run_epoch(program, training, labels, weights, order, batch_size) -> tuple[float, float]:
-    """Run one epoch in as few compiled calls as memory allows."""
+    """Run one epoch, a block of batches in each compiled call."""
     sample_bytes = 4 * int(np.prod(training.x.shape[1:]))
-    chunk = max(_CHUNK_BYTES // (sample_bytes * batch_size), 1) * batch_size
+    chunk = max(_BLOCK_BYTES // (sample_bytes * batch_size), 1) * batch_size
     sums = np.zeros(2)
     for start in range(0, len(order), chunk):
         part = order[start : start + chunk]

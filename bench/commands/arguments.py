@@ -9,6 +9,7 @@ from bench.errors import UserError
 from bench.sweep import run_directory
 from bench.sweep import settings as s
 from bench.tasks.contract.plug_ins import find_candidates
+from tuning.tuners import TUNERS
 
 
 def settings_options(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +79,7 @@ def read_settings(arguments: argparse.Namespace):
         task=task,
         candidates=find_candidates(arguments.arch, task),
         preset_name=preset_name,
-        tuner=s.choice("TUNER", arguments.tuner, s.TUNERS, "random"),
+        tuner=s.choice("TUNER", arguments.tuner, TUNERS, "random"),
         trials=s.whole_number("TRIALS", arguments.trials, preset.trials, 1),
         seeds=s.whole_number("SEEDS", arguments.seeds, preset.seeds, 1, 1000),
         folds=1 if by_site else s.whole_number("FOLDS", arguments.folds, preset.folds, 1, 100, s.BY_SITE),

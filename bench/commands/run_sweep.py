@@ -14,7 +14,7 @@ from bench.data.caches import cached_dataset
 from bench.data.dataset import Dataset
 from bench.data.folders.folder import collected_warnings
 from bench.data.formats.listing import unreadable_line
-from bench.data.splits import divide
+from bench.data.splits import count_inner_folds, divide
 from bench.errors import UserError
 from bench.evaluate import metrics
 from bench.sweep import run_directory
@@ -57,6 +57,7 @@ def bench(settings: Settings, display: Display) -> Outcome:
     dataset = cached_dataset.open_cached(dataset_folder)
     if settings.by_site:
         settings = replace(settings, folds=len(divide(dataset, 1, settings.splits)))
+    settings = replace(settings, inner_folds=count_inner_folds(dataset, settings.splits))
     identity = identity_of(settings, dataset)
     candidates = candidate_digests(settings)
     folder, differences = run_directory.find(settings, identity, candidates)

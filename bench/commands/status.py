@@ -28,6 +28,7 @@ def recorded_settings(state: State) -> Settings:
         folds=plan["folds"],
         ablations=plan.get("ablations", True),
         by_site=state.sweep["identity"].get("splits", {}).get("by") == "site",
+        inner_folds=state.sweep["identity"].get("splits", {}).get("inner", 1),
         preprocess=state.sweep["identity"].get("preprocessing", {}),
         workers=state.sweep["workers"],
     )

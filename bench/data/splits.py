@@ -11,6 +11,8 @@ from bench.data.dataset import Dataset
 from bench.errors import UserError
 
 N_PARTS = 5
+INNER_FOLDS = 3
+ENOUGH = 100  # validation subjects
 N_PARTS_OFFICIAL = 6  # with an official test set, validation takes a sixth of the training images
 
 
@@ -122,6 +124,43 @@ def divide(dataset: Dataset, n_folds: int, splits: dict[str, Any]) -> list[Fold]
     if splits.get("by") == "site":
         return leave_one_site_out(dataset, splits["seed"])
     return folds(dataset, n_folds, splits["seed"])
+
+
+def count_inner_folds(dataset: Dataset, splits: dict[str, Any]) -> int:
+    """Into how many inner folds training and validation subjects are divided to score a trial.
+
+    One, the validation part alone, where that is official or has `ENOUGH` subjects: there a choice rests on more
+    than noise. Else `INNER_FOLDS`, or as many as the rarest class has subjects.
+    """
+    fold = divide(dataset, 1, splits)[0]
+    if _mask(dataset.official_validation, len(dataset.y)).any():
+        return 1
+    if len(np.unique(dataset.subjects[fold.validation])) >= ENOUGH:
+        return 1
+    seen = np.concatenate([fold.train, fold.validation])
+    counts = [
+        len(np.unique(dataset.subjects[seen][dataset.y[seen] == label])) for label in np.unique(dataset.y)
+    ]
+    return max(min(INNER_FOLDS, *counts), 1)
+
+
+def inner_parts(
+    dataset: Dataset, fold: Fold, splits: dict[str, Any], index: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sample indices to train a trial on and to score it by: the fold's own, or those of an inner fold.
+
+    Inner folds divide the subjects of training and validation parts, so that each validates once.
+    """
+    n_parts = splits.get("inner", 1)
+    if n_parts == 1:
+        return fold.train, fold.validation
+    seen = np.sort(np.concatenate([fold.train, fold.validation]))
+    subjects = dataset.subjects.astype(str)
+    key = f"{splits['seed']}/inner of {fold.name}"
+    parts = partition(subjects[seen], dataset.y[seen], n_parts, key, dataset.classes)
+    chosen = Fold(seen[parts != index], seen[parts == index], fold.test, fold.name)
+    assert_disjoint(chosen, subjects)
+    return chosen.train, chosen.validation
 
 
 def assert_disjoint(fold: Fold, subjects: np.ndarray) -> None:

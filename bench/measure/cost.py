@@ -180,5 +180,6 @@ def worker_environment(threads: int) -> dict[str, str]:
         # LiteRT and ONNX Runtime run on the CPU here; Keras on a GPU would be another question.
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_ENABLE_ONEDNN_OPTS": "1",  # as in a training (tuning.runtime)
         "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
     }

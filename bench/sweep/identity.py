@@ -48,7 +48,11 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "training_space": {entry["name"]: entry for entry in space.describe(task.training_space)},
         "transfer_space": {entry["name"]: entry for entry in space.describe(task.transfer_space)},
         "metric": task.metric,
-        "preset": {"name": settings.preset_name, "epochs": settings.preset.epochs},
+        "preset": {
+            "name": settings.preset_name,
+            "epochs": settings.preset.epochs,
+            "judged_at": settings.preset.judged_at,
+        },
         "tuner": settings.tuner,
         "versions": {name: _version(name) for name in _PACKAGES},
         "pretraining": {

@@ -87,7 +87,7 @@ class Priorities:
         After them, searches that wait for a trial that cannot be done here end with those that they have.
         """
         piece = next(self.plan.ready(self.state.deferred), None)
-        waiting = {parse_key(key)["candidate"] for key in self.state.deferred if key.startswith("trial/")}
+        waiting = {parse_key(key)["candidate"] for key in self.state.deferred if key.startswith("stage/")}
         if piece or waiting <= self.plan.closed:
             return piece
         self.plan.closed |= waiting

@@ -19,7 +19,8 @@ from bench.sweep.plan import Plan, WorkItem
 from bench.sweep.priorities import Priorities, Running
 from bench.sweep.progress import Display, SweepProgress
 from bench.sweep.settings import Settings
-from bench.sweep.state import State, parse_key
+from bench.sweep.state import State, parse_key, split_stage
+from bench.sweep.trial_results import bound_checkpoints, trial_result
 
 MOST_LOSSES = 2  # a piece is tried again so often after its worker died
 _TICK_SECONDS = 0.5
@@ -73,6 +74,7 @@ class Sweep:
         ------
         UserError : the disk is full or not writable; everything recorded so far is safe.
         """
+        self._judge_trials()
         with self._signals():
             self._loop(self._next_item)
             if self.settings.measure and not self.interrupted:
@@ -114,11 +116,16 @@ class Sweep:
             "folder": str(self.folder),
             "dataset": str(self._pretraining_folder if piece.kind == "pretrain" else self._dataset_folder),
             "work": str(work),
+            "checkpoint": str(work.with_name(piece.description.get("checkpoint", work.name) + ".npz")),
             "stop": str(self._stop),
         }
-        content = {"values": piece.description["values"]} if piece.kind == "trial" else {}
-        if piece.key not in self.state.values:
-            self._record("started", piece=piece.key, **content)
+        if piece.kind == "stage":
+            _, search, number, _ = split_stage(piece.key)
+            if (trial := f"trial/{search}/{number}") not in self.state.values:
+                values, epochs = piece.description["values"], piece.description["proposed_epochs"]
+                self._record("started", piece=trial, values=values, **({"epochs": epochs} if epochs else {}))
+        else:
+            self._record("started", piece=piece.key)
         self._priorities.traced[slot].add(piece.structure)
         self._running[slot] = Running(piece, self.workers.submit(slot, run_work_item, description))
 
@@ -167,6 +174,7 @@ class Sweep:
             self._account(piece.key, outcome["result"], now=True)
             self._forget_work(piece)
             self.progress.finished(piece, outcome["result"])
+        self._judge_trials()
 
     def _lose(self, piece: WorkItem, reason: str) -> None:
         """Put a piece back into the queue, unless it has cost too many workers already."""
@@ -201,6 +209,16 @@ class Sweep:
         for suffix in (".npz", ".progress"):
             (self.folder / "work" / (stem + suffix)).unlink(missing_ok=True)
 
+    def _judge_trials(self) -> None:
+        """Record the trials that have come to an end; their checkpoints are not needed any more."""
+        for key, standing in list(self.plan.verdicts()):
+            try:
+                result = trial_result(self.folder, self.state, standing, self.settings.task.metric)
+                self._record("done", piece=key, result=result)
+            except ArithmeticError as error:
+                self._record("failed", piece=key, reason=str(error))
+        bound_checkpoints(self.folder, self.state, self.plan)
+
     def _record(self, event: str, **content: Any) -> None:
         self.state.apply(self.journal.append(event, **content))
 
@@ -208,6 +226,8 @@ class Sweep:
         self._record("exhausted", search=search, trials=trials)
 
     def _account(self, key: str, result: dict, now: bool = False) -> None:
+        if key.startswith("trial/"):  # the sum of its stages
+            return
         seconds = float(result.get("seconds", 0.0))
         self._priorities.account(parse_key(key)["candidate"], seconds, now)
 

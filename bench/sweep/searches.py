@@ -1,12 +1,13 @@
 """The oracles of a sweep, one for each candidate and fold, brought back from what is recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
 from bench.sweep.settings import Settings
 from bench.sweep.state import State, parse_key, search_name
 from tuning.seeds import seed_of
+from tuning.tuners import INDEPENDENT
 
 if TYPE_CHECKING:
     from tuning.search import Proposal, Search
@@ -31,12 +32,16 @@ class Searches:
         self._proposed: dict[str, dict[int, Proposal]] = {}
         self._told: dict[str, set[int]] = {}
 
-    def open_proposals(self, candidate: str, fold: int) -> "list[Proposal]":
-        """Trials that can be run now: proposed, and neither done nor failed.
+    def proposals(self, candidate: str, fold: int, ended: Mapping[int, float | None]) -> "list[Proposal]":
+        """All trials that are proposed by now, after the oracle was told what has ended.
 
         A trial that the environment kept from being done is tried again at the next start. Until then an
         oracle whose proposals hang on scores is told nothing of it, so that what it proposes is the same
         whenever the score comes.
+
+        Parameters
+        ----------
+        ended : scores of the trials that have ended, by number; None for one that failed.
 
         Raises
         ------
@@ -45,16 +50,14 @@ class Searches:
         name = search_name(candidate, fold)
         search = self._search(candidate, fold)
         proposed, told = self._proposed[name], self._told[name]
-        results = self._state.trials(candidate, fold)
-        from tuning.search import INDEPENDENT
-
+        ended = dict(ended)
         if self._settings.tuner in INDEPENDENT:  # the others must wait for what is tried again later
-            deferred = (parse_key(key) for key in self._state.deferred if key.startswith(f"trial/{name}/"))
-            results |= {parts["trial"]: None for parts in deferred}
+            deferred = (parse_key(key) for key in self._state.deferred if key.startswith(f"stage/{name}/"))
+            ended = {**{parts["trial"]: None for parts in deferred}, **ended}
         while True:
-            for number, result in results.items():
+            for number, score in ended.items():
                 if number in proposed and number not in told:
-                    search.tell(number, None if result is None else result["score"])
+                    search.tell(number, score)
                     told.add(number)
             if search.asked >= self._settings.trials:
                 break
@@ -70,7 +73,7 @@ class Searches:
             proposed[proposal.number] = proposal
         if search.exhausted and name not in self._state.exhausted:
             self._on_exhausted(name, search.asked)
-        return [proposal for number, proposal in proposed.items() if number not in results]
+        return list(proposed.values())
 
     def _search(self, candidate: str, fold: int) -> "Search":
         from tuning.runtime import import_tensorflow
@@ -86,6 +89,7 @@ class Searches:
                 self._direction,
                 seed_of(self._settings.task.name, candidate, fold, "oracle"),
                 self._settings.preset.epochs,
+                self._settings.preset.trials,
             )
             self._proposed[name], self._told[name] = {}, set()
         return self._searches[name]

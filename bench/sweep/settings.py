@@ -13,7 +13,6 @@ from bench.tasks.contract.options import parse_changes
 from bench.tasks.contract.plug_ins import load_file
 
 PRESETS = ("smoke", "quick", "full")
-TUNERS = ("random", "bayesian", "hyperband", "grid")
 FOLDS_SEED = 0
 BY_SITE = "sites"  # as a value of FOLDS
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -32,6 +31,8 @@ class Settings:
     weights : folder with the files of `keras.applications`.
     by_site : whether each fold tests one site and trains on the others; `folds` is then the number of sites,
         known once the dataset is open.
+    inner_folds : into how many parts training and validation subjects are divided to score a trial; 1: the one
+        validation part. Known once the dataset is open.
     preprocess : choices of preprocessing that differ from the task's own.
     measure : whether training and inference are timed once the searches are done.
     """
@@ -55,6 +56,7 @@ class Settings:
     ablations: bool = True
     weights: Path | None = None
     by_site: bool = False
+    inner_folds: int = 1
     preprocess: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -65,7 +67,12 @@ class Settings:
     @property
     def splits(self) -> dict[str, Any]:
         """How the subjects are divided, for `bench.data.splits.divide`."""
-        return {"seed": FOLDS_SEED, **({"by": "site"} if self.by_site else {})}
+        by_site = {"by": "site"} if self.by_site else {}
+        return {
+            "seed": FOLDS_SEED,
+            **by_site,
+            **({"inner": self.inner_folds} if self.inner_folds > 1 else {}),
+        }
 
     @property
     def preset(self) -> Preset:

@@ -1,5 +1,6 @@
 """What has happened in a sweep so far: the journal's events, replayed."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,9 @@ class State:
     seconds: float = 0.0
     _session: tuple[float, float] | None = None
     _groups: dict[str, dict[int, dict | None]] = field(default_factory=dict)
+    _stages: dict[str, dict[int, dict[tuple[int, int], dict | None]]] = field(default_factory=dict)
+    _started: dict[str, dict[int, int | None]] = field(default_factory=dict)
+    _changes: Counter = field(default_factory=Counter)
 
     @classmethod
     def replay(cls, events: Iterable[dict]) -> "State":
@@ -68,6 +72,8 @@ class State:
         if kind == "started":
             if "values" in event:
                 self.values[key] = event["values"]
+                _, search, number = split_trial(key)
+                self._started.setdefault(search, {})[number] = event.get("epochs")
         elif kind == "done":
             self.done[key] = event["result"]
             if key.startswith("trial/"):  # its start may have been damaged
@@ -89,13 +95,22 @@ class State:
         elif kind == "lost":
             self.lost[key] = self.lost.get(key, 0) + 1
         elif kind == "dropped":  # its files are damaged, or it has another meaning: as if it had not been
-            self.done.pop(key, None)
-            self.failed.pop(key, None)
-            self.deferred.discard(key)
-            group, _, number = key.rpartition("/")
-            self._groups.get(group, {}).pop(int(number) if number.isdigit() else -1, None)
+            self._drop(key)
         elif kind == "exhausted":
             self.exhausted[event["search"]] = event["trials"]
+
+    def _drop(self, key: str) -> None:
+        self.done.pop(key, None)
+        self.failed.pop(key, None)
+        self.deferred.discard(key)
+        if key.startswith("stage/"):
+            _, search, trial, place = split_stage(key)
+            self._stages[search][trial].pop(place, None)
+            self._changes[search] += 1
+            self._drop(f"trial/{search}/{trial}")
+            return
+        group, _, number = key.rpartition("/")
+        self._groups.get(group, {}).pop(int(number) if number.isdigit() else -1, None)
 
     def _retry(self) -> None:
         for key in self.deferred:
@@ -108,7 +123,11 @@ class State:
             self._session = None
 
     def _index(self, key: str, result: dict | None) -> None:
-        """File a trial under its search and a refit under its trial, by number."""
+        """File a trial under its search, its stages by rung and inner fold, and a refit under its trial."""
+        if key.startswith("stage/"):
+            _, search, trial, place = split_stage(key)
+            self._stages.setdefault(search, {}).setdefault(trial, {})[place] = result
+            self._changes[search] += 1
         if key.startswith(("trial/", "refit/")):
             group, number = key.rsplit("/", 1)
             self._groups.setdefault(group, {})[int(number)] = result
@@ -121,12 +140,27 @@ class State:
         """Results of a search's settled trials by number; None for one that failed."""
         return dict(sorted(self._groups.get(f"trial/{search_name(candidate, fold)}", {}).items()))
 
+    def stages(self, search: str) -> dict[int, dict[tuple[int, int], dict | None]]:
+        """Results of a search's trainings by trial, rung and inner fold; None for one that failed."""
+        return self._stages.get(search, {})
+
+    def started(self, search: str) -> dict[int, int | None]:
+        """Trials of a search that were ever started, with the epochs that their oracle gives them (None: all)."""
+        return self._started.get(search, {})
+
+    def changes(self, search: str) -> int:
+        """A number that changes whenever what `stages` says of a search does."""
+        return self._changes[search]
+
     def trial_values(self, candidate: str, fold: int, trial: int) -> dict[str, Any]:
         """Hyperparameters of a finished trial."""
         return self.done[f"trial/{search_name(candidate, fold)}/{trial}"]["values"]
 
     def best_trial(self, candidate: str, fold: int, direction: str = "max") -> int | None:
-        """Number of the trial with the best score; of equals that with the lower loss, then the first."""
+        """Number of the best trial: of those trained in full, if any is, that with the best score.
+
+        Of equals it is that with the lower loss, then the first.
+        """
         trials = self.trials(candidate, fold)
         return self._best(trials, direction, set(trials))
 
@@ -134,11 +168,16 @@ class State:
     def _best(trials: dict[int, dict | None], direction: str, among: set[int]) -> int | None:
         sign = 1 if direction == "max" else -1
         ranked = [
-            (-sign * result["score"], result["metrics"].get("log_loss", 0.0), number)
+            (
+                not result.get("complete", True),
+                -sign * result["score"],
+                result["metrics"].get("log_loss", 0.0),
+                number,
+            )
             for number, result in trials.items()
             if result is not None and number in among
         ]
-        return min(ranked)[2] if ranked else None
+        return min(ranked)[3] if ranked else None
 
     def planned_trials(self, candidate: str, fold: int, trials: int) -> int:
         """How many trials a search will have: as many as asked for, or as its space has to offer."""
@@ -175,6 +214,18 @@ def search_name(candidate: str, fold: int) -> str:
     return f"{candidate}/{fold}"
 
 
+def split_trial(key: str) -> tuple[str, str, int]:
+    """Kind, search and number of a trial's key."""
+    kind, candidate, fold, number = key.split("/")
+    return kind, search_name(candidate, int(fold)), int(number)
+
+
+def split_stage(key: str) -> tuple[str, str, int, tuple[int, int]]:
+    """Kind, search, trial, and rung with inner fold of a stage's key."""
+    trial, rung, inner = key.rsplit("/", 2)
+    return (*split_trial(trial), (int(rung), int(inner)))
+
+
 def parse_key(key: str) -> dict[str, Any]:
     """Take a piece's key apart: kind, candidate, and fold, trial and seed where it has them."""
     kind, *rest = key.split("/")
@@ -183,6 +234,7 @@ def parse_key(key: str) -> dict[str, Any]:
     candidate, *numbers = rest
     names = {
         "trial": ("fold", "trial"),
+        "stage": ("fold", "trial", "rung", "inner"),
         "refit": ("fold", "trial", "seed"),
         "ablation": ("fold", "trial", "seed"),
         "reference": ("fold",),

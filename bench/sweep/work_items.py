@@ -1,6 +1,7 @@
 """Pieces of work, and the descriptions of them that workers are sent."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ from bench.sweep.settings import Settings
 from bench.sweep.state import State
 from bench.tasks import Candidate
 from tuning.seeds import seed_of
+from tuning.tuners import HYPERBAND_FACTOR
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class WorkItemFactory:
     def __init__(self, settings: Settings, state: State) -> None:
         self.settings, self.state = settings, state
 
+    @property
+    def stable(self) -> float:
+        """Share of a training before its learning rate falls: up to where trials are judged for the last time."""
+        preset = self.settings.preset
+        if self.settings.tuner == "hyperband":
+            return min(math.ceil(preset.epochs / HYPERBAND_FACTOR), preset.epochs - 1) / preset.epochs
+        return preset.judged_at[-1] / preset.epochs if preset.judged_at else 0.0
+
     def piece(self, key: str, candidate: Candidate, fold: int, **content: Any) -> WorkItem:
         """A piece for a candidate: whatever `content` names replaces or joins the description."""
         description = self.describe(key, candidate.name, fold, key.split("/")[0])
@@ -76,6 +86,7 @@ class WorkItemFactory:
             "preprocessing": self.settings.preprocessing,
             "augmentation": list(task.augmentation),
             "epochs": self.settings.preset.epochs,
+            "stable": self.stable,
             "seed": seed_of(task.name, owner, fold, kind),
             "measure_seconds": self.settings.preset.measure_seconds,
         }

@@ -15,6 +15,7 @@ import numpy as np
 
 import architectures
 from bench import tasks
+from bench.data.splits import inner_parts
 from bench.evaluate import metrics
 from bench.measure.memory import release_memory
 from bench.worker import arrays, programs, timing
@@ -116,22 +117,25 @@ def _default_values(described: dict[str, Any]) -> dict[str, Any]:
     return {"values": values, "structural": described["structural"]}
 
 
-def _trial(description: dict[str, Any]) -> dict[str, Any]:
-    """Train on the training part, score on the validation part."""
+def _stage(description: dict[str, Any]) -> dict[str, Any]:
+    """Train a trial up to a rung on the training part of an inner fold, score on its validation part."""
     opened, fold, x = arrays.open_inputs(description)
     started = time.perf_counter()
-    seen, validation = (training.Samples(x, opened.y, part) for part in (fold.train, fold.validation))
+    parts = inner_parts(opened, fold, description["splits"], description["inner"])
+    seen, validation = (training.Samples(x, opened.y, part) for part in parts)
     program, history = _train(description, seen, validation, len(opened.classes))
     probabilities, y = training.predict(program, validation), validation.labels()
     score = metrics.score(description["metric"], y, probabilities)
     if not np.isfinite(score):
         raise ArithmeticError(f"{description['metric']} is not defined on these validation subjects")
+    files = {}
+    if description["until"] == description["epochs"]:  # what a choice, and calibration, rest on
+        files["predictions"] = save_predictions(description, opened, validation.indices, probabilities)
     return {
         "score": score,
         "metrics": metrics.all_metrics(y, probabilities, opened.classes),
         **_trained(description, program, history, started),
-        # What the probabilities of this trial's refits are calibrated by (bench.deploy.calibration).
-        "files": {"predictions": save_predictions(description, opened, fold.validation, probabilities)},
+        "files": files,
     }
 
 
@@ -184,7 +188,8 @@ def _train(description: dict[str, Any], seen, validation, n_classes: int):
         n_classes,
         validation=validation,
         start=programs.start_weights(description, sample_shape),
-        checkpoint=training.Checkpoint(Path(description["work"] + ".npz")),
+        checkpoint=training.Checkpoint(Path(description["checkpoint"])),
+        until=description.get("until"),
         on_epoch=progress.epoch,
     )
     return program, history
@@ -252,7 +257,7 @@ def _timing(description: dict[str, Any]) -> dict[str, Any]:
 _KINDS = {
     "space": _space,
     "pretrain": _pretrain,
-    "trial": _trial,
+    "stage": _stage,
     "refit": _refit,
     "ablation": _refit,
     "reference": _reference,

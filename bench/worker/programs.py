@@ -74,7 +74,7 @@ def program_for(description: dict[str, Any], sample_shape: tuple[int, ...], n_cl
         tuple(description["augmentation"]),
         "frozen" in training,
     )
-    return program, Recipe.from_values(training, description["epochs"])
+    return program, Recipe.from_values(training, description["epochs"], description.get("stable", 0.0))
 
 
 def structure_of(description: dict[str, Any]) -> str:

@@ -45,6 +45,8 @@ class Preset:
     pretraining_epochs : of `phantom` transfer.
     ablation_seeds : refits of each ablation, compared with all of the winner's; never more than SEEDS,
         which is also what None means.
+    judged_at : epochs after which trials are judged, ascending, below `epochs`: the best of them go on, as many as
+        the epochs grow (of trials judged at 5 and 20 epochs, a quarter). Empty: all are trained in full.
     runtimes : in which inference is timed.
     careful : whether inference is timed on all threads too, and memory and energy measured.
     """
@@ -56,5 +58,6 @@ class Preset:
     measure_seconds: float
     pretraining_epochs: int = 0
     ablation_seeds: int | None = None
+    judged_at: tuple[int, ...] = ()
     runtimes: tuple[str, ...] = ("keras", "litert", "onnxruntime")
     careful: bool = True

@@ -10,6 +10,7 @@ from bench.errors import UserError
 from bench.sweep import settings
 from bench.tasks import Candidate
 from bench.tasks.contract.plug_ins import find_candidates
+from tuning.tuners import TUNERS
 
 
 @pytest.mark.parametrize(
@@ -50,10 +51,10 @@ def test_wrong_whole_numbers(text):
 
 
 def test_choices():
-    assert settings.choice("TUNER", None, settings.TUNERS, "random") == "random"
-    assert settings.choice("TUNER", "grid", settings.TUNERS, "random") == "grid"
+    assert settings.choice("TUNER", None, TUNERS, "random") == "random"
+    assert settings.choice("TUNER", "grid", TUNERS, "random") == "grid"
     with pytest.raises(UserError, match=r"^TUNER=Grid: found 'Grid'; expected one of random"):
-        settings.choice("TUNER", "Grid", settings.TUNERS, "random")
+        settings.choice("TUNER", "Grid", TUNERS, "random")
 
 
 def test_candidates_are_the_tasks_or_those_named_once_each():
@@ -118,12 +119,6 @@ def test_every_choice_of_preprocessing_can_be_made_again_by_name(task, tmp_path)
         (word,) = [word for word in chosen.command().split() if word.startswith("PREPROCESS=")]
         assert settings.find_preprocessing(word.partition("=")[2], task) == chosen.preprocess
         assert chosen.preprocessing == {**task.preprocessing, **chosen.preprocess}
-
-
-def test_the_tuners_are_those_of_the_search():
-    from tuning.search import TUNERS
-
-    assert settings.TUNERS == TUNERS
 
 
 def test_the_command_names_what_differs_from_the_preset(tmp_path):

@@ -1,0 +1,149 @@
+"""Successive halving: how far each trial is, who goes on, and which trainings that asks for next.
+
+A trial is trained in rungs (the preset's `judged_at`, then its full number of epochs). At each but the last, the
+trials of a cohort are judged together with all earlier ones that came so far, and only the best go on, from their
+own checkpoints (Jamieson and Talwalkar 2016, AISTATS; Li et al. 2018, Hyperband, JMLR 18). What is decided hangs
+on the scores alone, by number, never on who finished first: kills and workers leave no trace.
+
+Where validation subjects are few, a full training is scored on every inner fold of the training and validation
+parts, and the score is that of the pooled predictions; the rungs before it see the first inner fold alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.sweep.settings import Settings
+from bench.sweep.state import State, search_name
+from tuning.tuners import COHORT
+
+COMPLETE, STOPPED, FAILED = "complete", "stopped", "failed"
+
+
+@dataclass
+class Standing:
+    """How far a trial is.
+
+    Attributes
+    ----------
+    outcome : `COMPLETE`, `STOPPED` (judged hopeless), `FAILED`, or None while it may go on.
+    rung : the last at which it was scored; -1 before the first.
+    epochs : what that rung takes in all.
+    stages : keys of the trainings that the trial's score comes from.
+    missing : rung and inner fold of trainings that could be run now.
+    """
+
+    outcome: str | None = None
+    rung: int = -1
+    epochs: int = 0
+    stages: list[str] = field(default_factory=list)
+    missing: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Halving:
+    """Standings of the trials of a sweep's searches; the state is read anew at every question.
+
+    Parameters
+    ----------
+    direction : of the score.
+    """
+
+    def __init__(self, settings: Settings, state: State, direction: str) -> None:
+        self._settings, self._state = settings, state
+        self._sign = 1.0 if direction == "max" else -1.0
+        self._cache: dict[tuple, dict[int, Standing]] = {}
+
+    def rungs(self, epochs: int | None) -> tuple[int, ...]:
+        """Epochs at which a trial is judged; `epochs`: those that its oracle gives it (Hyperband), or None."""
+        preset = self._settings.preset
+        return (min(epochs, preset.epochs),) if epochs else (*preset.judged_at, preset.epochs)
+
+    def standings(self, candidate: str, fold: int, planned: int, closed: bool) -> dict[int, Standing]:
+        """The standing of each trial that was started, by number.
+
+        Parameters
+        ----------
+        planned : trials that the search will have.
+        closed : whether no further training is to be started; trials under way then end where they are.
+        """
+        search = search_name(candidate, fold)
+        stages = self._state.stages(search)
+        key = (search, planned, closed, len(self._state.started(search)), self._state.changes(search))
+        if key not in self._cache:
+            self._cache = {k: v for k, v in self._cache.items() if k[0] != search}
+            self._cache[key] = self._judge(search, stages, planned, closed)
+        return self._cache[key]
+
+    def _judge(self, search: str, stages: dict[int, dict], planned: int, closed: bool) -> dict[int, Standing]:
+        started = self._state.started(search)
+        result = {number: Standing() for number in started if number < planned}
+        for number in result.keys() - stages.keys():  # of a record from before trials had rungs
+            result[number].outcome = COMPLETE if f"trial/{search}/{number}" in self._state.done else None
+        peers: dict[int, list[tuple]] = {}  # by rung: ranks of the scores of all trials that came so far
+        decided: set[int] = set()  # rungs at which an earlier cohort still waits
+        for cohort in self._cohorts(planned):
+            waits = any(number not in result for number in cohort)
+            alive = [number for number in cohort if number in result]
+            for rung in range(len(self.rungs(None))):
+                scored = []
+                for number in (number for number in alive if result[number].outcome is None):
+                    standing = result[number]
+                    rungs = self.rungs(started[number])
+                    found, missing = self._found(stages.get(number, {}), rung, rungs)
+                    keys = {inner: f"stage/{search}/{number}/{rung}/{inner}" for inner in found}
+                    if None in found.values():
+                        standing.outcome, standing.stages = FAILED, list(keys.values())
+                    elif missing:
+                        standing.missing = [(rung, inner) for inner in missing]
+                        standing.outcome = self._left(standing) if closed else None
+                        waits = waits or not closed
+                    else:
+                        standing.rung, standing.epochs = rung, rungs[rung]
+                        standing.stages = list(keys.values())
+                        if rung == len(rungs) - 1:
+                            full = rungs[rung] == self._settings.preset.epochs
+                            standing.outcome = COMPLETE if full else STOPPED
+                        else:
+                            scored.append((self._rank(found[0], number), number))
+                waits = waits or rung in decided
+                if waits and not closed:
+                    decided.add(rung)
+                    break
+                if not scored:
+                    break
+                peers.setdefault(rung, []).extend(rank for rank, _ in scored)
+                now, after = self.rungs(None)[rung : rung + 2]
+                keep = sorted(peers[rung])[: max(round(len(peers[rung]) * now / after), 1)]
+                alive = [number for rank, number in scored if rank in keep]
+                for rank, number in scored:
+                    if rank not in keep:
+                        result[number].outcome = STOPPED
+        return result
+
+    def _cohorts(self, planned: int) -> Iterator[range]:
+        """Trials that are judged together: as many as are proposed without a result."""
+        start = 0
+        while start < planned:
+            alone = self._settings.tuner == "hyperband" or (self._settings.tuner == "bayesian" and start)
+            end = min(start + (1 if alone else COHORT), planned)
+            yield range(start, end)
+            start = end
+
+    def _found(
+        self, stages: dict[tuple[int, int], Any], rung: int, rungs: tuple[int, ...]
+    ) -> tuple[dict[int, Any], list[int]]:
+        """Results of a rung's trainings by inner fold (None: failed), and the inner folds that are missing."""
+        if rung >= len(rungs):
+            return {}, []
+        full = rungs[rung] == self._settings.preset.epochs
+        inner_folds = range(self._settings.inner_folds if full else 1)
+        found = {inner: stages[rung, inner] for inner in inner_folds if (rung, inner) in stages}
+        return found, [inner for inner in inner_folds if inner not in found]
+
+    @staticmethod
+    def _left(standing: Standing) -> str | None:
+        return STOPPED if standing.rung >= 0 else None
+
+    def _rank(self, result: dict[str, Any], number: int) -> tuple:
+        """Sorts the best first: by score, then by loss, then by number."""
+        return (-self._sign * result["score"], result["metrics"].get("log_loss", 0.0), number)

@@ -1,0 +1,67 @@
+"""What a trial's trainings come to: one score, and checkpoints for as long as it may go on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.evaluate import metrics
+from bench.sweep.halving import FAILED, Standing
+from bench.sweep.plan import Plan
+from bench.sweep.state import State, split_stage
+
+# Of all checkpoints of trials that wait to be judged. A trial without one starts anew, with the same result.
+_WAITING_BYTES = 256 * 2**20
+
+
+def trial_result(folder: Path, state: State, standing: Standing, metric: str) -> dict[str, Any]:
+    """Put the result of a trial together from those of its trainings.
+
+    Where it was scored on several inner folds, the score is that of their predictions pooled.
+
+    Parameters
+    ----------
+    folder : the run folder.
+    standing : of a trial that has come to an end.
+
+    Raises
+    ------
+    ArithmeticError : a training of it failed, or its pooled score is not defined.
+    """
+    if standing.outcome == FAILED:
+        raise ArithmeticError(next(state.failed[key] for key in standing.stages if key in state.failed))
+    results = [state.done[key] for key in standing.stages]
+    found = {name: value for name, value in results[0].items() if name != "files"}
+    if len(results) > 1:
+        y, probabilities = validation_predictions(folder, results)
+        found["score"] = metrics.score(metric, y, probabilities)
+        found["metrics"] = metrics.all_metrics(y, probabilities, state.sweep["dataset"]["classes"])
+        if not np.isfinite(found["score"]):
+            raise ArithmeticError(f"{metric} is not defined on the validation subjects")
+    _, search, number, _ = split_stage(standing.stages[0])
+    trained = [result for result in state.stages(search)[number].values() if result]
+    return {
+        **found,
+        "seconds": round(sum(result["seconds"] for result in trained), 3),
+        "rung": standing.rung,
+        "complete": standing.outcome == "complete",
+        "stages": standing.stages,
+    }
+
+
+def validation_predictions(folder: Path, results: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Labels `[n]` and probabilities `[n, classes]` of the validation parts of some trainings, in a row."""
+    parts = []
+    for result in results:
+        with np.load(folder / result["files"]["predictions"]["path"]) as file:
+            parts.append((file["y"], file["probabilities"]))
+    return np.concatenate([y for y, _ in parts]), np.concatenate([p for _, p in parts])
+
+
+def bound_checkpoints(folder: Path, state: State, plan: Plan) -> None:
+    """Delete the checkpoints of trials that cannot go on, and of others what is beyond a bound on the disk."""
+    kept, ended = 0, plan.ended_trials()
+    for path in sorted((folder / "work").glob("trial-*.npz"), key=lambda path: -path.stat().st_mtime):
+        kept += path.stat().st_size
+        if kept > _WAITING_BYTES or path.name.split(".")[0] in ended:
+            path.unlink()
