@@ -135,8 +135,11 @@ class SweepProgress:
         parts, settings = parse_key(item.key), self._plan.settings
         owner, kind = parts["candidate"], parts["kind"]
         text = f"{owner}: {kind}"
-        if kind == "trial":
-            text += f" {parts['trial'] + 1} of {self._plan.planned_trials(owner, parts['fold'])}"
+        if kind == "stage":
+            planned = self._plan.planned_trials(owner, parts["fold"])
+            text = f"{owner}: trial {parts['trial'] + 1} of {planned} to {item.description['until']} epochs"
+            if settings.inner_folds > 1 and item.description["until"] == settings.preset.epochs:
+                text += f", inner fold {parts['inner'] + 1} of {settings.inner_folds}"
         elif kind == "ablation":
             text += f" {item.key.split('/')[1]}, seed {parts['seed']}"
         elif "seed" in parts:
@@ -148,7 +151,7 @@ class SweepProgress:
     def _best(self, item: WorkItem) -> float | None:
         """The best score on validation of an item's search so far."""
         parts, state = parse_key(item.key), self._plan.state
-        if parts["kind"] != "trial":
+        if parts["kind"] != "stage":
             return None
         trials = state.trials(parts["candidate"], parts["fold"])
         best = state.best_trial(parts["candidate"], parts["fold"], self._plan.direction)

@@ -173,8 +173,9 @@ class Sweep:
             self._record("done", piece=piece.key, result=outcome["result"])
             self._account(piece.key, outcome["result"], now=True)
             self._forget_work(piece)
-            self.progress.finished(piece, outcome["result"])
         self._judge_trials()
+        if "result" in outcome:
+            self.progress.finished(piece, outcome["result"])
 
     def _lose(self, piece: WorkItem, reason: str) -> None:
         """Put a piece back into the queue, unless it has cost too many workers already."""

@@ -40,10 +40,17 @@ class Digits(Task):
     augmentation = ("rotation_degrees", "shift", "zoom", "elastic")
     presets = {
         "smoke": Preset(
-            3, trials=2, seeds=2, folds=1, measure_seconds=0.5, runtimes=("keras",), careful=False
+            3,
+            trials=2,
+            seeds=2,
+            folds=1,
+            measure_seconds=0.5,
+            judged_at=(1,),
+            runtimes=("keras",),
+            careful=False,
         ),
-        "quick": Preset(20, trials=4, seeds=5, folds=1, measure_seconds=2.0),
-        "full": Preset(60, trials=20, seeds=5, folds=1, measure_seconds=10.0),
+        "quick": Preset(20, trials=8, seeds=3, folds=1, measure_seconds=2.0, judged_at=(5,)),
+        "full": Preset(60, trials=20, seeds=5, folds=1, measure_seconds=10.0, judged_at=(7, 20)),
     }
     reads_folders = False
     preprocessing_words = "A grey image of 16 x 16 pixels, from -1 (background) to 1 (ink)."

@@ -79,12 +79,25 @@ class Mri(Task):
     augmentation = ("flip", "rotation_degrees", "shift", "zoom", "gain")
     presets = {
         "smoke": Preset(1, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
-        # The quick one trains the defaults alone, without ablations: each training is one of minutes.
         "quick": Preset(
-            20, trials=1, seeds=3, folds=1, measure_seconds=1.0, pretraining_epochs=10, ablation_seeds=0
+            20,
+            trials=8,
+            seeds=3,
+            folds=1,
+            measure_seconds=1.0,
+            judged_at=(5,),
+            pretraining_epochs=10,
+            ablation_seeds=0,  # each is a training of a minute
         ),
         "full": Preset(
-            50, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=30, ablation_seeds=1
+            50,
+            trials=20,
+            seeds=5,
+            folds=5,
+            measure_seconds=10.0,
+            judged_at=(6, 17),
+            pretraining_epochs=30,
+            ablation_seeds=1,
         ),
     }
     preprocessing = {

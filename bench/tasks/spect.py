@@ -83,10 +83,24 @@ class Spect(Task):
     presets = {
         "smoke": Preset(2, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
         "quick": Preset(
-            20, trials=2, seeds=3, folds=1, measure_seconds=2.0, pretraining_epochs=4, ablation_seeds=1
+            20,
+            trials=8,
+            seeds=3,
+            folds=1,
+            measure_seconds=2.0,
+            judged_at=(5,),
+            pretraining_epochs=4,
+            ablation_seeds=1,
         ),
         "full": Preset(
-            40, trials=10, seeds=5, folds=5, measure_seconds=10.0, pretraining_epochs=20, ablation_seeds=2
+            40,
+            trials=20,
+            seeds=5,
+            folds=5,
+            measure_seconds=10.0,
+            judged_at=(5, 14),
+            pretraining_epochs=20,
+            ablation_seeds=2,
         ),
     }
     preprocessing = {"crop": True, "normalisation": "zscore"}
