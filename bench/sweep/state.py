@@ -92,6 +92,9 @@ class State:
                 self.deferred.discard(key)
                 self._index(key, None)
                 self.finished_at[key] = now
+            if key.startswith("trial/"):  # it says what its training said
+                stage = key.replace("trial/", "stage/", 1) + "/"
+                self.failed = {k: reason for k, reason in self.failed.items() if not k.startswith(stage)}
         elif kind == "lost":
             self.lost[key] = self.lost.get(key, 0) + 1
         elif kind == "dropped":  # its files are damaged, or it has another meaning: as if it had not been

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bench.sweep.journal import Journal
 from bench.sweep.progress import Display
@@ -19,9 +19,10 @@ Answer = Callable[[dict], Any]
 
 
 class TinyDigits(Digits):
-    """The digits with one reference only."""
+    """The digits with one reference only, and trials that are trained in one go."""
 
     references = ("nearest_neighbours",)
+    presets: ClassVar = {**Digits.presets, "smoke": replace(Digits.presets["smoke"], judged_at=())}
 
 
 def settings_for(root: Path, **changed: Any) -> Settings:
@@ -95,7 +96,7 @@ def sweep_with(workers: FakeWorkers, settings: Settings, run: bool = True) -> Sw
         dataset_folder=folder,
         pretraining_folder=None,
         journal=journal,
-        state=State.replay(journal.events),
+        state=State.replay([{"event": "sweep", "dataset": {"classes": "0123456789"}}, *journal.events]),
         direction="max",
         workers=workers,
         display=Display(quiet=True),

@@ -121,7 +121,7 @@ def reference_step(model: keras.Model, x, y, weights, learning_rate, decay, smoo
 
 def test_steps_equal_those_of_keras_adamw(samples):
     x, y, _ = samples
-    weights = np.linspace(0.5, 2.0, len(x)).astype(np.float32)
+    weights = np.linspace(0.5, 1.5, len(x)).astype(np.float32)  # one on average
     program = Program(dense, SHAPE)
     settings = {"learning_rate": 1e-2, "weight_decay": 0.2, "label_smoothing": 0.1}
     program.reset(4, settings, total_steps=1)
@@ -133,21 +133,35 @@ def test_steps_equal_those_of_keras_adamw(samples):
         np.testing.assert_allclose(variable.numpy(), value, rtol=2e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("stable", [0.0, 0.3])
 @pytest.mark.parametrize("schedule", sorted(SCHEDULES))
-def test_the_learning_rate_follows_its_schedule(schedule, samples):
-    """Linear warm-up over a twentieth of the steps, then constant or a half cosine; mid-step values."""
+def test_the_learning_rate_follows_its_schedule(schedule, stable, samples):
+    """Linear warm-up over a twentieth of the steps, then constant, or a half cosine from `stable` on."""
     program = Program(dense, SHAPE)
     total = 30
-    program.reset(1, {"learning_rate": 0.01, "schedule": SCHEDULES[schedule]}, total_steps=total)
+    settings = {"learning_rate": 0.01, "schedule": SCHEDULES[schedule], "stable": stable}
+    program.reset(1, settings, total_steps=total)
     rates = []
     for _ in range(total):
+        rates.append(float(program._learning_rate()))
         program.run(*(part[:2] for part in samples), batch_size=2)
-        rates.append(float(program._optimizer.learning_rate.numpy()))
     progress = (np.arange(total) + 0.5) / total
     expected = 0.01 * np.minimum(progress / 0.05, 1.0)
     if schedule == "cosine":
-        expected *= (1 + np.cos(np.pi * progress)) / 2
+        expected *= (1 + np.cos(np.pi * np.clip((progress - stable) / (1 - stable), 0, 1))) / 2
     np.testing.assert_allclose(rates, expected, rtol=1e-4, atol=1e-9)
+
+
+def test_weights_count_alike_in_each_batch(samples):
+    """Divided by the batch's own weights, a rare class weighed less the fewer samples a batch had."""
+    x, y, _ = samples
+    changed = []
+    for weight in (1.0, 10.0):
+        program = Program(dense, SHAPE)
+        program.reset(4, {"learning_rate": 1e-2}, total_steps=1)
+        loss, _ = program.run(x[:1], y[:1], np.array([weight], np.float32), batch_size=1)
+        changed.append(loss)
+    assert changed[1] == pytest.approx(10 * changed[0], rel=1e-5)
 
 
 def test_one_call_takes_a_step_for_each_full_batch(samples):

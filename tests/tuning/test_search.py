@@ -7,8 +7,9 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from tuning.search import LOOKAHEAD, TUNERS, Search
+from tuning.search import Search
 from tuning.space import Choice, Fixed, Float, discover
+from tuning.tuners import COHORT, TUNERS
 
 EPOCHS = 9
 # The Bayesian oracle takes seconds for a proposal from its ninth trial on, when it fits its process.
@@ -137,9 +138,17 @@ def test_no_more_trials_are_open_than_the_lookahead(tuner, space):
     opened = 0
     while found.ask() is not None:
         opened += 1
-    # KerasTuner's grid waits of its own accord for the trial before the last.
-    assert opened == (2 if tuner == "grid" else LOOKAHEAD[tuner])
+    assert opened == COHORT
     assert not found.exhausted
+
+
+@pytest.mark.slow
+def test_the_gaussian_process_hears_of_each_trial_before_it_proposes_another(space):
+    found = search("bayesian", space)
+    for number in range(COHORT):
+        found.tell(number, score(found.ask()))
+    assert found.ask() is not None
+    assert found.ask() is None
 
 
 @pytest.mark.parametrize("tuner", ["random", "grid", "bayesian", "hyperband"])
@@ -158,6 +167,36 @@ def test_a_space_that_has_no_more_to_offer_says_so(tuner):
     assert len(set(values)) == len(values)
     if tuner == "grid":
         assert set(values) == {(("a", a), ("b", b)) for a in (1, 2) for b in ("x", "y")}
+
+
+def test_a_grid_that_cannot_be_finished_is_spread_over_all_of_it(space):
+    proposals = run(search("grid", space), 8, 1, np.random.default_rng(0))
+    for name in ("depth", "learning_rate", "batch_size", "dropout"):
+        assert len({p.values[name] for p in proposals}) > 1, name
+    rates = sorted(math.log10(p.values["learning_rate"]) for p in proposals)
+    assert rates[0] < -3
+    assert rates[-1] > -2
+
+
+def test_a_grid_keeps_to_conditions(space):
+    for proposal in run(search("grid", space), 20, 1, np.random.default_rng(0)):
+        assert ("third_units" in proposal.values) == (proposal.values["depth"] == 3)
+
+
+@pytest.mark.parametrize("trials", [6, 10, 20])
+def test_hyperband_begins_with_a_bracket_that_can_be_finished(space, trials):
+    """Of ten trials at 40 epochs, all had two epochs each once."""
+    found = Search("hyperband", space, "max", 7, 40, trials)
+    assert any(proposal.epochs == 40 for proposal in run(found, trials, 1, np.random.default_rng(0)))
+
+
+def test_hyperband_goes_on_with_the_training_of_the_trial_that_it_promotes(space):
+    proposals = run(Search("hyperband", space, "max", 7, EPOCHS, 20), 20, 1, np.random.default_rng(0))
+    for proposal in proposals:
+        origin = proposals[proposal.lineage]
+        assert origin.values == proposal.values
+        assert origin.epochs <= proposal.epochs
+    assert any(proposal.lineage != proposal.number for proposal in proposals)
 
 
 @pytest.mark.parametrize("direction", ["max", "min"])

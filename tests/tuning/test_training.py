@@ -82,6 +82,21 @@ def test_a_training_cut_off_at_any_epoch_ends_as_if_it_had_not_been(tmp_path, pr
             np.testing.assert_array_equal(value, expected)
 
 
+def test_a_training_that_goes_on_from_a_rung_is_the_one_that_ran_through(tmp_path, program, samples):
+    recipe = Recipe(4, 8, "none", {**RECIPE.settings, "stable": 0.5})
+    straight = train(program, samples, recipe, 1, CLASSES)
+    state = program.state()
+    checkpoint = Checkpoint(tmp_path / "trial.npz")
+    first = train(program, samples, recipe, 1, CLASSES, checkpoint=checkpoint, until=2)
+    assert without_times(first) == without_times(straight[:2])
+    train(program, samples, RECIPE, 7, CLASSES)  # somebody else's
+    assert without_times(train(program, samples, recipe, 1, CLASSES, checkpoint=checkpoint)) == without_times(
+        straight
+    )
+    for value, expected in zip(program.state(), state, strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
 @pytest.fixture
 def checkpoint(tmp_path) -> Checkpoint:
     found = Checkpoint(tmp_path / "work" / "trial.npz")
@@ -177,7 +192,7 @@ def test_a_few_samples_come_several_times_in_an_epoch(program, samples):
 def test_a_recipe_takes_values_apart():
     values = {"batch_size": 32, "learning_rate": 0.01, "schedule": "cosine", "balance": "weighted"}
     recipe = Recipe.from_values(values, epochs=7)
-    assert recipe == Recipe(7, 32, "weighted", {"learning_rate": 0.01, "schedule": 1.0})
+    assert recipe == Recipe(7, 32, "weighted", {"learning_rate": 0.01, "schedule": 1.0, "stable": 0.0})
     assert Recipe.from_values({**values, "epochs": 3}, epochs=7).epochs == 3
     with pytest.raises(ValueError, match="balance 'some': expected one of none, oversample, weighted"):
         Recipe.from_values({**values, "balance": "some"}, epochs=7)

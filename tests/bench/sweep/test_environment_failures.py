@@ -56,14 +56,14 @@ def test_workers_say_whether_the_environment_was_the_cause(tmp_path, monkeypatch
     def breaks(_):
         raise error
 
-    monkeypatch.setitem(execute._KINDS, "trial", breaks)
-    outcome = execute.run({"kind": "trial", "folder": str(tmp_path)})
+    monkeypatch.setitem(execute._KINDS, "stage", breaks)
+    outcome = execute.run({"kind": "stage", "folder": str(tmp_path)})
     assert outcome["environment"] is environment
     assert outcome["failed"].startswith(reason)
 
 
 def test_a_machine_without_the_run_folder_is_at_fault_and_makes_none(tmp_path):
-    outcome = execute.run({"kind": "trial", "folder": str(tmp_path / "mount" / "run")})
+    outcome = execute.run({"kind": "stage", "folder": str(tmp_path / "mount" / "run")})
     assert outcome["environment"]
     assert str(tmp_path / "mount" / "run") in outcome["failed"]
     assert not (tmp_path / "mount").exists()
@@ -90,13 +90,13 @@ def test_missing_weights_that_came_are_used_at_the_next_start(tmp_path):
 def test_a_search_with_a_deferred_trial_ends_as_one_that_ran_straight_through(tmp_path, tuner, in_first):
     """An oracle that learns from scores waits; the best so far is tested; later all is as if nothing had been."""
     settings = settings_for(tmp_path, tuner=tuner, trials=10)
-    swept = sweep_with(FakeWorkers(fails_over("trial/compact/0/2")), settings)
+    swept = sweep_with(FakeWorkers(fails_over("stage/compact/0/2/0/0")), settings)
     assert len(swept.state.trials("compact", 0)) == in_first
     best = swept.state.best_trial("compact", 0)
     assert swept.state.refits("compact", 0, best), "what can be tested is"
     again = FakeWorkers()
     done = start_again(again, settings)
-    assert "trial/compact/0/2" in again.keys
+    assert "stage/compact/0/2/0/0" in again.keys
     assert done.plan.finished()
     straight = sweep_with(FakeWorkers(), settings_for(tmp_path / "straight", tuner=tuner, trials=10))
     assert done.state.trials("compact", 0) == straight.state.trials("compact", 0)
@@ -111,7 +111,7 @@ def test_what_ran_out_of_memory_beside_others_is_tried_alone_before_it_counts(tm
         def submit(self, slot, function, description):
             self.descriptions.append(description)
             future, key = Future(), description["piece"]
-            if key == "trial/compact/0/1":
+            if key == "stage/compact/0/1/0/0":
                 tried.append(len(running))
                 future.set_result(OUT_OF_MEMORY if running else good(description))
                 return future
@@ -132,10 +132,10 @@ def test_what_ran_out_of_memory_beside_others_is_tried_alone_before_it_counts(tm
 
 
 def test_what_fails_alone_too_ends_no_loop_and_leaves_its_reason(tmp_path):
-    workers = FakeWorkers(fails_over("trial/compact/0/0", "trial/compact/0/1"), slots=2)
+    workers = FakeWorkers(fails_over("stage/compact/0/0/0/0", "stage/compact/0/1/0/0"), slots=2)
     swept = sweep_with(workers, settings_for(tmp_path))
-    assert workers.keys.count("trial/compact/0/0") == 2
-    assert swept.state.deferred == {"trial/compact/0/0", "trial/compact/0/1"}
+    assert workers.keys.count("stage/compact/0/0/0/0") == 2
+    assert swept.state.deferred == {"stage/compact/0/0/0/0", "stage/compact/0/1/0/0"}
     assert swept.plan.winner("compact", 0) is None
 
 

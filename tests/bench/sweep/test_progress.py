@@ -21,7 +21,8 @@ def test_each_work_item_that_has_ended_is_one_line(tmp_path, said):
     scores = [result["score"] for result in done.state.trials("compact", 0).values()]
     first, second = (line for line in said if "trial" in line)
     assert first.startswith(
-        f"[2/4] compact: trial 1 of 2: accuracy {scores[0]:.4f} on validation, best {scores[0]:.4f}, 1 s"
+        f"[2/4] compact: trial 1 of 2 to 3 epochs: accuracy {scores[0]:.4f} on validation, "
+        f"best {scores[0]:.4f}, 1 s"
     )
     assert f"accuracy {scores[1]:.4f} on validation, best {max(scores):.4f}" in second
     assert second.endswith("; about 1 s left")
@@ -30,17 +31,19 @@ def test_each_work_item_that_has_ended_is_one_line(tmp_path, said):
 
 def test_a_failed_item_says_why_and_counts(tmp_path, said):
     def answer(description: dict):
-        return {"failed": "Diverged"} if description["piece"] == "trial/compact/0/1" else good(description)
+        return (
+            {"failed": "Diverged"} if description["piece"] == "stage/compact/0/1/0/0" else good(description)
+        )
 
     sweep_with(FakeWorkers(answer), settings_for(tmp_path))
     assert [line for line in said if "failed" in line] == [
-        "[3/4] compact: trial 2 of 2 failed: Diverged; about 1 s left"
+        "[2/4] compact: trial 2 of 2 to 3 epochs failed: Diverged; about 2 s left"
     ]
 
 
 def test_nothing_is_written_between_items(tmp_path, said, monkeypatch):
     """However long an item takes: lines come from what ends, not from the clock."""
     monkeypatch.setattr(progress.Display, "update", lambda *_: pytest.fail("no terminal, no bar"))
-    workers = FakeWorkers(lambda d: None if d["kind"] == "trial" and len(workers.keys) < 4 else good(d))
+    workers = FakeWorkers(lambda d: None if d["kind"] == "stage" and len(workers.keys) < 4 else good(d))
     sweep_with(workers, settings_for(tmp_path, stall_seconds=1.2))
-    assert len([line for line in said if "trial" in line]) == 3  # one was taken back, both were finished
+    assert len([line for line in said if "trial" in line]) == 2  # both were finished

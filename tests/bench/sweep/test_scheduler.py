@@ -18,7 +18,7 @@ from bench.tasks import Ablation, Candidate
 from bench.tasks.contract.ablation import NO_TRANSFER
 from tuning.space import Fixed, discover
 
-TRIALS = ["trial/compact/0/0", "trial/compact/0/1"]
+TRIALS = ["stage/compact/0/0/0/0", "stage/compact/0/1/0/0"]
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +49,9 @@ def test_a_sweep_runs_every_piece_once_in_order(tmp_path):
     workers, settings = FakeWorkers(), settings_for(tmp_path)
     done = sweep_with(workers, settings)
     best = max(
-        (d for d in workers.descriptions if d["kind"] == "trial"), key=lambda d: d["values"]["learning_rate"]
+        (d for d in workers.descriptions if d["kind"] == "stage"), key=lambda d: d["values"]["learning_rate"]
     )
-    trial = best["piece"].rsplit("/", 1)[1]
+    trial = best["piece"].split("/")[3]
     assert workers.keys == [
         "space/compact",
         "reference/nearest_neighbours/0",
@@ -73,11 +73,14 @@ def test_a_finished_sweep_has_nothing_to_do_and_more_trials_are_only_the_new_one
     assert again.keys == []
     more = FakeWorkers()
     sweep_with(more, settings_for(tmp_path, trials=4))
-    assert [key for key in more.keys if key.startswith("trial")] == ["trial/compact/0/2", "trial/compact/0/3"]
+    assert [key for key in more.keys if key.startswith("stage")] == [
+        "stage/compact/0/2/0/0",
+        "stage/compact/0/3/0/0",
+    ]
     straight = FakeWorkers()
     sweep_with(straight, settings_for(tmp_path / "straight", trials=4))
     values = {d["piece"]: d.get("values") for d in straight.descriptions}
-    assert all(values[d["piece"]] == d["values"] for d in more.descriptions if d["kind"] == "trial")
+    assert all(values[d["piece"]] == d["values"] for d in more.descriptions if d["kind"] == "stage")
 
 
 def test_more_seeds_are_only_the_new_refits(tmp_path):
@@ -143,7 +146,8 @@ def test_a_failed_trial_is_a_row_with_its_reason(tmp_path, reason):
     settings = settings_for(tmp_path)
     done = sweep_with(FakeWorkers(answer), settings)
     assert [(event["piece"], event["reason"]) for event in events(settings, "failed")] == [
-        (TRIALS[0], reason)
+        (TRIALS[0], reason),
+        ("trial/compact/0/0", reason),
     ]
     assert done.state.trials("compact", 0)[0] is None
     assert done.plan.winner("compact", 0) == 1
@@ -153,7 +157,7 @@ def test_a_failed_trial_is_a_row_with_its_reason(tmp_path, reason):
     assert again.keys == []
 
 
-@pytest.mark.parametrize("kind", ["space", "trial"])
+@pytest.mark.parametrize("kind", ["space", "stage"])
 def test_an_architecture_that_cannot_be_trained_does_not_end_the_sweep(tmp_path, kind):
     def answer(description: dict):
         broken = description["kind"] == kind and description["candidate"] == "wide"
@@ -195,7 +199,7 @@ def test_a_piece_that_reports_epochs_is_not_taken_back(tmp_path):
             future: Future = Future()
 
             def work() -> None:
-                notes = settings.runs / "run" / "work" / "trial-compact-0-0.progress"
+                notes = settings.runs / "run" / "work" / "stage-compact-0-0-0-0.progress"
                 notes.parent.mkdir(exist_ok=True)
                 for epoch in range(10):
                     time.sleep(0.12)
@@ -282,11 +286,11 @@ def test_a_budget_leaves_time_for_refits(tmp_path):
     kinds = Counter(key.split("/")[0] for key in workers.keys)
     assert ended.interrupted is None
     assert kinds["refit"] == 2
-    assert 15 <= kinds["trial"] <= 30
-    assert kinds["trial"] == len(ended.state.trials("compact", 0))
+    assert 15 <= kinds["stage"] <= 30
+    assert kinds["stage"] == len(ended.state.trials("compact", 0))
     more = FakeWorkers()
     sweep_with(more, settings_for(tmp_path, trials=50, seeds=2))
-    assert Counter(key.split("/")[0] for key in more.keys)["trial"] == 50 - kinds["trial"]
+    assert Counter(key.split("/")[0] for key in more.keys)["stage"] == 50 - kinds["stage"]
 
 
 def test_a_full_disk_in_a_worker_is_one_clear_line(tmp_path):
@@ -326,17 +330,17 @@ def _wide_takes_ten_times_as_long(tmp_path, **changes) -> list[str]:
 def test_time_is_shared_among_architectures_not_trials(tmp_path):
     """With a budget, and one network's trials ten times as long: the other gets ten for each of its."""
     keys = _wide_takes_ten_times_as_long(tmp_path, trials=30, budget_seconds=1e5)
-    first = [key.split("/")[1] for key in keys if key.startswith("trial")][:24]
+    first = [key.split("/")[1] for key in keys if key.startswith("stage")][:24]
     assert 1 <= first.count("wide") <= 4
 
 
 def test_the_longest_goes_first_so_that_workers_end_together(tmp_path):
     keys = _wide_takes_ten_times_as_long(tmp_path, trials=3, seeds=2)
-    kept = [key.split("/")[:2] for key in keys if key.startswith(("trial", "refit"))]
+    kept = [key.split("/")[:2] for key in keys if key.startswith(("stage", "refit"))]
     # Nobody knows how long a trial of either takes until each has had one.
     assert sorted(name for _, name in kept[:2]) == ["compact", "wide"]
-    assert kept[2:6] == [["trial", "wide"]] * 2 + [["refit", "wide"]] * 2
-    assert kept[6:] == [["trial", "compact"]] * 2 + [["refit", "compact"]] * 2
+    assert kept[2:6] == [["stage", "wide"]] * 2 + [["refit", "wide"]] * 2
+    assert kept[6:] == [["stage", "compact"]] * 2 + [["refit", "compact"]] * 2
 
 
 def test_slots_are_filled_and_no_piece_runs_twice_at_a_time(tmp_path):

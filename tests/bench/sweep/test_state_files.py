@@ -144,7 +144,7 @@ def test_a_file_that_the_journal_names_is_trusted_only_as_it_was_written(tmp_pat
 def test_a_damaged_note_of_progress_stops_nobody(tmp_path):
     (tmp_path / "work").mkdir()
     identity, plan = {"task": "digits"}, {"candidates": [], "preset": "smoke", "tuner": "random"}
-    plan |= {"trials": 2, "seeds": 1, "folds": 1}
+    plan |= {"trials": 2, "seeds": 1, "folds": 1, "metric": "accuracy", "references": []}
     opened = Journal(tmp_path)  # held: the sweep is running
     opened.append("sweep", identity=identity, plan=plan, workers=1, command="make bench TASK=digits")
     note = json.dumps({"epoch": 2, "epochs": 3, "pid": 1}).encode()

@@ -1,0 +1,142 @@
+"""Successive halving: who goes on hangs on scores alone, whoever ends first and however often it is killed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fake_workers import FakeWorkers, TinyDigits, good, settings_for, sweep_with
+
+from bench.data.dataset import Dataset
+from bench.data.splits import count_inner_folds, divide, inner_parts
+from bench.sweep.halving import COMPLETE, STOPPED, Halving
+
+
+class Rungs(TinyDigits):
+    """Three rungs: 2, 6 and 18 epochs."""
+
+    presets = {"smoke": replace(TinyDigits.presets["smoke"], epochs=18, judged_at=(2, 6))}
+
+
+def settings(root, **changed):
+    return settings_for(root, task=Rungs(), **{"trials": 8, **changed})
+
+
+def epochs_by_trial(keys: list[str]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for key in keys:
+        if key.startswith("stage/"):
+            number, rung = map(int, key.split("/")[3:5])
+            found.setdefault(number, []).append((2, 6, 18)[rung])
+    return found
+
+
+def test_a_third_goes_on_at_each_rung_and_the_rest_is_ended_early(tmp_path):
+    workers = FakeWorkers()
+    swept = sweep_with(workers, settings(tmp_path))
+    trained = epochs_by_trial(workers.keys)
+    rates = {
+        d["piece"].split("/")[3]: d["values"]["learning_rate"] for d in workers.descriptions if "until" in d
+    }
+    best_first = [int(number) for number in sorted(rates, key=lambda number: -rates[number])]
+    assert trained[best_first[0]] == [2, 6, 18]
+    assert [trained[number] for number in best_first[1:3]] == [[2, 6]] * 2
+    assert all(trained[number] == [2] for number in best_first[3:])
+    trials = swept.state.trials("compact", 0)
+    assert {number for number, result in trials.items() if result["complete"]} == {best_first[0]}
+    assert swept.plan.winner("compact", 0) == best_first[0]
+
+
+def test_the_winner_is_one_of_those_trained_in_full(tmp_path):
+    def answer(description):  # the longer, the worse
+        outcome = good(description)
+        if description["kind"] == "stage":
+            outcome["result"]["score"] -= description["until"]
+        return outcome
+
+    swept = sweep_with(FakeWorkers(answer), settings(tmp_path))
+    winner = swept.plan.winner("compact", 0)
+    assert swept.state.trials("compact", 0)[winner]["complete"]
+
+
+@pytest.mark.parametrize("tuner", ["random", "grid", "hyperband"])
+def test_workers_and_restarts_leave_no_trace(tmp_path, tuner):
+    straight = sweep_with(FakeWorkers(), settings(tmp_path / "straight", tuner=tuner, trials=20))
+    expected = straight.state.trials("compact", 0)
+    several = sweep_with(FakeWorkers(slots=3), settings(tmp_path / "several", tuner=tuner, trials=20))
+    assert several.state.trials("compact", 0) == expected
+    for trials in (3, 8, 13, 20):  # raised step by step
+        raised = sweep_with(FakeWorkers(), settings(tmp_path / "raised", tuner=tuner, trials=trials))
+    found = raised.state.trials("compact", 0)
+    assert {n for n, r in expected.items() if r["complete"]} <= {n for n, r in found.items() if r["complete"]}
+    assert raised.plan.finished()
+
+
+def test_trials_that_fail_leave_their_place_to_others(tmp_path):
+    def answer(description):
+        return {"failed": "Diverged"} if description["piece"].endswith("/0/0/0") else good(description)
+
+    swept = sweep_with(FakeWorkers(answer), settings(tmp_path))
+    trials = swept.state.trials("compact", 0)
+    assert trials[0] is None
+    assert sum(result["complete"] for result in trials.values() if result) == 1
+
+
+def test_a_training_goes_on_from_the_checkpoint_of_its_trial(tmp_path):
+    workers = FakeWorkers()
+    sweep_with(workers, settings(tmp_path))
+    for description in workers.descriptions:
+        if description["kind"] == "stage":
+            number = description["piece"].split("/")[3]
+            assert description["checkpoint"].endswith(f"trial-compact-0-{number}.0.npz")
+
+
+def test_a_full_training_is_scored_on_every_inner_fold_and_the_rungs_before_on_one(tmp_path):
+    def answer(description):
+        outcome = good(description)
+        if description["kind"] == "stage" and description["until"] == 18:
+            path = f"predictions/{description['piece'].replace('/', '-')}.npz"
+            file = tmp_path / "runs" / "run" / path
+            file.parent.mkdir(exist_ok=True)
+            labels = np.arange(description["inner"], 10)  # of other sizes, so that a mean would be wrong
+            right = np.eye(10)[labels if description["inner"] else labels[::-1]]
+            np.savez(file, y=labels, probabilities=right)
+            outcome["result"]["files"] = {"predictions": {"path": path, "sha256": "", "bytes": 0}}
+        return outcome
+
+    workers = FakeWorkers(answer)
+    swept = sweep_with(workers, settings(tmp_path, inner_folds=3))
+    last = [
+        key.split("/")[3:] for key in workers.keys if key.startswith("stage") and key.split("/")[4] == "2"
+    ]
+    assert sorted(inner for _, _, inner in last) == ["0", "1", "2"]
+    winner = swept.plan.winner("compact", 0)
+    result = swept.state.trials("compact", 0)[winner]
+    assert result["score"] == pytest.approx((9 + 8) / (10 + 9 + 8))
+
+
+def test_few_validation_subjects_are_pooled_over_inner_folds_and_many_are_not():
+    def made(n):
+        y = np.arange(n) % 2
+        subjects = np.array([f"s{i}" for i in range(n)])
+        return Dataset("made", np.zeros((n, 2, 2, 1), np.float32), y, subjects, ("a", "b"), "0", "made")
+
+    splits = {"seed": 0}
+    few, many = made(60), made(600)
+    assert count_inner_folds(many, splits) == 1
+    n = count_inner_folds(few, splits)
+    assert n == 3
+    fold = divide(few, 1, splits)[0]
+    parts = [inner_parts(few, fold, {**splits, "inner": n}, index) for index in range(n)]
+    seen = np.sort(np.concatenate([fold.train, fold.validation]))
+    np.testing.assert_array_equal(np.sort(np.concatenate([validation for _, validation in parts])), seen)
+    for train, validation in parts:
+        assert not set(train) & set(validation)
+        assert not set(fold.test) & (set(train) | set(validation))
+
+
+def test_standings_are_worked_out_from_scores_in_any_order(tmp_path):
+    swept = sweep_with(FakeWorkers(), settings(tmp_path))
+    standings = Halving(swept.settings, swept.state, "max").standings("compact", 0, 8, False)
+    outcomes = [standing.outcome for standing in standings.values()]
+    assert outcomes.count(COMPLETE) == 1
+    assert outcomes.count(STOPPED) == 7
