@@ -132,7 +132,7 @@ def _calibration(chosen: Chosen, trial: dict[str, Any]) -> dict[str, Any]:
     It is fitted to the winning trial, whose validation subjects were not trained on. The refits have seen them;
     they are the same network with the same hyperparameters, trained on as much more as validation is.
     """
-    validation, _ = run_results.load_predictions(chosen.folder, trial, 0, 0, [])
+    validation = run_results.load_validation(chosen.folder, chosen.content.source.state, trial)
     if validation is None:
         return {"temperature": 1.0, "subjects": 0}
     temperature = fit_temperature(validation.y, validation.probabilities, validation.subjects)

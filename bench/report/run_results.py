@@ -235,6 +235,19 @@ def _latest_cost(state: State, name: str, trial: int) -> dict[str, Any]:
     return found
 
 
+def load_validation(folder: Path, state: State, trial: dict) -> Run | None:
+    """What a fully trained trial predicted of validation subjects, inner folds in a row; None where it is gone."""
+    parts = [state.done.get(key, {}) for key in trial.get("stages", ())] or [trial]
+    found = [load_predictions(folder, part, 0, 0, [])[0] for part in parts]
+    runs = [run for run in found if run is not None]
+    if len(runs) < len(found):
+        return None
+    y, probabilities, subjects = (
+        np.concatenate([getattr(run, name) for run in runs]) for name in ("y", "probabilities", "subjects")
+    )
+    return Run(y, probabilities, subjects, 0, 0)
+
+
 def load_predictions(
     folder: Path, result: dict, fold: int, seed: int, dropped: list[str]
 ) -> tuple[Run | None, np.ndarray | None]:

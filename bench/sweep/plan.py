@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from bench.sweep.halving import Halving, Standing
-from bench.sweep.searches import Searches
-from bench.sweep.settings import Settings
-from bench.sweep.state import State, search_name
-from bench.sweep.work_items import WorkItem, WorkItemFactory
+from bench.sweep.search_plan import SearchPlan
+from bench.sweep.state import search_name
+from bench.sweep.work_items import WorkItem
 from bench.tasks import Ablation, Candidate
 from tuning.seeds import seed_of
 from tuning.space import defaults
@@ -18,92 +16,8 @@ from tuning.space import defaults
 _KEPT_BYTES = 2**30
 
 
-class Plan:
-    """What a sweep consists of.
-
-    Parameters
-    ----------
-    settings : of the sweep.
-    state : is read anew at every question; the caller keeps it up to date.
-    direction : of the task's metric.
-    on_exhausted : told the name of a search and its number of trials, when its space has no more to offer.
-
-    Attributes
-    ----------
-    closed : candidates that get no further trials in this call, because their share of the budget is used or
-        because the next ones wait for a trial that cannot be done here at present.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        state: State,
-        direction: str,
-        on_exhausted: Callable[[str, int], None] = lambda search, trials: None,
-    ) -> None:
-        self.settings = settings
-        self.state = state
-        self.direction = direction
-        self.closed: set[str] = set()
-        self._make = WorkItemFactory(settings, state)
-        self._halving = Halving(settings, state, direction)
-        self._searches = Searches(settings, state, direction, on_exhausted)
-
-    def planned_trials(self, candidate: str, fold: int) -> int:
-        """How many trials a search will have: TRIALS, or as many as its space has to offer."""
-        return min(self.settings.trials, self.state.exhausted.get(search_name(candidate, fold), 10**9))
-
-    def searched(self, candidate: str, fold: int) -> bool:
-        """Say whether a search needs no more trials."""
-        ended = len(self._ended(candidate, fold))
-        if candidate in self.closed:
-            prefix = f"stage/{search_name(candidate, fold)}/"
-            return ended > 0 or any(key.startswith(prefix) for key in self.state.deferred)
-        return ended >= self.planned_trials(candidate, fold)
-
-    def _standings(self, candidate: str, fold: int) -> dict[int, Standing]:
-        planned = self.planned_trials(candidate, fold)
-        return self._halving.standings(candidate, fold, planned, candidate in self.closed)
-
-    def _ended(self, candidate: str, fold: int) -> dict[int, float | None]:
-        """Scores of the trials whose record says what is to be said of them now; None for one that failed."""
-        trials = self.state.trials(candidate, fold)
-        found: dict[int, float | None] = {}
-        for number, standing in self._standings(candidate, fold).items():
-            result = trials.get(number)
-            if number not in trials or standing.outcome is None:
-                continue
-            if result is None:
-                found[number] = None
-            elif not standing.stages or result.get("stages") == standing.stages:
-                found[number] = result["score"]
-        return found
-
-    def ended_trials(self) -> set[str]:
-        """Trials that will not go on, as their checkpoints name them."""
-        searches = [(c.name, fold) for c in self.settings.candidates for fold in range(self.settings.folds)]
-        return {
-            f"trial-{candidate}-{fold}-{number}"
-            for candidate, fold in searches
-            # Hyperband takes a trial up again under another number.
-            if self.settings.tuner != "hyperband" or self.searched(candidate, fold)
-            for number in self._ended(candidate, fold)
-        }
-
-    def verdicts(self) -> Iterator[tuple[str, Standing]]:
-        """Trials that have come to an end, or to another than is recorded, with where they stand."""
-        for candidate in self.settings.candidates:
-            for fold in range(self.settings.folds):
-                ended = self._ended(candidate.name, fold)
-                for number, standing in self._standings(candidate.name, fold).items():
-                    if standing.outcome and number not in ended:
-                        yield f"trial/{search_name(candidate.name, fold)}/{number}", standing
-
-    def winner(self, candidate: str, fold: int) -> int | None:
-        """The best trial of a finished search."""
-        if not self.searched(candidate, fold):
-            return None
-        return self.state.best_trial(candidate, fold, self.direction)
+class Plan(SearchPlan):
+    """What a sweep consists of: see `SearchPlan` for its parameters and for what is planned of the searches."""
 
     def ready(self, running: set[str]) -> Iterator[WorkItem]:
         """Yield every piece that could be started now and is neither running nor settled."""
@@ -311,29 +225,6 @@ class Plan:
             seed=seed_of(name, candidate.name, fold, "refit", seed),
             **content,
         )
-
-    def _trials(self, candidate: Candidate, fold: int) -> Iterator[WorkItem]:
-        """Trainings of trials that could be run now: the next rung of each, on one inner fold or on all."""
-        standings = self._standings(candidate.name, fold)
-        ended = self._ended(candidate.name, fold)
-        for proposal in self._searches.proposals(candidate.name, fold, ended):
-            if proposal.number in ended:
-                continue
-            standing = standings.get(proposal.number, Standing(missing=[(0, 0)]))
-            rungs = self._halving.rungs(proposal.epochs)
-            for rung, inner in standing.missing:
-                search = search_name(candidate.name, fold)
-                yield self._make.piece(
-                    f"stage/{search}/{proposal.number}/{rung}/{inner}",
-                    candidate,
-                    fold,
-                    values=proposal.values,
-                    inner=inner,
-                    until=rungs[rung],
-                    proposed_epochs=proposal.epochs,
-                    checkpoint=f"trial-{candidate.name}-{fold}-{proposal.lineage}.{inner}",
-                    seed=seed_of(self.settings.task.name, candidate.name, fold, "search"),
-                )
 
 
 def _fixed(space: dict[str, Any]) -> list[dict[str, Any]]:
