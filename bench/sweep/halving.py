@@ -77,8 +77,10 @@ class Halving:
     def _judge(self, search: str, stages: dict[int, dict], planned: int, closed: bool) -> dict[int, Standing]:
         started = self._state.started(search)
         result = {number: Standing() for number in started if number < planned}
-        for number in result.keys() - stages.keys():  # of a record from before trials had rungs
-            result[number].outcome = COMPLETE if f"trial/{search}/{number}" in self._state.done else None
+        for number in result.keys() - stages.keys():
+            recorded = self._state.done.get(f"trial/{search}/{number}")
+            if recorded and "stages" not in recorded:  # from before trials had rungs
+                result[number].outcome = COMPLETE
         peers: dict[int, list[tuple]] = {}  # by rung: ranks of the scores of all trials that came so far
         decided: set[int] = set()  # rungs at which an earlier cohort still waits
         for cohort in self._cohorts(planned):

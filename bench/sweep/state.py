@@ -130,6 +130,8 @@ class State:
         if key.startswith("stage/"):
             _, search, trial, place = split_stage(key)
             self._stages.setdefault(search, {}).setdefault(trial, {})[place] = result
+            # Where the record of its start was damaged, the training shows that it was started.
+            self._started.setdefault(search, {}).setdefault(trial, (result or {}).get("proposed_epochs"))
             self._changes[search] += 1
         if key.startswith(("trial/", "refit/")):
             group, number = key.rsplit("/", 1)

@@ -135,6 +135,7 @@ def _stage(description: dict[str, Any]) -> dict[str, Any]:
         "score": score,
         "metrics": metrics.all_metrics(y, probabilities, opened.classes),
         **_trained(description, program, history, started),
+        "proposed_epochs": description["proposed_epochs"],
         "files": files,
     }
 
