@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from bench.evaluate.metrics import METRICS
-from bench.report import formatting
+from bench.report import formatting, sections_search
 from bench.report.markdown import code, escape, folded, picture, prose, table
 from bench.report.results import Content
 
@@ -48,6 +48,7 @@ def blocks(content: Content, pictures: dict[str, str]) -> list[str]:
         *_sensitivities(content),
         *_show(content, pictures, "confusion", "calibration", "samples", "hardest"),
         *_hyperparameters(content),
+        *sections_search.blocks(content),
         *_show(content, pictures, "learning", "search"),
         *_failures(content),
     ]

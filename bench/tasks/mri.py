@@ -38,7 +38,7 @@ from bench.tasks import (
 from bench.tasks.contract.options import lengths, one_of, positive, switch
 from tuning.space import Choice, Float
 
-_OPTIONS = {"subjects": 160, "test": 0, "scanner": 0, "permute": 0, "seed": 0}
+_OPTIONS = {"subjects": 120, "test": 280, "scanner": 0, "permute": 0, "seed": 0}
 _STORED = (32, 96, 96)  # the whole field of view; what networks see is cut out of it
 _GRID = Grid((48, 96, 96), voxel_mm=(4.0, 2.5, 2.5), antialias=True, head=True)  # of the user's own volumes
 _PRETRAINING_SUBJECTS = 400

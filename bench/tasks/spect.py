@@ -33,7 +33,7 @@ from bench.tasks import (
 from bench.tasks.contract.options import one_of, span, switch
 from tuning.space import Choice, Float
 
-_OPTIONS = {"subjects": 240, "test": 0, "normal": 0, "smooth": 0, "recipe": 1, "permute": 0, "seed": 0}
+_OPTIONS = {"subjects": 240, "test": 400, "normal": 0, "smooth": 0, "recipe": 1, "permute": 0, "seed": 0}
 _PRETRAINING_IMAGES = 3000
 
 

@@ -24,7 +24,7 @@ def forgetful():
 
 def test_features_are_made_once_and_are_the_tasks(tmp_path, monkeypatch):
     task = tasks.load("spect")
-    folder = task.load("builtin:subjects=12", tmp_path, tmp_path / "cache")
+    folder = task.load("builtin:subjects=12,test=0", tmp_path, tmp_path / "cache")
     stored = open_cached(folder)
     description = {"dataset": str(folder), "task": "spect"}
     x = arrays.prepared(str(folder), "spect", '{"crop": true, "normalisation": "zscore"}')
