@@ -5,7 +5,7 @@ nor the number of processes changes a voxel. Each step draws from a stream of it
 without its tumour is the same brain on the same scanner with the same noise.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,6 @@ from bench.data.generators.mri_scanner import SCANNERS, Scanner, acquire
 from bench.data.generators.mri_templates import Templates, load_templates
 from bench.data.generators.mri_tumour import paint, push_aside, random_tumour
 from bench.data.generators.streams import stream
-from bench.data.processes import map_processes
 from bench.errors import UserError
 
 CLASSES = ("normal", "tumour")
@@ -114,32 +113,3 @@ def scan_subject(recipe: Recipe, index: int, templates: Templates | None = None)
     volume = acquire(brain, GRID_VOXEL_MM, scanner, streams["acquisition"])
     displayed = np.ascontiguousarray(volume[:, ::-1, ::-1])
     return Scan(displayed, scanner.voxel_mm, label, f"builtin-{recipe.seed}-{index:05d}", scanner.name)
-
-
-def generate(
-    n: int, seed: int = 0, classes: Sequence[str] = CLASSES, workers: int = 1, progress: bool = False
-) -> Iterator[Scan]:
-    """Yield `n` subjects in order.
-
-    Parameters
-    ----------
-    n : number of subjects over all classes.
-    seed : the set's seed; a larger `n` with the same seed begins with the same subjects.
-    classes : which classes, in the order of their labels.
-    workers : processes; 1 works in this one.
-    progress : show a progress bar on standard error.
-
-    Raises
-    ------
-    UserError : an unknown class, or nilearn is not installed.
-    """
-    recipe = Recipe(seed=seed, classes=tuple(classes))
-    return map_processes(
-        scan_subject,
-        ((recipe, index) for index in range(n)),
-        total=n,
-        workers=workers,
-        description="Generating brains",
-        progress=progress,
-        shared=load_templates(),
-    )

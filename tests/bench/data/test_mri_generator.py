@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.data.generators.mri import CLASSES, Recipe, Scan, generate, label_of, scan_subject, scanner_of
+from bench.data.generators.mri import CLASSES, Recipe, Scan, label_of, scan_subject, scanner_of
 from bench.data.generators.mri_anatomy import random_pose
 from bench.data.generators.mri_scanner import SCANNERS, Scanner, acquire, overlap_matrix
 from bench.data.generators.mri_templates import Templates, load_templates
 from bench.data.generators.mri_tumour import DIAMETER_MM, SMALLEST_DEPTH_MM, random_tumour
+from bench.data.processes import map_processes
 from bench.errors import UserError
 
 
@@ -42,20 +43,25 @@ def test_templates_are_a_brain(templates: Templates) -> None:
 
 
 def test_a_larger_set_begins_with_the_smaller_one() -> None:
-    small = list(generate(2, seed=3))
-    large = list(generate(4, seed=3))
+    small = [scan_subject(Recipe(seed=3), index) for index in range(2)]
+    large = [scan_subject(Recipe(seed=3), index) for index in range(4)]
     for a, b in zip(small, large, strict=False):
         np.testing.assert_array_equal(a.volume, b.volume)
         assert (a.label, a.subject, a.site) == (b.label, b.subject, b.site)
     assert len({scan.subject for scan in large}) == 4
-    other_seed = next(generate(1, seed=4))
+    other_seed = scan_subject(Recipe(seed=4), 0)
     assert other_seed.subject != small[0].subject
     assert other_seed.volume.shape != small[0].volume.shape or (other_seed.volume != small[0].volume).any()
 
 
 @pytest.mark.slow
 def test_processes_change_nothing() -> None:
-    for alone, together in zip(generate(5, seed=5), generate(5, seed=5, workers=2), strict=True):
+    recipe = Recipe(seed=5)
+    found = map_processes(
+        scan_subject, ((recipe, n) for n in range(5)), total=5, workers=2, shared=load_templates()
+    )
+    for number, together in enumerate(found):
+        alone = scan_subject(recipe, number)
         np.testing.assert_array_equal(alone.volume, together.volume)
         assert alone.subject == together.subject
 
@@ -151,4 +157,4 @@ def test_scanners_make_20_to_60_slices_and_cover_the_brain() -> None:
 
 def test_unknown_class() -> None:
     with pytest.raises(UserError, match=r"classes .*stroke.*, expected"):
-        list(generate(1, classes=("normal", "stroke")))
+        Recipe(classes=("normal", "stroke"))
