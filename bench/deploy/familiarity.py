@@ -34,26 +34,20 @@ class Known:
 
     Attributes
     ----------
-    features : float32 `[n, f]` of the training samples, divided by `scale`.
-    scale : `[f]`, standard deviation of each feature over them.
-    threshold : of the distance to the `neighbours`-th nearest of them (`distances`).
+    features : float32 `[n, f]` of the training samples.
+    limits : `[2]`, of the two distances from them (`distances`).
     grey : `[2, 3]`, lowest and highest of the 1st, 50th and 99th percentile of stored samples.
     spacing_mm : `[2, 3]` or `[2, 2]`, smallest and largest voxel size along each axis; None where not known.
     """
 
     features: np.ndarray
-    scale: np.ndarray
-    threshold: float
+    limits: np.ndarray
     grey: np.ndarray
     spacing_mm: np.ndarray | None = None
 
-    @property
-    def neighbours(self) -> int:
-        return _neighbours(len(self.features))
-
     def distances(self, features: np.ndarray) -> np.ndarray:
-        """Distance of features `[m, f]` from the known ones, `[m]`; see `neighbour_distances`."""
-        return neighbour_distances(features / self.scale, self.features)
+        """How far features `[m, f]` are from the known ones, in limits, `[m]`: above 1 they are unlike them."""
+        return (distances(self.features, features) / self.limits).max(axis=1)
 
 
 def learn(
@@ -72,18 +66,16 @@ def learn(
     training, unseen : indices of the samples that the network was trained on, and of others.
     headers : facts of each sample's file; may be empty.
     """
-    features = features_of(network, prepared, training)
-    scale = np.maximum(features.std(axis=0), 1e-6 + 0.01 * features.std())
-    reference = (features / scale).astype(np.float32)
-    others = neighbour_distances(features_of(network, prepared, unseen) / scale, reference)
+    features = features_of(network, prepared, training).astype(np.float32)
+    found = distances(features, features_of(network, prepared, unseen))
+    usual = np.maximum(np.quantile(found, 0.95, axis=0), 1e-12)  # brings both to one scale
     both = np.concatenate([training, unseen])
     quantiles = np.array([grey_quantiles(stored[index]) for index in both])
     sizes = [spacing_of(headers[index]) for index in both] if headers else [()]
     same = len({len(size) for size in sizes}) == 1 and sizes[0]
     return Known(
-        reference,
-        scale.astype(np.float32),
-        threshold_of(others),
+        features,
+        usual * threshold_of((found / usual).max(axis=1)),
         np.stack([quantiles.min(axis=0), quantiles.max(axis=0)]),
         np.stack([np.min(sizes, axis=0), np.max(sizes, axis=0)]) if same else None,
     )
@@ -99,36 +91,34 @@ def threshold_of(distances: np.ndarray) -> float:
     return float(np.sort(distances)[min(rank, len(distances)) - 1])
 
 
-def _neighbours(n: int) -> int:
-    return max(1, int(np.sqrt(n)))
+def distances(known: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """Two distances of features `[m, f]` from known ones `[n, f]`, `[m, 2]`; each sees what the other does not.
 
-
-def neighbour_distances(features: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Distance `[m]` to the k-th nearest of n reference features, k the root of n.
-
-    Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors", ICML; of standardised features
-    rather than normalised ones, so that a vanishing answer of all features is noticed too.
+    Mahalanobis' from their mean (Lee et al. 2018, "A simple unified framework for detecting out-of-distribution
+    samples", NeurIPS), with the covariance of Ledoit and Wolf 2004; and, of features normalised to length 1, that
+    to the k-th nearest, k the root of n (Sun et al. 2022, "Out-of-distribution detection with deep nearest
+    neighbors", ICML).
     """
+    from sklearn.covariance import LedoitWolf
     from sklearn.neighbors import NearestNeighbors
+    from sklearn.preprocessing import normalize
 
-    found = NearestNeighbors(n_neighbors=_neighbours(len(reference))).fit(reference)
-    return found.kneighbors(np.asarray(features, np.float32))[0][:, -1]
+    spread = np.sqrt(LedoitWolf().fit(known).mahalanobis(features))
+    neighbours = NearestNeighbors(n_neighbors=max(1, int(np.sqrt(len(known))))).fit(normalize(known))
+    return np.stack([spread, neighbours.kneighbors(normalize(features))[0][:, -1]], axis=1)
 
 
 def features_of(network: Network, x: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
-    """What the head is fed for prepared samples, `[n, f]`: of several networks side by side.
+    """What the head is fed for prepared samples, `[n, f]`; of several networks the first one's.
 
     Where the head sees each slice of a volume, the mean over its slices.
     """
-    chosen = np.arange(len(x)) if indices is None else indices
-    bodies = [_body(model) for model in network.models]
+    chosen, body = np.arange(len(x)) if indices is None else indices, _body(network.models[0])
     found = []
     for start in range(0, len(chosen), _BLOCK):
         block = np.asarray(x[chosen[start : start + _BLOCK]], np.float32)
-        each = [np.asarray(body(block.reshape(-1, *body.input_shape[1:]), training=False)) for body in bodies]
-        found.append(
-            np.concatenate([part.reshape(len(block), -1, part.shape[-1]).mean(1) for part in each], 1)
-        )
+        part = np.asarray(body(block.reshape(-1, *body.input_shape[1:]), training=False))
+        found.append(part.reshape(len(block), -1, part.shape[-1]).mean(axis=1))
     return np.concatenate(found)
 
 
@@ -166,10 +156,8 @@ def warnings(
     width = max(float(known.grey[1].max() - known.grey[0].min()), 1e-6)
     for distance, sample, path in zip(known.distances(features), stored, paths, strict=True):
         said = []
-        if distance > known.threshold:
-            said.append(
-                f"unlike the training data: distance {distance / known.threshold:.2f} times the usual limit"
-            )
+        if distance > 1:
+            said.append(f"unlike the training data: distance {distance:.2f} times the usual limit")
         quantiles = grey_quantiles(sample)
         low, high = known.grey[0] - _MARGIN * width, known.grey[1] + _MARGIN * width
         if ((quantiles < low) | (quantiles > high)).any():
@@ -206,8 +194,7 @@ def save(known: Known, folder: Path) -> None:
     np.savez(
         folder / FILE,
         features=known.features,
-        scale=known.scale,
-        threshold=known.threshold,
+        limits=known.limits,
         grey=known.grey,
         **spacing,
     )
@@ -227,8 +214,7 @@ def load(folder: Path) -> Known | None:
         with np.load(path, allow_pickle=False) as stored:
             return Known(
                 stored["features"],
-                stored["scale"],
-                float(stored["threshold"]),
+                stored["limits"],
                 stored["grey"],
                 stored["spacing_mm"] if "spacing_mm" in stored.files else None,
             )

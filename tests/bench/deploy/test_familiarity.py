@@ -87,7 +87,7 @@ def test_it_is_kept_in_a_file_and_a_damaged_one_is_one_line(network, tmp_path):
     familiarity.save(known, tmp_path)
     again = familiarity.load(tmp_path)
     assert again is not None
-    assert again.threshold == known.threshold
+    np.testing.assert_array_equal(again.limits, known.limits)
     np.testing.assert_array_equal(again.features, known.features)
     (tmp_path / familiarity.FILE).write_bytes(b"PK")
     with pytest.raises(UserError, match=r"known.npz: found a damaged file"):
