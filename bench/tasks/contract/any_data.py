@@ -40,8 +40,12 @@ class AnyDataTask(Task):
     augmentation = ("flip", "mirror", "rotation_degrees", "shift", "zoom", "gain")
     presets = {
         "smoke": Preset(1, 1, 1, 1, 0.5, runtimes=("keras",), careful=False),
-        "quick": Preset(20, trials=8, seeds=3, folds=1, measure_seconds=1.0, ablation_seeds=0),
-        "full": Preset(50, trials=20, seeds=5, folds=1, measure_seconds=10.0, ablation_seeds=1),
+        "quick": Preset(
+            20, trials=8, seeds=3, folds=1, measure_seconds=1.0, judged_at=(5,), ablation_seeds=0
+        ),
+        "full": Preset(
+            50, trials=20, seeds=5, folds=1, measure_seconds=10.0, judged_at=(6, 17), ablation_seeds=1
+        ),
     }
     preprocessing: dict[str, Any] = {}
 
@@ -54,19 +58,19 @@ class AnyDataTask(Task):
         values = float(n)
         for size in shape:
             values *= size
-        epochs = {
-            name: max(
-                min(preset.epochs, _LEAST_EPOCHS), round(preset.epochs * min(1.0, _EPOCH_VALUES / values))
-            )
-            for name, preset in self.presets.items()
-        }
+        share = min(1.0, _EPOCH_VALUES / values)
         return self.but(
             **{
                 "candidates": FOR_VOLUMES if len(shape) == 4 else FOR_IMAGES,
                 "references": self.references if values <= _REFERENCE_VALUES else (),
-                "presets": {
-                    name: replace(preset, epochs=epochs[name]) for name, preset in self.presets.items()
-                },
+                "presets": {name: _shortened(preset, share) for name, preset in self.presets.items()},
                 **changes,
             }
         )
+
+
+def _shortened(preset: Preset, share: float) -> Preset:
+    """The preset with this share of its epochs, `_LEAST_EPOCHS` at least where it has as many."""
+    epochs = max(min(preset.epochs, _LEAST_EPOCHS), round(preset.epochs * share))
+    judged_at = {max(round(rung * epochs / preset.epochs), 1) for rung in preset.judged_at} - {epochs}
+    return replace(preset, epochs=epochs, judged_at=tuple(sorted(judged_at)))
