@@ -80,7 +80,7 @@ list: $(VENV)/.bench ## list tasks, candidates and architectures
 tensorboard: $(VENV)/.tensorboard ## show a task's latest sweep in TensorBoard's HParams view
 	@$(python) -m bench tensorboard $(task) $(places)
 
-perf: $(VENV)/.dev ## measure speed as ratios, side by side (minutes)
+perf: $(VENV)/.dev ## measure speed side by side into performance.md, PERF="PART ..." (all: hours)
 	@$(python) -m tests.perf $(call given,PERF)
 
 torture: $(VENV)/.dev ## kill sweeps at random moments and compare what comes out (an hour)

@@ -23,7 +23,7 @@ def measure(folder: Path, trials: int = 1000) -> Iterator[str]:
     """Write `trials` volumes of 240x240x155 and sweep over them, all four approaches, smoke-sized."""
     started = time.monotonic()
     data = folder / "volumes"
-    _write_volumes(data, trials)
+    write_volumes(data, trials)
     size = sum(path.stat().st_size for path in data.iterdir())
     yield f"{trials} volumes of {'x'.join(map(str, SHAPE))}, {size / 2**30:.1f} GiB, written in " + _since(
         started
@@ -52,7 +52,7 @@ def _bytes_of(pid: int) -> int:
     return total
 
 
-def _write_volumes(folder: Path, count: int) -> None:
+def write_volumes(folder: Path, count: int) -> None:
     """Real-looking brains, a few of them many times over, each time with noise of its own in one slice."""
     folder.mkdir()
     brains = [_enlarged(index) for index in range(8)]
