@@ -13,7 +13,7 @@ from tests.torture.parts import KILLED, Row
 from tests.torture.sweep import Broken, Sweep
 
 # A trial has ended, the next has a checkpoint; and the last moment, when a refit has left its files.
-IN_A_TRIAL = r"^rename to trial-compact-0-\d.progress, epoch 2: after"
+IN_A_TRIAL = r"^rename to stage-compact-0-\d-1-0.progress, epoch 2: after"
 AFTER_A_REFIT = r"^journal, done refit.*: after"
 
 
