@@ -121,8 +121,8 @@ def test_a_worker_killed_in_a_trial_changes_nothing(tmp_path, expected):
     with cluster(tmp_path) as (address, _, _):
         sweep = Sweep(tmp_path / "sweep", extra=("--cluster", address), **SIZE)
         process = run(sweep)
-        wait_for(lambda: begun(sweep, "trial"), process)
-        victim = begun(sweep, "trial")[0]["pid"]
+        wait_for(lambda: begun(sweep, "stage"), process)
+        victim = begun(sweep, "stage")[0]["pid"]
         os.kill(victim, signal.SIGKILL)
         assert process.wait(1200) == 0, sweep.last_words()
         sweep.check()
@@ -134,7 +134,7 @@ def test_a_cluster_that_goes_away_is_one_line_and_the_sweep_goes_on_on_another(t
     with cluster(tmp_path, workers=1) as (address, scheduler, _):
         sweep = Sweep(tmp_path / "sweep", extra=("--cluster", address), **SIZE)
         process = run(sweep)
-        wait_for(lambda: begun(sweep, "trial"), process)
+        wait_for(lambda: begun(sweep, "stage"), process)
         scheduler.kill()
         assert process.wait(1200) == 2, sweep.last_words()
         said = sweep.log.read_text()
