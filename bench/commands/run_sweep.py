@@ -247,7 +247,7 @@ def _lies_in(name: str | None, folder: Path) -> bool:
 
 
 def _pretraining_folder(settings: Settings, display: Display) -> Path | None:
-    if not any(candidate.transfer == "phantom" for candidate in settings.candidates):
+    if not any(candidate.source == "phantom" for candidate in settings.candidates):
         return None
     return pretraining.pretraining(settings.task, settings.runs / "cache", say=display.say)
 

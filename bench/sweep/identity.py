@@ -25,6 +25,7 @@ _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scipy", "scikit-lea
 _WORK = (
     "worker/arrays.py",
     "worker/execute.py",
+    "worker/frozen.py",
     "worker/programs.py",
     "worker/references.py",
     "data/splits.py",
@@ -87,7 +88,7 @@ def candidate_digests(settings: Settings) -> dict[str, str]:
         )
         for candidate in settings.candidates
     }
-    if any(candidate.transfer == "imagenet" for candidate in settings.candidates):
+    if any(candidate.source == "imagenet" for candidate in settings.candidates):
         for kind, name in imagenet.FILES.items():
             with suppress(FileNotFoundError):
                 digests[name] = sha256_of(imagenet.find(kind, settings.weights))

@@ -51,7 +51,7 @@ class Plan(SearchPlan):
         key, pretrain = f"space/{candidate.name}", f"pretrain/{candidate.name}"
         if not self.state.settled(key):
             return self._make.piece(key, candidate, fold=0)
-        if candidate.transfer != "phantom" or self.state.settled(pretrain) or key in self.state.failed:
+        if candidate.source != "phantom" or self.state.settled(pretrain) or key in self.state.failed:
             return None
         return self._pretraining(pretrain, candidate, {}, self.settings.preprocessing)
 
@@ -122,7 +122,7 @@ class Plan(SearchPlan):
         structural = self.state.done[f"space/{candidate.name}"]["structural"]
         restructured = {k: v for k, v in changed.items() if k in structural}
         pretrained_otherwise = restructured or content["preprocessing"] != self.settings.preprocessing
-        if pretrained_otherwise and values["transfer"] == "phantom":
+        if pretrained_otherwise and Candidate(candidate.architecture, values["transfer"]).source == "phantom":
             key = f"pretrain/{candidate.name}/{ablation.name}"
             if not self.state.settled(key):
                 yield self._pretraining(key, candidate, restructured, content["preprocessing"])

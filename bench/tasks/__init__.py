@@ -11,11 +11,12 @@ from pathlib import Path
 import architectures
 from bench.data.caches.source_digest import code_digest, preprocessing_digest
 from bench.tasks.contract.ablation import NO_NORMALISATION, NO_TRANSFER, Ablation, no_augmentation
-from bench.tasks.contract.candidate import TRANSFERS, Candidate, Preset
+from bench.tasks.contract.candidate import FROZEN, TRANSFERS, Candidate, Preset
 from bench.tasks.contract.datasets import builtin_options, generated, is_builtin, permuted, store
 from bench.tasks.contract.task import Task
 
 __all__ = [
+    "FROZEN",
     "NO_NORMALISATION",
     "NO_TRANSFER",
     "TRANSFERS",

@@ -80,7 +80,7 @@ def _prepare(stored: Dataset, folder: Path, task: Task, preprocessing: dict[str,
     def save(path: Path) -> None:
         save_dataset(stored, path, transform=lambda block: task.prepare(block, preprocessing))
 
-    return _kept(folder, "prepared", [preprocessing, task.digest()], save)
+    return kept(folder, "prepared", [preprocessing, task.digest()], save)
 
 
 @functools.lru_cache(maxsize=4)
@@ -91,10 +91,10 @@ def features(folder: str, task: str, name: str) -> np.ndarray:
     def save(path: Path) -> None:
         save_dataset(replace(stored, x=found.features(name, stored.x, headers(folder))), path)
 
-    return _kept(Path(folder), "features", [name, found.digest()], save)
+    return kept(Path(folder), "features", [name, found.digest()], save)
 
 
-def _kept(folder: Path, what: str, key: list[Any], save: Callable[[Path], None]) -> np.ndarray:
+def kept(folder: Path, what: str, key: list[Any], save: Callable[[Path], None]) -> np.ndarray:
     """Samples that were made from a dataset's, in a cache folder beside it; `save` makes them once."""
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     path = folder.with_name(f"{folder.name}-{what}-{name}")

@@ -18,6 +18,7 @@ from bench import tasks
 from bench.data.splits import inner_parts
 from bench.evaluate import metrics
 from bench.measure.memory import release_memory
+from bench.tasks import FROZEN, Task
 from bench.worker import arrays, programs, timing
 from bench.worker.files import Progress, Stopped, save, save_predictions
 from bench.worker.references import REFERENCES, probabilities
@@ -87,10 +88,10 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
     architecture = architectures.load(description["architecture"])
     x = task.prepare(np.asarray(opened.x[:1]), description["preprocessing"])
     shape = programs.model_shape(architecture, x.shape[1:])
-    transfer = description["transfer"]
+    transfer = description["transfer"].removesuffix(FROZEN)
     described = space.discover(
         lambda hp: architecture.build(hp, shape, len(opened.classes)),
-        [*task.training_space, *(task.transfer_space if transfer != "scratch" else ())],
+        _training_space(task, description),
         held=None
         if transfer == "scratch"
         else getattr(architecture, "imagenet_values", {})
@@ -110,6 +111,28 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
     return {**described, "title": architecture.title}
 
 
+def _training_space(task: Task, description: dict[str, Any]) -> list:
+    """The training hyperparameters; where the backbone is frozen, the views of a sample are made once for all."""
+    if description["transfer"] == "scratch":
+        return list(task.training_space)
+    if not programs.is_frozen(description):
+        return [*task.training_space, *task.transfer_space]
+    known = space.defaults(task.training_space)
+    fixed = [space.Fixed(name, known[name]) for name in task.augmentation]
+    searched = [e for e in (*task.training_space, *task.transfer_space) if e.name != "frozen"]
+    return [*(entry for entry in searched if entry.name not in task.augmentation), *fixed]
+
+
+def _open(description: dict[str, Any]):
+    """Dataset, fold, and samples as what learns sees them: features, where that is the head alone."""
+    opened, fold, x = arrays.open_inputs(description)
+    if programs.is_frozen(description):
+        from bench.worker import frozen
+
+        x = frozen.features(description)
+    return opened, fold, x
+
+
 def _default_values(described: dict[str, Any]) -> dict[str, Any]:
     import keras_tuner
 
@@ -119,7 +142,7 @@ def _default_values(described: dict[str, Any]) -> dict[str, Any]:
 
 def _stage(description: dict[str, Any]) -> dict[str, Any]:
     """Train a trial up to a rung on the training part of an inner fold, score on its validation part."""
-    opened, fold, x = arrays.open_inputs(description)
+    opened, fold, x = _open(description)
     started = time.perf_counter()
     parts = inner_parts(opened, fold, description["splits"], description["inner"])
     seen, validation = (training.Samples(x, opened.y, part) for part in parts)
@@ -142,14 +165,16 @@ def _stage(description: dict[str, Any]) -> dict[str, Any]:
 
 def _refit(description: dict[str, Any]) -> dict[str, Any]:
     """Train on training and validation parts with another seed, test on subjects no decision has seen."""
-    opened, fold, x = arrays.open_inputs(description)
+    opened, fold, x = _open(description)
     started = time.perf_counter()
     seen = training.Samples(x, opened.y, np.sort(np.concatenate([fold.train, fold.validation])))
     program, history = _train(description, seen, None, len(opened.classes))
     probabilities = training.predict(program, training.Samples(x, opened.y, fold.test))
     files = {"predictions": save_predictions(description, opened, fold.test, probabilities)}
     if description.get("model"):
-        files["model"] = save(description, "models", ".keras", program.model.save)
+        files["model"] = save(
+            description, "models", ".keras", programs.trained_network(description, program).save
+        )
     return {
         "metrics": metrics.all_metrics(opened.y[fold.test], probabilities, opened.classes),
         **_trained(description, program, history, started),
@@ -160,6 +185,7 @@ def _refit(description: dict[str, Any]) -> dict[str, Any]:
 
 def _pretrain(description: dict[str, Any]) -> dict[str, Any]:
     """Train a candidate's network on generated images and keep all of it but the head."""
+    description = {**description, "transfer": "scratch"}
     opened = arrays.dataset(description["dataset"])
     preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
     x = arrays.prepared(description["dataset"], description["task"], preprocessing)
@@ -167,7 +193,7 @@ def _pretrain(description: dict[str, Any]) -> dict[str, Any]:
     held = np.random.default_rng(description["seed"]).permutation(len(x))
     parts = [training.Samples(x, opened.y, np.sort(part)) for part in np.split(held, [len(x) // 20])]
     validation, seen = parts
-    program, history = _train({**description, "transfer": "scratch"}, seen, validation, len(opened.classes))
+    program, history = _train(description, seen, validation, len(opened.classes))
     weights = {f"weight{i}": value for i, value in enumerate(program.backbone())}
     return {
         **_trained(description, program, history, started),
@@ -188,7 +214,7 @@ def _train(description: dict[str, Any], seen, validation, n_classes: int):
         description["seed"],
         n_classes,
         validation=validation,
-        start=programs.start_weights(description, sample_shape),
+        start=None if programs.is_frozen(description) else programs.start_weights(description, sample_shape),
         checkpoint=training.Checkpoint(Path(description["checkpoint"])),
         until=description.get("until"),
         on_epoch=progress.epoch,
@@ -198,13 +224,14 @@ def _train(description: dict[str, Any], seen, validation, n_classes: int):
 
 def _trained(description: dict[str, Any], program, history: list[dict], started: float) -> dict[str, Any]:
     """What every training's result says."""
+    network = programs.trained_network(description, program)
     return {
         "values": description["values"],
         "epochs": len(history),
         "history": [{name: round(value, 5) for name, value in record.items()} for record in history],
         "seconds": round(time.perf_counter() - started, 3),
-        "parameters": program.model.count_params(),
-        "input_shape": list(program.model.input_shape[1:]),
+        "parameters": network.count_params(),
+        "input_shape": list(network.input_shape[1:]),
     }
 
 
@@ -246,7 +273,7 @@ def _reference(description: dict[str, Any]) -> dict[str, Any]:
 
 def _timing(description: dict[str, Any]) -> dict[str, Any]:
     """Time a winner's training steps, or a reference's fit and answers, with nothing else running."""
-    opened, fold, x = arrays.open_inputs(description)
+    opened, fold, x = _open(description)
     seen = np.sort(np.concatenate([fold.train, fold.validation]))
     if description["reference"]:
         task = tasks.load(description["task"])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import architectures
+from bench.tasks import FROZEN
 
 
 def model_shape(architecture: architectures.Architecture, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -27,7 +28,7 @@ def model_shape(architecture: architectures.Architecture, sample_shape: tuple[in
     return (int(np.prod(sample_shape)),) if architecture.input == "vector" else tuple(sample_shape)
 
 
-def _build(architecture: str, values: dict[str, Any], sample_shape: tuple[int, ...], n_classes: int):
+def build(architecture: str, values: dict[str, Any], sample_shape: tuple[int, ...], n_classes: int):
     """A fresh model of an architecture with the structural values given."""
     import keras_tuner
 
@@ -52,7 +53,7 @@ def _program(
 
     values = json.loads(structure)
     return Program(
-        lambda: _build(architecture, values, sample_shape, n_classes),
+        lambda: build(architecture, values, sample_shape, n_classes),
         sample_shape,
         Augmentation(augmentation) if augmentation else None,
         freezable,
@@ -66,6 +67,13 @@ def program_for(description: dict[str, Any], sample_shape: tuple[int, ...], n_cl
     structural = set(description["structural"])
     values = description["values"]
     training = {name: value for name, value in values.items() if name not in structural}
+    if is_frozen(description):
+        from bench.worker import frozen
+
+        for name in description["augmentation"]:  # it has been done, in the features
+            training.pop(name, None)
+        recipe = Recipe.from_values(training, description["epochs"], description.get("stable", 0.0))
+        return frozen.head_program(tuple(sample_shape), n_classes), recipe
     program = _program(
         description["architecture"],
         structure_of(description),
@@ -75,6 +83,20 @@ def program_for(description: dict[str, Any], sample_shape: tuple[int, ...], n_cl
         "frozen" in training,
     )
     return program, Recipe.from_values(training, description["epochs"], description.get("stable", 0.0))
+
+
+def is_frozen(description: dict[str, Any]) -> bool:
+    """Say whether nothing but the head learns: what networks see are then features (`bench.worker.frozen`)."""
+    return description.get("transfer", "").endswith(FROZEN)
+
+
+def trained_network(description: dict[str, Any], program):
+    """The whole network that a program has trained, or the head of."""
+    if not is_frozen(description):
+        return program.model
+    from bench.worker import frozen
+
+    return frozen.network(description, program)
 
 
 def structure_of(description: dict[str, Any]) -> str:
@@ -95,7 +117,7 @@ def _imagenet_weights(
 ) -> list[np.ndarray | None]:
     from tuning.program import Program
 
-    program = Program(lambda: _build(architecture, json.loads(structure), sample_shape, 2), sample_shape)
+    program = Program(lambda: build(architecture, json.loads(structure), sample_shape, 2), sample_shape)
     random = program.backbone()
     architectures.load(architecture).imagenet(program.model, weights)  # type: ignore[attr-defined]
     loaded = zip(random, program.backbone(), strict=True)
@@ -106,9 +128,10 @@ def start_weights(
     description: dict[str, Any], sample_shape: tuple[int, ...]
 ) -> Sequence[np.ndarray | None] | None:
     """The weights a training starts from, all but the head's; None for random ones."""
-    if description["transfer"] == "phantom":
+    source = description["transfer"].removesuffix(FROZEN)
+    if source == "phantom":
         return _read_weights(str(Path(description["folder"]) / description["start"]))
-    if description["transfer"] == "imagenet":
+    if source == "imagenet":
         return _imagenet_weights(
             description["architecture"],
             structure_of(description),

@@ -337,7 +337,7 @@ def _random_weights(folder: Path) -> Path:
     import h5py
     import keras
 
-    from architectures.layers.imagenet import FILES
+    from architectures._imagenet_files import FILES
 
     model = keras.applications.VGG16(weights=None, include_top=False, pooling="avg", input_shape=(64, 64, 3))
     (folder / "weights").mkdir(parents=True)

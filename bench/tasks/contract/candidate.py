@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import architectures
 
-TRANSFERS = ("phantom", "imagenet")
+FROZEN = "-frozen"
+TRANSFERS = ("phantom-frozen", "imagenet-frozen", "phantom", "imagenet")
 
 
 @dataclass(frozen=True)
@@ -15,11 +16,17 @@ class Candidate:
     ----------
     architecture : name of the file in `architectures/`, or the path of one elsewhere.
     transfer : "scratch": random weights, from the seed; "phantom": the same network first trained on the
-        task's generated images (`Task.pretraining`); "imagenet": weights of `keras.applications`.
+        task's generated images (`Task.pretraining`); "imagenet": weights of `keras.applications`. With
+        "-frozen" after either, nothing but the head ever learns (see `bench.worker.frozen`).
     """
 
     architecture: str
     transfer: str = "scratch"
+
+    @property
+    def source(self) -> str:
+        """Where the first weights come from, frozen or not: "scratch", "phantom" or "imagenet"."""
+        return self.transfer.removesuffix(FROZEN)
 
     @property
     def name(self) -> str:

@@ -56,7 +56,8 @@ def _fault(variable: str, path: str, error: Exception) -> str:
 def find_candidates(text: str | None, task: "Task", variable: str = "ARCH") -> tuple[Candidate, ...]:
     """Parse ARCH: names of the task's candidates or of any architecture, or paths of files, parted by commas.
 
-    `-phantom` or `-imagenet` after an architecture says where its first weights come from.
+    `-phantom` or `-imagenet` after an architecture says where its first weights come from; `-frozen` after that,
+    that nothing but the head learns.
 
     Raises
     ------
@@ -66,20 +67,22 @@ def find_candidates(text: str | None, task: "Task", variable: str = "ARCH") -> t
         return tuple(task.candidates)
     chosen: list[Candidate] = []
     for name in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
-        stem, dash, transfer = name.rpartition("-") if name.endswith(TRANSFERS) else (name, "", "")
+        transfer = next((known for known in TRANSFERS if name.endswith(f"-{known}")), "")
+        stem = name.removesuffix(f"-{transfer}") if transfer else name
         if architectures.is_path(stem):
             load_file(variable, stem, architectures.load, architectures.names())
             stem = str(architectures.file_of(stem).resolve())
-        elif stem not in architectures.names() or bool(dash) != (transfer in TRANSFERS):
+        elif stem not in architectures.names():
             known = dict.fromkeys([*(c.name for c in task.candidates), *architectures.names()])
             raise UserError(
                 f"{variable}={text}: found {name!r}; expected some of {', '.join(known)}, or a path to a file"
             )
-        if transfer == "phantom" and not task.has_generator():
+        candidate = Candidate(stem, transfer or "scratch")
+        if candidate.source == "phantom" and not task.has_generator():
             raise UserError(
                 f"{variable}={text}: found {name!r}; expected no phantom, TASK={task.name} has no generator"
             )
-        chosen.append(Candidate(stem, transfer or "scratch"))
+        chosen.append(candidate)
     if not chosen:
         raise UserError(
             f"{variable}={text}: found no name; expected some of {', '.join(architectures.names())}"

@@ -68,7 +68,10 @@ def test_candidates_are_the_tasks_or_those_named_once_each():
 def test_any_architecture_can_be_given_weights_to_start_from():
     chosen = find_candidates("late_fusion-phantom,vgg16-imagenet", tasks.load("mri"))
     assert chosen == (Candidate("late_fusion", "phantom"), Candidate("vgg16", "imagenet"))
-    for wrong in ("vgg16-", "vgg16-scratch", "-phantom", "vgg-phantom"):
+    frozen = find_candidates("resnet-phantom-frozen,resnet-phantom", tasks.load("spect"))
+    assert frozen == (Candidate("resnet", "phantom-frozen"), Candidate("resnet", "phantom"))
+    assert [candidate.source for candidate in frozen] == ["phantom", "phantom"]
+    for wrong in ("vgg16-", "vgg16-scratch", "vgg16-frozen", "-phantom", "vgg-phantom"):
         with pytest.raises(UserError, match=rf"^ARCH={wrong}: found '{wrong}'; expected some of "):
             find_candidates(wrong, tasks.load("mri"))
     with pytest.raises(UserError, match="TASK=digits has no generator"):

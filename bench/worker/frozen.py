@@ -1,0 +1,141 @@
+"""Networks of which nothing but the head ever learns: features are computed once, and a head is trained on them.
+
+The backbone never changes, so that what it makes of a sample is the same in every trial, seed and fold. Its
+features of all samples, as they are and augmented in a few ways, are kept beside the dataset; training picks one
+of these views of a sample at each step, and predictions rest on the sample as it is.
+"""
+
+import functools
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import architectures
+from architectures.layers import AdjustableDropout
+from bench import tasks
+from bench.data.caches.source_digest import code_digest, with_parts
+from bench.worker import arrays, programs
+from tuning import augment
+from tuning.program import HEAD, Program
+from tuning.seeds import seed_of
+
+VIEWS = 8  # augmented ones, beside the sample as it is
+_BLOCK = 32  # samples that go through the backbone at once
+
+
+class PickView(keras.layers.Layer):
+    """`[batch, views, features] -> [batch, features]`: any view in training, the first otherwise."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs[:, 0]
+        views = inputs.shape[1]
+        drawn = keras.random.randint((keras.ops.shape(inputs)[0],), 0, views, seed=self.seed_generator)
+        chosen = keras.ops.one_hot(drawn, views, dtype=inputs.dtype)
+        return keras.ops.sum(inputs * chosen[..., None], axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0], input_shape[2]
+
+
+@functools.lru_cache(maxsize=2)
+def head_program(shape: tuple[int, int], n_classes: int) -> Program:
+    """A program whose network is a head on features `[views, features]`."""
+
+    def build() -> keras.Model:
+        inputs = keras.Input(shape)
+        x = AdjustableDropout(name="dropout")(PickView(name="view")(inputs))
+        return keras.Model(inputs, keras.layers.Dense(n_classes, name=HEAD)(x))
+
+    return Program(build, shape)
+
+
+def network(description: dict[str, Any], program: Program | None = None) -> keras.Model:
+    """The whole network of a description, with the head that a program has trained, if one is given.
+
+    Raises
+    ------
+    ValueError : its head is not its last layer, a dense one on a vector of features.
+    """
+    names = ("dataset", "task", "preprocessing", "architecture", "transfer", "folder", "start", "weights")
+    content = {**{name: description[name] for name in names}, "structural": description["structural"]}
+    content["values"] = json.loads(programs.structure_of(description))
+    whole = _network(json.dumps(content, sort_keys=True))
+    if program is not None:
+        whole.get_layer(HEAD).set_weights(program.model.get_layer(HEAD).get_weights())
+    return whole
+
+
+@functools.lru_cache(maxsize=2)
+def _network(content: str) -> keras.Model:
+    description = json.loads(content)
+    x = _prepared(description)
+    name, n_classes = description["architecture"], len(arrays.dataset(description["dataset"]).classes)
+    plain = Program(lambda: programs.build(name, description["values"], x.shape[1:], n_classes), x.shape[1:])
+    plain.reset(seed_of(name, "backbone"), {}, 1, programs.start_weights(description, x.shape[1:]))
+    last = plain.model.layers[-1]
+    if last.name != HEAD or not isinstance(last, keras.layers.Dense) or len(last.input.shape) != 2:
+        raise ValueError(f"{name}: found a last layer {last.name!r}; expected a dense `{HEAD}` on features")
+    return plain.model
+
+
+def features(description: dict[str, Any]) -> np.ndarray:
+    """What the backbone makes of all samples, float32 `[n, 1 + VIEWS, features]`, the sample as it is first."""
+    x, whole = _prepared(description), network(description)
+    strengths = {name: float(description["values"][name]) for name in description["augmentation"]}
+    digest = hashlib.sha256(programs.structure_of(description).encode())
+    for weight in whole.weights:
+        if HEAD not in weight.path.split("/"):
+            digest.update(weight.numpy().tobytes())
+    source = with_parts(architectures.file_of(description["architecture"]), architectures.FOLDER)
+    made_by = code_digest([Path(__file__), Path(augment.__file__), *source])
+    key = [
+        description["preprocessing"],
+        tasks.load(description["task"]).digest(),
+        strengths,
+        digest.hexdigest(),
+        made_by,
+    ]
+
+    def save(path: Path) -> None:
+        stored = arrays.dataset(description["dataset"])
+        arrays.save_dataset(replace(stored, x=_compute(whole, x, strengths)), path)
+
+    return arrays.kept(Path(description["dataset"]), "backbone", key, save)
+
+
+def _compute(whole: keras.Model, x: np.ndarray, strengths: dict[str, float]) -> np.ndarray:
+    backbone = keras.Model(whole.inputs, whole.get_layer(HEAD).input)
+    augmentation = augment.Augmentation(tuple(strengths))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *x.shape[1:]]), tf.TensorSpec([2], tf.int32)])
+    def varied(block, seed):
+        return augmentation(block, strengths, seed) if strengths else block
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *x.shape[1:]])])
+    def extract(block):
+        return backbone(tf.reshape(block, [-1, *whole.input_shape[1:]]), training=False)
+
+    found = np.empty((len(x), 1 + VIEWS, backbone.output_shape[1]), np.float32)
+    for start in range(0, len(x), _BLOCK):
+        block = tf.constant(np.asarray(x[start : start + _BLOCK], np.float32))
+        found[start : start + _BLOCK, 0] = extract(block)
+        for view in range(1, 1 + VIEWS):
+            seed = tf.constant([seed_of("view", view), start], tf.int32)
+            found[start : start + _BLOCK, view] = extract(varied(block, seed))
+    return found
+
+
+def _prepared(description: dict[str, Any]) -> np.ndarray:
+    preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
+    return arrays.prepared(description["dataset"], description["task"], preprocessing)

@@ -1,0 +1,109 @@
+"""A head on features of a backbone that never learns: computed once, the whole network kept."""
+
+import keras
+import numpy as np
+import pytest
+
+from bench.data.caches.cached_dataset import save_dataset
+from bench.data.dataset import Dataset
+from bench.tasks.digits import Digits
+from tuning.space import defaults
+
+CLASSES = 3
+VALUES = {"width": 0.125, "blocks": 2, "normalisation": "batch"}
+
+
+@pytest.fixture
+def description(tmp_path):
+    """A refit of a small VGG16 on noise whose mean is its class, from weights that a file holds."""
+    from bench.worker import programs
+    from tuning.program import Program
+
+    n = 30
+    y = np.arange(n) % CLASSES
+    x = (
+        np.random.default_rng(0).standard_normal((n, 16, 16, 1), dtype=np.float32)
+        + 3 * y[:, None, None, None]
+    )
+    subjects = np.array([f"s{i}" for i in range(n)])
+    dataset = Dataset(
+        x=x, y=y, subjects=subjects, classes=("a", "b", "c"), name="n", fingerprint="f", provenance=""
+    )
+    save_dataset(dataset, tmp_path / "cache" / "n")
+    program = Program(lambda: programs.build("vgg16", VALUES, (16, 16, 1), 2), (16, 16, 1))
+    program.reset(7, {}, 1)
+    np.savez(tmp_path / "start.npz", **{f"weight{i}": v for i, v in enumerate(program.backbone())})
+    values = defaults(Digits.training_space) | VALUES | {"label_smoothing": 0.0, "learning_rate": 0.01}
+    return {
+        "piece": "refit/vgg16-phantom-frozen/0/0/1",
+        "kind": "refit",
+        "task": "digits",
+        "candidate": "vgg16-phantom-frozen",
+        "architecture": "vgg16",
+        "transfer": "phantom-frozen",
+        "structural": list(VALUES),
+        "values": values,
+        "augmentation": list(Digits.augmentation),
+        "preprocessing": Digits.preprocessing,
+        "fold": 0,
+        "splits": {"seed": 0},
+        "metric": "accuracy",
+        "epochs": 60,
+        "seed": 1,
+        "model": True,
+        "start": "start.npz",
+        "weights": None,
+        "dataset": str(tmp_path / "cache" / "n"),
+        "folder": str(tmp_path),
+        "work": str(tmp_path / "work" / "refit"),
+        "checkpoint": str(tmp_path / "work" / "refit.npz"),
+        "stop": str(tmp_path / "stop"),
+    }
+
+
+def test_the_head_is_trained_on_features_that_are_computed_once(tmp_path, description, monkeypatch):
+    from bench.worker import arrays, execute, frozen
+
+    outcome = execute.run(description)
+    assert "result" in outcome, outcome
+    result = outcome["result"]
+    assert result["metrics"]["accuracy"] > 0.8
+    network = keras.saving.load_model(tmp_path / result["files"]["model"]["path"], compile=False)
+    assert result["parameters"] == network.count_params()
+    assert result["input_shape"] == [16, 16, 1]
+    with np.load(tmp_path / "start.npz") as start:
+        kept = [weight for weight in network.weights if "head" not in weight.path.split("/")]
+        for i, weight in enumerate(kept):
+            np.testing.assert_array_equal(weight.numpy(), start[f"weight{i}"])
+    with np.load(tmp_path / result["files"]["predictions"]["path"]) as file:
+        logits = network(
+            np.asarray(arrays.dataset(description["dataset"]).x)[file["indices"]], training=False
+        )
+        found = np.asarray(keras.ops.softmax(logits))
+        np.testing.assert_allclose(file["probabilities"], found, atol=1e-5)
+
+    monkeypatch.setattr(frozen, "_compute", lambda *_: pytest.fail("computed again"))
+    again = {**description, "piece": "refit/vgg16-phantom-frozen/0/0/2", "seed": 2, "model": False}
+    more = execute.run({**again, "values": {**description["values"], "learning_rate": 0.02}})
+    assert more["result"]["metrics"]["log_loss"] != result["metrics"]["log_loss"]
+
+
+def test_views_are_the_sample_and_its_variations_and_the_same_each_time(description):
+    from bench.worker import frozen
+
+    views = np.array(frozen.features(description))
+    assert views.shape[:2] == (30, 1 + frozen.VIEWS)
+    assert np.abs(views[:, 1:] - views[:, :1]).max(axis=(1, 2)).min() > 0
+    plain = dict.fromkeys(description["augmentation"], 0.0)
+    still = frozen.features({**description, "values": {**description["values"], **plain}})
+    np.testing.assert_allclose(still, np.repeat(views[:, :1], 1 + frozen.VIEWS, axis=1), atol=1e-4)
+
+
+def test_the_space_of_a_frozen_candidate_holds_the_strengths_of_the_views(description):
+    from bench.worker import execute
+
+    outcome = execute.run({**description, "kind": "space", "transfer": "phantom-frozen"})
+    entries = {e["config"]["name"]: e["class_name"] for e in outcome["result"]["space"]["space"]}
+    assert {entries[name] for name in Digits.augmentation} == {"Fixed"}
+    assert entries["learning_rate"] == "Float"
+    assert "frozen" not in entries
