@@ -20,7 +20,7 @@ def test_values_are_digits(value):
     with pytest.raises(UserError) as caught:
         builtin_options(f"builtin:subjects={value}", DEFAULTS)
     assert str(caught.value) == (
-        f"DATA=builtin:subjects={value}: found {f'subjects={value}'!r}; expected subjects=number, test=number"
+        f"DATA=builtin:subjects={value.replace(chr(10), '?')}: found {f'subjects={value}'!r}; expected subjects=number, test=number"
     )
 
 
