@@ -3,6 +3,7 @@
 import keras
 
 from architectures.layers.dense import AdjustableDropout
+from architectures.layers.normalisation import BatchNormalization
 
 
 class SmallCNN:
@@ -32,7 +33,7 @@ class SmallCNN:
                     kernel_initializer="he_normal",
                     name=f"conv{name}",
                 )(x)
-                x = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{name}")(x)
+                x = BatchNormalization(momentum=0.9, name=f"norm{name}")(x)
                 x = keras.layers.ReLU(name=f"relu{name}")(x)
             x = keras.layers.MaxPooling2D(name=f"pool{stage}")(x)
             x = AdjustableDropout(scale=0.5, name=f"dropout{stage}")(x)

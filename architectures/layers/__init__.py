@@ -3,6 +3,7 @@
 from architectures.layers import imagenet
 from architectures.layers.blocks import NORMALISATIONS, normalise, pool_features, scaled, shrink
 from architectures.layers.dense import AdjustableDropout, multilayer_perceptron
+from architectures.layers.normalisation import BatchNormalization
 from architectures.layers.residual import ResidualNetwork
 from architectures.layers.slices import FUSIONS, FoldSlices, PickSlices, UnfoldSlices, Vote, fuse
 from architectures.layers.vgg import vgg16_features
@@ -11,6 +12,7 @@ __all__ = [
     "FUSIONS",
     "NORMALISATIONS",
     "AdjustableDropout",
+    "BatchNormalization",
     "FoldSlices",
     "PickSlices",
     "ResidualNetwork",

@@ -2,6 +2,8 @@
 
 import keras
 
+from architectures.layers.normalisation import BatchNormalization
+
 NORMALISATIONS = ("batch", "none")
 
 
@@ -21,7 +23,7 @@ def normalise(x, kind: str, name: str):
         return x
     if kind != "batch":
         raise ValueError(f"normalisation {kind!r}: expected one of {', '.join(NORMALISATIONS)}")
-    return keras.layers.BatchNormalization(momentum=0.9, name=name)(x)
+    return BatchNormalization(momentum=0.9, name=name)(x)
 
 
 def shrink(x, factor: int):

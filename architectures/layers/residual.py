@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import keras
 
 from architectures.layers.blocks import scaled
+from architectures.layers.normalisation import BatchNormalization
 
 EPSILON = 1.001e-5  # of keras.applications
 FILTERS = (64, 128, 256, 512)
@@ -94,7 +95,7 @@ class ResidualNetwork:
         return layer(around, name=name)(x)
 
     def _norm(self, x, name: str):
-        return keras.layers.BatchNormalization(momentum=0.9, epsilon=EPSILON, name=name)(x)
+        return BatchNormalization(momentum=0.9, epsilon=EPSILON, name=name)(x)
 
     def _relu(self, x, name: str):
         return keras.layers.ReLU(name=name)(x)

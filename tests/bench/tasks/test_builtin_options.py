@@ -19,8 +19,9 @@ def test_options_replace_defaults():
 def test_values_are_digits(value):
     with pytest.raises(UserError) as caught:
         builtin_options(f"builtin:subjects={value}", DEFAULTS)
+    shown, found = value.replace("\n", "?"), repr(f"subjects={value}")  # no control character is printed
     assert str(caught.value) == (
-        f"DATA=builtin:subjects={value.replace(chr(10), '?')}: found {f'subjects={value}'!r}; expected subjects=number, test=number"
+        f"DATA=builtin:subjects={shown}: found {found}; expected subjects=number, test=number"
     )
 
 
