@@ -59,7 +59,11 @@ def interval(runs: Sequence[Run], metric: str, level: float = 0.95) -> Interval:
 
 
 def of_replicates(sample: Replicates, level: float = 0.95, estimate: float | None = None) -> Interval:
-    """The interval of `interval` from replicates that are there already, about another `estimate` if given."""
+    """The interval of `interval` from replicates that are there already.
+
+    About another `estimate`, if given, for as many subjects as show the variance at the sample's own: nearer to the
+    middle of its range a metric varies more.
+    """
     if not 0 < level < 1:
         raise ValueError(f"level is {level}, expected between 0 and 1")
     estimate = sample.estimate if estimate is None else estimate
@@ -69,21 +73,21 @@ def of_replicates(sample: Replicates, level: float = 0.95, estimate: float | Non
     t = t_quantile(level, spread.degrees_of_freedom)
     lowest, highest = get(sample.metric).bounds
     if math.isinf(highest):
-        factor = math.exp(t * math.sqrt(spread.total) / estimate) if estimate > 0 else 1.0
+        factor = math.exp(t * math.sqrt(spread.total) / sample.estimate) if sample.estimate > 0 else 1.0
         return Interval(estimate, estimate / factor, estimate * factor, "bootstrap over subjects, log scale")
     width = highest - lowest
-    low, high = _score_limits(
-        (estimate - lowest) / width, spread.total / width**2, t, sample.effective_subjects
-    )
+    binomial = (sample.estimate - lowest) * (highest - sample.estimate)
+    shows_variance = min(spread.total, binomial) > 1e-12 * width**2
+    n = binomial / spread.total if shows_variance else sample.effective_subjects
+    low, high = _score_limits((estimate - lowest) / width, n, t)
     method = "bootstrap over subjects, score interval"
     return Interval(estimate, lowest + width * low, lowest + width * high, method)
 
 
-def _score_limits(part: float, squared_error: float, t: float, subjects: float) -> tuple[float, float]:
-    """Wilson's limits of a proportion with a given variance; of `subjects` where it shows no variance."""
+def _score_limits(part: float, n: float, t: float) -> tuple[float, float]:
+    """Wilson's limits of a proportion of `n` subjects."""
     part = min(max(part, 0.0), 1.0)
     binomial = part * (1 - part)
-    n = binomial / squared_error if squared_error > 1e-12 and binomial > 1e-12 else subjects
     shrink = 1 + t**2 / n
     middle = (part + t**2 / (2 * n)) / shrink
     half = t / shrink * math.sqrt(binomial / n + t**2 / (4 * n**2))

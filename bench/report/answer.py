@@ -21,10 +21,10 @@ RULES = (
     "*Best*: the highest mean of the primary metric on test subjects over seeds, networks and references "
     "alike (the lowest, where less is better). Being chosen by these subjects, it is partly lucky: of eight equal "
     "networks and forty subjects, the best shows four points too much. The answer's result is corrected for that: "
-    "the results are shaken by half of what chance may do, and four times what the shaking itself gives to the "
-    "then best is taken off (Breiman's little bootstrap); the interval reaches from the lower limit about the "
-    "corrected result to the upper one about the measured. Tables and figures show results as measured. "
-    "Validation's choice has not seen the test subjects, so its own result needs no correction.",
+    "where bootstrap replicates move all results as chance may, what the move gives to the then best is taken "
+    "off, and half of what that one's measured result falls short of the best; the interval reaches from the "
+    "lower limit about the corrected result to the upper one about the measured. Tables and figures show results "
+    "as measured. Validation's choice has not seen the test subjects, so its own result needs no correction.",
     "*Indistinguishable*: the paired difference from the best has p ≥ 0.05, corrected (Holm) for all pairs "
     "in the table. This is no proof of equality: a larger test set may tell them apart.",
     "*Seeds unknown*: where no row has two seeds, nothing shows how far seeds scatter, and no difference to or "
