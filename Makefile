@@ -15,7 +15,8 @@ places   = $(call option,runs,RUNS) $(call option,reports,REPORTS)
 settings = $(call option,data,DATA) $(call option,preset,PRESET) $(call option,arch,ARCH) \
            $(call option,tuner,TUNER) $(call option,trials,TRIALS) $(call option,seeds,SEEDS) \
            $(call option,folds,FOLDS) $(call option,workers,WORKERS) $(call option,cluster,CLUSTER) \
-           $(call option,budget,BUDGET) $(call option,weights,WEIGHTS) $(call option,preprocess,PREPROCESS)
+           $(call option,budget,BUDGET) $(call option,weights,WEIGHTS) $(call option,preprocess,PREPROCESS) \
+           $(call option,precision,PRECISION)
 
 .DEFAULT_GOAL := help
 .PHONY: help contract bench data check pretrain predict export report status compare tensorboard list perf torture test test-fast lint format lock clean
@@ -36,7 +37,8 @@ help: ## list targets and variables
 #: TRIALS trials of each search; raised later, a sweep goes on from what is there
 #: SEEDS refits of each winner; may be raised later
 #: FOLDS divisions of the subjects; 1 is one hold-out; may be raised later; sites tests each in turn
-#: WORKERS worker processes (default: one a core; 0: all in one process)
+#: WORKERS worker processes (default: one a GPU, else one a core; 0: all in one process)
+#: PRECISION float32 (default), or mixed: bfloat16 inside networks, faster on GPUs
 #: CLUSTER address of a Dask scheduler, such as tcp://host:8786, instead of WORKERS
 #: BUDGET time after which a sweep ends in order: 90s, 30m, 2h
 #: PREPROCESS choices of preprocessing that differ from the task's: normalisation=none,crop=off

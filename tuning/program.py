@@ -184,7 +184,7 @@ class Program:
         return tf.reshape(x, [-1, *shape]) if tuple(x.shape[1:]) != tuple(shape) else x
 
     def _predict_batch(self, x: tf.Tensor) -> tf.Tensor:
-        return self.model(self._shape_for_model(x), training=False)
+        return tf.cast(self.model(self._shape_for_model(x), training=False), tf.float32)
 
     def _train_steps(self, x, y, weights, batch_size):
         steps = tf.maximum(tf.shape(x)[0] // batch_size, 1)
@@ -207,7 +207,7 @@ class Program:
     def _train_batch(self, x, y, weights):
         rate = self._learning_rate()
         with tf.GradientTape() as tape:
-            logits = self.model(self._shape_for_model(x), training=True)
+            logits = tf.cast(self.model(self._shape_for_model(x), training=True), tf.float32)
             smoothing = self.settings["label_smoothing"]
             target = tf.one_hot(y, logits.shape[-1]) * (1.0 - smoothing) + smoothing / logits.shape[-1]
             loss = tf.nn.softmax_cross_entropy_with_logits(target, logits)

@@ -21,8 +21,18 @@ def configure(threads: int = 1) -> None:
     with contextlib.suppress(RuntimeError):  # the process has started TensorFlow already
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-        for gpu in tf.config.list_physical_devices("GPU"):
+        for gpu in tf.config.list_physical_devices("GPU")[:1]:  # one GPU a training, whatever is shown
+            tf.config.set_visible_devices(gpu, "GPU")
             tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def device() -> str:
+    """What this process trains on: the name of its GPU, or "processor"."""
+    import tensorflow as tf
+
+    for gpu in tf.config.get_visible_devices("GPU"):
+        return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
+    return "processor"
 
 
 def import_tensorflow() -> None:

@@ -32,7 +32,7 @@ class AdjustableDropout(keras.layers.Layer):
             return inputs
         keep = 1.0 - keras.ops.clip(self.rate * self.scale, 0.0, 0.95)
         noise = keras.random.uniform(keras.ops.shape(inputs), seed=self.seed_generator)
-        return inputs * keras.ops.cast(noise < keep, inputs.dtype) / keep
+        return inputs * keras.ops.cast(noise < keras.ops.cast(keep, noise.dtype), inputs.dtype) / keep
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from bench import tasks
-from bench.data.processes import cores
 from bench.errors import UserError
 from bench.sweep import run_directory
 from bench.sweep import settings as s
@@ -24,7 +23,10 @@ def settings_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDS",
         help="divisions of the subjects; 1: one hold-out; sites: each tested in turn",
     )
-    add("--workers", metavar="WORKERS", help="worker processes (default: one a core; 0: in this process)")
+    add(
+        "--workers", metavar="WORKERS", help="worker processes (default: one a GPU, else one a core; 0: here)"
+    )
+    add("--precision", metavar="PRECISION", help="float32 (default) or mixed, which is faster on GPUs")
     add("--cluster", metavar="CLUSTER", help="address of a Dask scheduler, such as tcp://host:8786")
     add("--budget", metavar="BUDGET", help="end in order after this time: 90s, 30m, 2h")
     add("--preprocess", metavar="PREPROCESS", help="choices of preprocessing: normalisation=none,crop=off")
@@ -84,7 +86,8 @@ def read_settings(arguments: argparse.Namespace):
         seeds=s.whole_number("SEEDS", arguments.seeds, preset.seeds, 1, 1000),
         folds=1 if by_site else s.whole_number("FOLDS", arguments.folds, preset.folds, 1, 100, s.BY_SITE),
         by_site=by_site,
-        workers=s.whole_number("WORKERS", arguments.workers, cores(), 0, 1024),
+        workers=s.whole_number("WORKERS", arguments.workers, 0, 0, 1024) if arguments.workers else None,
+        precision=s.choice("PRECISION", arguments.precision, s.PRECISIONS, "float32"),
         data=data,
         data_folder=Path(arguments.data_folder),
         cluster=arguments.cluster or None,

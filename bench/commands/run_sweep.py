@@ -165,6 +165,7 @@ def _sweep(
     checked = check_notes(state, dataset)
     for line in checked:
         display.say(f"warning: {line}")
+    workers = open_workers(settings.workers, settings.cluster)
     record = journal.append(
         "sweep",
         identity=identity,
@@ -176,13 +177,12 @@ def _sweep(
         },
         environment=environment.environment(),
         command=settings.command(),
-        workers=settings.workers,
+        workers=workers.slots if settings.workers is None else settings.workers,
         budget_seconds=settings.budget_seconds,
         checked=checked,
         notes=[*warnings, *checked],
     )
     state.apply(record)
-    workers = open_workers(settings.workers, settings.cluster)
     started = time.monotonic()
     try:
         with display:

@@ -31,6 +31,7 @@ def recorded_settings(state: State) -> Settings:
         inner_folds=state.sweep["identity"].get("splits", {}).get("inner", 1),
         preprocess=state.sweep["identity"].get("preprocessing", {}),
         workers=state.sweep["workers"],
+        precision=state.sweep["identity"].get("precision", "float32"),
     )
 
 
@@ -60,7 +61,7 @@ def status(folder: Path) -> str:
     lines = [f"{folder}: {done} of {total} trials, refits and references done"]
     lines.append(f"  {'in use by ' + held if held else 'not running'}")
     lines.append(f"  started with: {state.sweep['command']}")
-    left = estimate.seconds_left(plan, max(settings.workers, 1))
+    left = estimate.seconds_left(plan, max(settings.workers or 1, 1))
     lines.append(f"  time used {duration(state.seconds)}, left about {duration(left)}")
     lines.append(f"  disk used {run_directory.disk_bytes(folder) / 2**20:.1f} MiB")
     for candidate in settings.candidates:

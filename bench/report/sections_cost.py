@@ -137,11 +137,13 @@ def _training(content: Content) -> list[str]:
         del shown["Energy, J"]
     shown.insert(0, "One refit", _titles(timed))
     methods = sorted({method for a in timed if (method := a.entry.timing.get("energy_method"))})
+    devices = sorted({a.entry.timing.get("device", "processor") for a in timed} - {"processor"})
     return [
         "### Training",
         table(shown),
         "Steps on real batches, timed alone after the sweep (median); tracing is paid once for a structure. Peak "
         "memory: of the whole process, TensorFlow and the data it has open included."
+        + "".join(f" Trained on a GPU: {escape(device)}." for device in devices)
         + "".join(f" Energy: {escape(method)}." for method in methods),
     ]
 

@@ -4,13 +4,14 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import active_children, get_context
 from typing import Any, Protocol
 
-from bench.data.processes import end_with_parent
+from bench.data.processes import cores, end_with_parent
 from bench.errors import UserError
+from bench.sweep import devices
 
 _MOST_FAILURES = 2
 
@@ -68,12 +69,23 @@ class Processes:
 
     A worker lives for the whole sweep and keeps its programs. It trains on one thread (see
     `tuning.runtime`), ignores the keyboard's interrupt, and ends when its sweep does, even by SIGKILL.
+
+    Parameters
+    ----------
+    slots : number of workers.
+    gpus : one for each worker, which then sees no other; none: all train on processors.
+
+    Raises
+    ------
+    UserError : another sweep of this machine has one of the GPUs.
     """
 
     queues = False
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, gpus: Sequence[str] = ()) -> None:
         self.slots = slots
+        self._gpus = gpus
+        self._held = [devices.hold(gpu) for gpu in gpus]
         self._executors: list[ProcessPoolExecutor | None] = [None] * slots
         self._pids: list[Future | None] = [None] * slots
 
@@ -85,7 +97,12 @@ class Processes:
             return self._start(slot).submit(function, description)
 
     def _start(self, slot: int) -> ProcessPoolExecutor:
-        executor = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_start_worker)
+        executor = ProcessPoolExecutor(
+            1,
+            mp_context=get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(self._gpus[slot] if self._gpus else None,),
+        )
         self._pids[slot] = executor.submit(os.getpid)
         self._executors[slot] = executor
         return executor
@@ -107,9 +124,13 @@ class Processes:
         """End all workers; they hold nothing that is not on disk."""
         for slot in range(self.slots):
             self.kill(slot)
+        for lock in self._held:
+            lock.release()
 
 
-def _start_worker() -> None:
+def _start_worker(gpu: str | None) -> None:
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with_parent()
@@ -143,6 +164,10 @@ class Cluster:
             raise UserError(
                 f"CLUSTER={address}: found no scheduler with workers there ({error}); expected one"
             ) from None
+        try:
+            devices.assert_one_each(self._client.run(devices.of_this_worker), address)
+        except ImportError as error:
+            raise UserError(f"a worker: {error}; expected what the sweep itself has installed") from error
         self._executor = self._client.get_executor(pure=False, retries=2)
         self._futures: dict[int, Future] = {}
         self._failures: Counter[str] = Counter()  # of workers: pieces in a row that their machine kept undone
@@ -219,11 +244,13 @@ def _run_and_sign(function: Callable[[dict], dict], description: dict) -> dict:
     return {**outcome, "worker": worker}
 
 
-def open_workers(count: int, cluster: str | None) -> Workers:
-    """Open what the settings ask for."""
+def open_workers(count: int | None, cluster: str | None) -> Workers:
+    """Open what the settings ask for; where no number is given, a worker for each GPU, or else for each core."""
     if cluster:
         return Cluster(cluster)
-    return Processes(count) if count else Inline()
+    found = devices.gpus()
+    number = devices.number_of_workers(count, cores(), found)
+    return Processes(number, found[:number]) if number else Inline()
 
 
 _one_at_a_time = threading.Lock()

@@ -55,6 +55,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
             "judged_at": settings.preset.judged_at,
         },
         "tuner": settings.tuner,
+        "precision": settings.precision,
         "versions": {name: _version(name) for name in _PACKAGES},
         "pretraining": {
             "epochs": settings.preset.pretraining_epochs,

@@ -12,6 +12,7 @@ from bench.tasks import Candidate, Preset, Task
 from bench.tasks.contract.options import parse_changes
 from bench.tasks.contract.plug_ins import load_file
 
+PRECISIONS = ("float32", "mixed")
 PRESETS = ("smoke", "quick", "full")
 FOLDS_SEED = 0
 BY_SITE = "sites"  # as a value of FOLDS
@@ -24,7 +25,8 @@ class Settings:
 
     Attributes
     ----------
-    workers : worker processes; 0 means in this process.
+    workers : worker processes; 0 means in this process, None one for each GPU, or else for each core.
+    precision : "float32", or "mixed": bfloat16 inside networks, float32 for weights, losses and what is kept.
     budget_seconds : wall-clock time for this call, or None.
     stall_seconds : a piece that shows no progress for so long has lost its worker.
     ablations : whether the best network is trained again with one thing changed at a time.
@@ -44,7 +46,7 @@ class Settings:
     trials: int
     seeds: int
     folds: int
-    workers: int
+    workers: int | None
     data: str | None = None
     data_folder: Path = Path("data")
     cluster: str | None = None
@@ -58,6 +60,7 @@ class Settings:
     by_site: bool = False
     inner_folds: int = 1
     preprocess: dict[str, Any] = field(default_factory=dict)
+    precision: str = "float32"
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -92,6 +95,8 @@ class Settings:
             words.append("PREPROCESS=" + ",".join(spelt))
         if self.tuner != "random":
             words.append(f"TUNER={self.tuner}")
+        if self.precision != "float32":
+            words.append(f"PRECISION={self.precision}")
         words += [
             f"{name}={value}"
             for name, value, usual in (

@@ -87,6 +87,7 @@ class WorkItemFactory:
             "augmentation": list(task.augmentation),
             "epochs": self.settings.preset.epochs,
             "stable": self.stable,
+            "precision": self.settings.precision,
             "seed": seed_of(task.name, owner, fold, kind),
             "measure_seconds": self.settings.preset.measure_seconds,
         }

@@ -22,7 +22,7 @@ from bench.tasks import FROZEN, Task
 from bench.worker import arrays, programs, timing
 from bench.worker.files import Progress, Stopped, save, save_predictions
 from bench.worker.references import REFERENCES, probabilities
-from tuning import space, training
+from tuning import runtime, space, training
 
 # What a machine does to a piece, by name where only TensorFlow or the data has the class.
 _ENVIRONMENT = (OSError, MemoryError, ImportError)
@@ -230,6 +230,7 @@ def _trained(description: dict[str, Any], program, history: list[dict], started:
         "epochs": len(history),
         "history": [{name: round(value, 5) for name, value in record.items()} for record in history],
         "seconds": round(time.perf_counter() - started, 3),
+        "device": runtime.device(),
         "parameters": network.count_params(),
         "input_shape": list(network.input_shape[1:]),
     }

@@ -28,14 +28,32 @@ def model_shape(architecture: architectures.Architecture, sample_shape: tuple[in
     return (int(np.prod(sample_shape)),) if architecture.input == "vector" else tuple(sample_shape)
 
 
-def build(architecture: str, values: dict[str, Any], sample_shape: tuple[int, ...], n_classes: int):
-    """A fresh model of an architecture with the structural values given."""
+def build(
+    architecture: str,
+    values: dict[str, Any],
+    sample_shape: tuple[int, ...],
+    n_classes: int,
+    precision: str = "float32",
+):
+    """A fresh model of an architecture with the structural values given.
+
+    Parameters
+    ----------
+    precision : "mixed" computes in bfloat16, whose range is that of float32, so that no loss has to be scaled;
+        weights are float32 all the same.
+    """
+    import keras
     import keras_tuner
 
     found = architectures.load(architecture)
     hp = keras_tuner.HyperParameters()
     hp.values = dict(values)
-    return found.build(hp, model_shape(found, sample_shape), n_classes)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy({"mixed": "mixed_bfloat16"}.get(precision, precision))
+    try:
+        return found.build(hp, model_shape(found, sample_shape), n_classes)
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 @functools.lru_cache(maxsize=4)
@@ -46,6 +64,7 @@ def _program(
     n_classes: int,
     augmentation: tuple,
     freezable: bool,
+    precision: str,
 ):
     """Programs are kept: the same structure is traced once in the life of a worker."""
     from tuning.augment import Augmentation
@@ -53,7 +72,7 @@ def _program(
 
     values = json.loads(structure)
     return Program(
-        lambda: build(architecture, values, sample_shape, n_classes),
+        lambda: build(architecture, values, sample_shape, n_classes, precision),
         sample_shape,
         Augmentation(augmentation) if augmentation else None,
         freezable,
@@ -81,6 +100,7 @@ def program_for(description: dict[str, Any], sample_shape: tuple[int, ...], n_cl
         n_classes,
         tuple(description["augmentation"]),
         "frozen" in training,
+        description.get("precision", "float32"),
     )
     return program, Recipe.from_values(training, description["epochs"], description.get("stable", 0.0))
 
@@ -91,12 +111,17 @@ def is_frozen(description: dict[str, Any]) -> bool:
 
 
 def trained_network(description: dict[str, Any], program):
-    """The whole network that a program has trained, or the head of."""
-    if not is_frozen(description):
-        return program.model
-    from bench.worker import frozen
+    """The whole network that a program has trained, or the head of, computing in float32 as other runtimes do."""
+    if is_frozen(description):
+        from bench.worker import frozen
 
-    return frozen.network(description, program)
+        return frozen.network(description, program)
+    if description.get("precision", "float32") == "float32":
+        return program.model
+    values, n_classes = json.loads(structure_of(description)), program.model.output_shape[-1]
+    network = build(description["architecture"], values, program.sample_shape, n_classes)
+    network.set_weights(program.model.get_weights())
+    return network
 
 
 def structure_of(description: dict[str, Any]) -> str:

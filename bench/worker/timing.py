@@ -9,6 +9,7 @@ from bench.measure.energy import EnergyMeter
 from bench.measure.memory import PeakMemory
 from bench.worker import arrays
 from bench.worker.references import REFERENCES, probabilities
+from tuning.runtime import device
 from tuning.training import steps_per_epoch
 
 _STEPS_A_CALL = 4
@@ -49,6 +50,7 @@ def network(description: dict[str, Any], program, recipe, x, y, seen: np.ndarray
         "epochs": recipe.epochs,
         "steps": steps * recipe.epochs,
         "batch_size": recipe.batch_size,
+        "device": device(),
         "samples": [round(value, 7) for value in samples],
         "memory_bytes": memory.total_bytes,
         "energy_joules": energy.joules / (len(samples) * _STEPS_A_CALL) * steps * recipe.epochs,

@@ -1,0 +1,94 @@
+"""Which GPUs there are and who trains on which: one worker a GPU, or all workers on processors."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bench.errors import UserError
+
+
+def gpus() -> list[str]:
+    """The GPUs that TensorFlow sees here, as CUDA_VISIBLE_DEVICES names them; takes no memory on them."""
+    import tensorflow as tf
+
+    found = len(tf.config.list_physical_devices("GPU"))
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named[:found] if named else [str(number) for number in range(found)]
+
+
+def number_of_workers(asked: int | None, cores: int, found: list[str]) -> int:
+    """How many worker processes: one a GPU, or where there is none, one a core, unless others are asked for.
+
+    Raises
+    ------
+    UserError : more workers than GPUs. Two on one would share its memory, and some on processors would compute
+        other numbers: a result must not hang on who got it.
+    """
+    if not found:
+        return cores if asked is None else asked
+    if asked is not None and asked > len(found):
+        raise UserError(
+            f"WORKERS={asked}: found {len(found)} GPU{'s' if len(found) > 1 else ''}; expected at most one worker "
+            "a GPU (CUDA_VISIBLE_DEVICES=-1 trains on processors)"
+        )
+    return len(found) if asked is None else asked
+
+
+def hold(gpu: str) -> FileLock:
+    """Keep other sweeps of this machine off a GPU until the lock is released, or this process ends.
+
+    Raises
+    ------
+    UserError : another sweep has it.
+    """
+    lock = FileLock(Path(tempfile.gettempdir()) / f"scanbench-gpu-{gpu.replace('/', '-')}.lock")
+    try:
+        with suppress(PermissionError):  # another user's file; nobody can tell then
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"GPU {gpu}: found another sweep on it; expected it free, or others in CUDA_VISIBLE_DEVICES"
+        ) from None
+    return lock
+
+
+def of_this_worker() -> tuple[str, str | None]:
+    """Host and GPU of a worker of a cluster; None where it trains on a processor."""
+    from tuning import runtime
+
+    runtime.configure()
+    return socket.gethostname(), next(iter(gpus()), None)
+
+
+def assert_one_each(workers: Mapping[str, tuple[str, str | None]], cluster: str) -> None:
+    """Refuse a cluster of which two workers train on one GPU, or some on GPUs and some on processors.
+
+    Parameters
+    ----------
+    workers : address of each worker to what `of_this_worker` says there.
+
+    Raises
+    ------
+    UserError : names two such workers.
+    """
+    owners: dict[tuple[str, str], str] = {}
+    without = [address for address, (_, gpu) in workers.items() if gpu is None]
+    for address, (host, gpu) in workers.items():
+        if gpu is None:
+            continue
+        other = owners.setdefault((host, gpu), address)
+        if other != address:
+            raise UserError(
+                f"CLUSTER={cluster}: found workers {other} and {address} both on GPU {gpu} of {host}; expected one "
+                "worker a GPU: start each with a CUDA_VISIBLE_DEVICES of its own"
+            )
+        if without:
+            raise UserError(
+                f"CLUSTER={cluster}: found worker {address} on a GPU and {without[0]} on a processor; expected "
+                "all on either (CUDA_VISIBLE_DEVICES=-1 hides GPUs)"
+            )
