@@ -96,7 +96,8 @@ STUDY = Imaging(
 )
 
 # Wide enough that a real scanner is one more draw: domain randomisation (Tobin et al., IROS 2017; for
-# medical images Billot et al., *Med Image Anal* 2023; 86:102789).
+# medical images Billot et al., *Med Image Anal* 2023; 86:102789). Later smoothing of every width: there is no
+# resolution between sharp and 25 mm more that a network has to guess at.
 RANDOMISED = Imaging(
     fwhm_mm=(5, 13),
     share_before_noise=(0.4, 0.95),
