@@ -170,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
                 "arch": "the architecture (default: the task's first)",
                 "classes": "classes to tell apart, parted by commas (default: normal and not)",
                 "samples": "number of generated images (default: the task's)",
-                "epochs": "epochs (default: the preset's)",
+                "epochs": "epochs, of all networks together (default: the preset's)",
                 "preprocess": "choices of preprocessing: normalisation=none,crop=off",
                 "output": "folder for the network",
             },

@@ -15,8 +15,6 @@ from bench.worker import arrays, programs
 from tuning.seeds import seed_of
 from tuning.space import defaults
 
-_TINY = 1e-6
-
 
 def pretrain(
     task: Task,
@@ -33,8 +31,7 @@ def pretrain(
 ) -> Path:
     """Train an architecture's default network on the task's generated images and save it, calibrated.
 
-    Where the task has several views (`Task.alone_views`), a network is trained with each, and they are asked
-    together: what one takes from the generator alone, the others do not.
+    Of several networks (`Task.alone_networks`) each has its share of the epochs, and first weights of its own.
 
     Parameters
     ----------
@@ -62,25 +59,23 @@ def pretrain(
         "augmentation": list(task.augmentation),
         "epochs": epochs,
     }
-    views = task.alone_views
-    description["epochs"] = max(epochs // len(views), 1)
+    description["epochs"] = max(epochs // task.alone_networks, 1)
     program, recipe = programs.program_for(description, x.shape[1:], len(dataset.classes))
     order = np.random.default_rng(seed_of(task.name, "pretrain", seed)).permutation(len(x))
     held, seen = np.sort(order[: len(x) // 20]), np.sort(order[len(x) // 20 :])
+    unseen = training.Samples(x, dataset.y, held)
     networks, histories, probabilities = [], [], []
-    for number, view in enumerate(views, 1):
-        shown = _standardised(x) if view == "standardised" else x
+    for number in range(1, task.alone_networks + 1):
 
         def on_epoch(record: dict[str, Any], number: int = number) -> None:
             say(
-                f"network {number} of {len(views)}, epoch {record['epoch']} of {recipe.epochs}: loss "
+                f"network {number} of {task.alone_networks}, epoch {record['epoch']} of {recipe.epochs}: loss "
                 f"{record['loss']:.4f}, accuracy on held-out generated images {record['val_accuracy']:.4f}"
             )
 
-        unseen = training.Samples(shown, dataset.y, held)
         history = training.train(
             program,
-            training.Samples(shown, dataset.y, seen),
+            training.Samples(x, dataset.y, seen),
             recipe,
             seed_of(task.name, architecture, "pretrain", seed, number),
             len(dataset.classes),
@@ -89,7 +84,7 @@ def pretrain(
         )
         histories.append(history)
         probabilities.append(training.predict(program, unseen))
-        networks.append(_copy(program.model, view))
+        networks.append(_copy(program.model))
     temperature = fit_temperature(dataset.y[held], np.mean(probabilities, axis=0), dataset.subjects[held])
     facts = {
         "task": task.name,
@@ -98,7 +93,6 @@ def pretrain(
         "preprocessing": chosen,
         "provenance": dataset.provenance,
         "samples": len(seen),
-        "views": list(views),
         "history": histories,
         "temperature": temperature,
         "seed": seed,
@@ -106,22 +100,10 @@ def pretrain(
     return saved_network.save(folder, networks, facts)
 
 
-def _standardised(x: np.ndarray) -> np.ndarray:
-    """Each sample with mean 0 and standard deviation 1."""
-    axes = tuple(range(1, x.ndim))
-    deviation = np.maximum(x.std(axis=axes, keepdims=True), _TINY)
-    return (x - x.mean(axis=axes, keepdims=True)) / deviation
-
-
-def _copy(network, view: str):
-    """A copy of a kept program's network as it is now, with its view of prepared samples in front."""
+def _copy(network):
+    """A kept program's network as it is now."""
     import keras
 
     copy = keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
-    if view == "prepared":
-        return copy
-    inputs = keras.Input(network.input_shape[1:], name="sample")
-    axes = tuple(range(1, len(inputs.shape)))
-    standardise = keras.layers.LayerNormalization(axes, _TINY**2, center=False, scale=False, name=view)
-    return keras.Model(inputs, copy(standardise(inputs)), name=network.name)
+    return copy

@@ -119,10 +119,10 @@ class Spect(Task):
     pretraining_values = {"blur": 0.0, "noise": 0.0, "balance": "none", "batch_size": 32}
     alone_classes = ("normal", "patient")
     alone_samples = 6000
-    # What a generator has wrong moves the thresholds of the two views in opposite directions: one sees binding
-    # ratios, the other their pattern only.
+    # Binding ratios, not each image's own scale (z-scores): of smoothed images whose generator is another, z-scores
+    # make patients out of every fifth normal subject, binding ratios out of every twentieth (docs/spect.md).
     alone_preprocessing = {"normalisation": "brain"}
-    alone_views = ("prepared", "standardised") * 2
+    alone_networks = 4
     ablations = (
         Ablation("no_crop", "without the central crop", "a central 50x50 crop helps", {"crop": False}),
         NO_NORMALISATION,

@@ -35,8 +35,7 @@ class Task:
     alone_classes, alone_samples : what `bench pretrain` tells apart, and from how many generated samples it
         learns, unless it is told otherwise; the network is then used as it is.
     alone_preprocessing : choices of preprocessing that it differs by from the task's own.
-    alone_views : of each network that is trained there and asked with the others, what it is shown: samples as
-        "prepared", or "standardised": each with its own mean and standard deviation taken out.
+    alone_networks : how many are trained there, to be asked together.
     reads_folders : whether DATA is a folder as `bench.data.folders.folder` reads it.
     pretraining_values : training hyperparameters of `phantom` pretraining that differ from the defaults.
     sets : names of the public data sets that `fetch` chooses from, where there are several.
@@ -61,7 +60,7 @@ class Task:
     alone_classes: tuple[str, ...] = ()
     alone_samples = 0
     alone_preprocessing: dict[str, Any] = {}
-    alone_views: tuple[str, ...] = ("prepared",)
+    alone_networks = 1
     reads_folders = True
     sets: tuple[str, ...] = ()
     file: Path | None = None
