@@ -2,7 +2,8 @@
 
 The backbone never changes, so that what it makes of a sample is the same in every trial, seed and fold. Its
 features of all samples, as they are and augmented in a few ways, are kept beside the dataset; training picks one
-of these views of a sample at each step, and predictions rest on the sample as it is.
+of these views of a sample at each step, and predictions rest on the sample as it is. What is an official test part
+is seen as it is alone.
 """
 
 import functools
@@ -25,7 +26,7 @@ from tuning import augment
 from tuning.program import HEAD, Program
 from tuning.seeds import seed_of
 
-VIEWS = 8  # augmented ones, beside the sample as it is
+VIEWS = 4  # augmented ones, beside the sample as it is
 _BLOCK = 32  # samples that go through the backbone at once
 
 
@@ -109,12 +110,16 @@ def features(description: dict[str, Any]) -> np.ndarray:
 
     def save(path: Path) -> None:
         stored = arrays.dataset(description["dataset"])
-        arrays.save_dataset(replace(stored, x=_compute(whole, x, strengths)), path)
+        tested = np.zeros(len(x), bool) if stored.official_test is None else np.asarray(stored.official_test)
+        arrays.save_dataset(replace(stored, x=_compute(whole, x, strengths, ~tested)), path)
 
     return arrays.kept(Path(description["dataset"]), "backbone", key, save)
 
 
-def _compute(whole: keras.Model, x: np.ndarray, strengths: dict[str, float]) -> np.ndarray:
+def _compute(
+    whole: keras.Model, x: np.ndarray, strengths: dict[str, float], trained: np.ndarray
+) -> np.ndarray:
+    """Features of all samples, and of the variations of those that may be `trained` on (bool `[n]`)."""
     backbone = keras.Model(whole.inputs, whole.get_layer(HEAD).input)
     augmentation = augment.Augmentation(tuple(strengths))
 
@@ -129,10 +134,11 @@ def _compute(whole: keras.Model, x: np.ndarray, strengths: dict[str, float]) -> 
     found = np.empty((len(x), 1 + VIEWS, backbone.output_shape[1]), np.float32)
     for start in range(0, len(x), _BLOCK):
         block = tf.constant(np.asarray(x[start : start + _BLOCK], np.float32))
-        found[start : start + _BLOCK, 0] = extract(block)
-        for view in range(1, 1 + VIEWS):
+        found[start : start + _BLOCK] = extract(block).numpy()[:, None]
+        chosen = np.flatnonzero(trained[start : start + _BLOCK])
+        for view in range(1, 1 + VIEWS) if len(chosen) else ():
             seed = tf.constant([seed_of("view", view), start], tf.int32)
-            found[start : start + _BLOCK, view] = extract(varied(block, seed))
+            found[start + chosen, view] = extract(varied(tf.gather(block, chosen), seed))
     return found
 
 

@@ -1,5 +1,7 @@
 """A head on features of a backbone that never learns: computed once, the whole network kept."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -97,6 +99,18 @@ def test_views_are_the_sample_and_its_variations_and_the_same_each_time(descript
     plain = dict.fromkeys(description["augmentation"], 0.0)
     still = frozen.features({**description, "values": {**description["values"], **plain}})
     np.testing.assert_allclose(still, np.repeat(views[:, :1], 1 + frozen.VIEWS, axis=1), atol=1e-4)
+
+
+def test_an_official_test_part_is_seen_as_it_is(description, monkeypatch):
+    from bench.worker import arrays, frozen
+
+    stored = arrays.dataset(description["dataset"])
+    tested = np.arange(30) >= 25
+    changed = dataclasses.replace(stored, official_test=tested)
+    monkeypatch.setattr(arrays, "dataset", lambda folder: changed)
+    views = frozen.features(description)
+    varied = np.abs(views[:, 1:] - views[:, :1]).max(axis=(1, 2)) > 0
+    np.testing.assert_array_equal(varied, ~tested)
 
 
 def test_the_space_of_a_frozen_candidate_holds_the_strengths_of_the_views(description):
