@@ -115,12 +115,23 @@ class Halving:
                     break
                 peers.setdefault(rung, []).extend(rank for rank, _ in scored)
                 now, after = self.rungs(None)[rung : rung + 2]
-                keep = sorted(peers[rung])[: max(round(len(peers[rung]) * now / after), 1)]
+                keep = self._best(peers[rung], max(round(len(peers[rung]) * now / after), 1))
                 alive = [number for rank, number in scored if rank in keep]
                 for rank, number in scored:
                     if rank not in keep:
                         result[number].outcome = STOPPED
         return result
+
+    @staticmethod
+    def _best(ranks: list[tuple], count: int) -> list[tuple]:
+        """The best of those that came so far, the first trial always among them.
+
+        It has the defaults of the space: a search must not come to less than the untuned network because a few
+        epochs, on few subjects, told nothing yet.
+        """
+        ranked = sorted(ranks)
+        defaults = [rank for rank in ranked[count:] if rank[-1] == 0]
+        return [*ranked[: max(count - len(defaults), 1)], *defaults]
 
     def _cohorts(self, planned: int) -> Iterator[range]:
         """Trials that are judged together: as many as are proposed without a result."""
