@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from bench import tasks
@@ -17,7 +18,7 @@ from bench.data.generators.spect_other import OtherImaging
 from bench.deploy.calibration import log_loss
 
 BLURS_MM = (0.0, 7.5, 15.0, 24.0)
-SEED = 202  # of the test subjects; the choices in the recipe for pretraining were made on those of 101
+SEED = 303  # of the test subjects; choices were made on those of 101, and 202 was looked at on the way
 
 
 def test_settings(extra_mm: float) -> spect.SpectSettings:
@@ -38,7 +39,7 @@ def best_balanced_accuracy(patient: np.ndarray, y: np.ndarray) -> float:
     return max(balanced_accuracy(patient, y, threshold) for threshold in np.unique(patient))
 
 
-def measure(folder: Path, trials: int = 1000) -> Iterator[str]:
+def measure(folder: Path, trials: int = 1000) -> Iterator[str | pd.DataFrame]:
     """Pretrain as the command does by default (or take the folder in SCANBENCH_MODEL); `trials` images a blur."""
     from bench.deploy import predict, pretrain, saved_network
 
@@ -56,17 +57,21 @@ def measure(folder: Path, trials: int = 1000) -> Iterator[str]:
             preprocessing=task.alone_preprocessing,
         )
     network = saved_network.load(Path(model), task)
-    yield f"{trials} images of the second recipe for each blur"
-    yield "| extra blur mm | AUC | balanced accuracy at 0.5 | at the best | sensitivity | specificity | log loss |"
-    yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield f"{trials} images of the second recipe for each blur."
+    rows = []
     for extra_mm in BLURS_MM:
         data = spect.generate(test_settings(extra_mm), trials, SEED)
         x = np.asarray(task.prepare(data.x, network.facts["preprocessing"]), np.float32)
         patient, y = predict.probabilities(network, x)[:, 1], data.y
-        fixed, best = balanced_accuracy(patient, y, 0.5), best_balanced_accuracy(patient, y)
-        sensitivity, specificity = (patient[y == 1] > 0.5).mean(), (patient[y == 0] <= 0.5).mean()
-        loss = log_loss(y, np.stack([1 - patient, patient], axis=1)).mean()
-        yield (
-            f"| {extra_mm:g} | {roc_auc_score(y, patient):.4f} | {fixed:.3f} | {best:.3f} "
-            f"| {sensitivity:.3f} | {specificity:.3f} | {loss:.3f} |"
+        rows.append(
+            {
+                "extra blur mm": f"{extra_mm:g}",
+                "AUC": f"{roc_auc_score(y, patient):.4f}",
+                "balanced accuracy at 0.5": f"{balanced_accuracy(patient, y, 0.5):.3f}",
+                "at the best threshold": f"{best_balanced_accuracy(patient, y):.3f}",
+                "sensitivity": f"{(patient[y == 1] > 0.5).mean():.3f}",
+                "specificity": f"{(patient[y == 0] <= 0.5).mean():.3f}",
+                "log loss": f"{log_loss(y, np.stack([1 - patient, patient], axis=1)).mean():.3f}",
+            }
         )
+    yield pd.DataFrame(rows)
