@@ -138,7 +138,7 @@ def test_a_whole_cache_without_write_permission_is_used(tmp_path, monkeypatch):
     def refuse(file):
         raise PermissionError(str(file))
 
-    monkeypatch.setattr("bench.data.caches.cached_dataset.locked", refuse)
+    monkeypatch.setattr("bench.data.caches.cached_dataset.FileLock", refuse)
     assert ensure(tmp_path / "toy", save=None) == tmp_path / "toy"
 
 
