@@ -89,7 +89,9 @@ def test_every_set_has_checksums_and_results_that_can_be(tmp_path):
     for name, known in medmnist.known_sets().items():
         assert set(known["md5"]) == ({"28", "64"} if name.endswith("3d") else {"28", "64", "128", "224"})
         assert all(len(md5) == 32 and int(md5, 16) for md5 in known["md5"].values())
-        assert all(0.5 < value < 1 or value > 0.3 for row in known["published"].values() for value in row)
+        assert all(
+            0.5 < value < 1 or value > 0.3 for row in known.get("published", {}).values() for value in row
+        )
         assert len(known["classes"]) >= 2
     assert {"adrenalmnist3d", "adrenalmnist3d_64", "pathmnist_224"} < set(TASK.sets)
 
