@@ -13,7 +13,11 @@ from tuning.tuners import TUNERS
 
 def settings_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--preset", metavar="PRESET", help="smoke (a minute), quick (default, ten minutes) or full")
+    add(
+        "--preset",
+        metavar="PRESET",
+        help="smoke (a minute), quick (default, ten minutes; mri: eighteen) or full",
+    )
     add("--arch", metavar="ARCH", help="architectures, parted by commas (default: the task's)")
     add("--tuner", metavar="TUNER", help="random (default), bayesian, hyperband or grid")
     add("--trials", metavar="TRIALS", help="trials of each search")
