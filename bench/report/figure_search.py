@@ -69,7 +69,7 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
     factor = 100 if formatting.is_percent(content.metric) else 1
     sign = 1 if metrics.direction(content.metric) == "max" else -1
     legend_rows = -(-len(shown) // _LEGEND_COLUMNS)
-    margins = figure_style.Margins(bottom=0.55 + 0.22 * legend_rows, top=0.12, between=0.25)
+    margins = figure_style.Margins(left=0.75, bottom=0.55 + 0.22 * legend_rows, top=0.12, between=0.25)
     figure, (by_trial, by_second) = figure_style.panels(2, 8, 2.6, margins, sharey=True)
     ends: list[float] = []
     starts: list[float] = []
