@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-GEOMETRIC = ("rotation_degrees", "shift", "zoom", "elastic")
+GEOMETRIC = ("rotation_degrees", "shift", "zoom", "elastic", "flip", "mirror")
 PHOTOMETRIC = ("gain", "noise", "blur")
-STRENGTHS = (*GEOMETRIC, "flip", "mirror", *PHOTOMETRIC)
+STRENGTHS = (*GEOMETRIC, *PHOTOMETRIC)
 _GRID = 4  # control points of the elastic deformation along each side
 
 
@@ -52,30 +52,26 @@ class Augmentation:
         seed : int32 `[2]`; the same seed gives the same variation.
         """
         volume = len(x.shape) == 5
-        if "mirror" in self.strengths:
-            for axis in range(1, len(x.shape) - 2):
-                chosen = _uniform(seed, 8 + axis, [tf.shape(x)[0], *(1 for _ in x.shape[1:])])
-                x = tf.where(chosen < strength["mirror"], tf.reverse(x, [axis]), x)
         if volume:
             depth, channels = x.shape[1], x.shape[4]
+            if "mirror" in self.strengths:
+                x = _mirror_depth(x, strength["mirror"], seed)
             x = tf.transpose(x, [0, 2, 3, 1, 4])
             x = tf.reshape(x, [-1, x.shape[1], x.shape[2], depth * channels])
         if any(name in self.strengths for name in GEOMETRIC):
-            x = _warp(x, {name: strength.get(name, 0.0) for name in GEOMETRIC}, seed)
-        if "flip" in self.strengths:
-            chosen = _uniform(seed, 1, [tf.shape(x)[0], 1, 1, 1]) < strength["flip"]
-            x = tf.where(chosen, x[:, :, ::-1], x)
+            x = _warp(x, {name: strength[name] for name in GEOMETRIC if name in self.strengths}, seed)
         if "blur" in self.strengths:
             share = strength["blur"] * _uniform(seed, 2, [tf.shape(x)[0], 1, 1, 1])
             x += share * (_blur(x) - x)
         if "gain" in self.strengths or "noise" in self.strengths:
             deviation = tf.math.reduce_std(x, axis=[1, 2, 3], keepdims=True)
             draws = _uniform(seed, 3, [tf.shape(x)[0], 1, 1, 3])
-            gain = strength.get("gain", 0.0)
-            noise = strength.get("noise", 0.0) * draws[..., 2:] * deviation
-            x *= 1.0 + gain * (2.0 * draws[..., 0:1] - 1.0)
-            x += gain * (2.0 * draws[..., 1:2] - 1.0) * deviation
-            x += noise * tf.random.stateless_normal(tf.shape(x), _fold(seed, 4), alg="philox")
+            if "gain" in self.strengths:
+                slope = 1.0 + strength["gain"] * (2.0 * draws[..., 0:1] - 1.0)
+                x = x * slope + strength["gain"] * (2.0 * draws[..., 1:2] - 1.0) * deviation
+            if "noise" in self.strengths:
+                normal = tf.random.stateless_normal(tf.shape(x), _fold(seed, 4), alg="philox")
+                x += strength["noise"] * draws[..., 2:] * deviation * normal
         if volume:
             x = tf.reshape(x, [-1, x.shape[1], x.shape[2], depth, channels])
             x = tf.transpose(x, [0, 3, 1, 2, 4])
@@ -88,6 +84,21 @@ def _fold(seed: tf.Tensor, index: int) -> tf.Tensor:
 
 def _uniform(seed: tf.Tensor, index: int, shape) -> tf.Tensor:
     return tf.random.stateless_uniform(shape, _fold(seed, index), alg="philox")
+
+
+def _sides(seed: tf.Tensor, index: int, batch: tf.Tensor, probability) -> tf.Tensor:
+    """-1 with a probability, else 1: which of `[batch]` images are mirrored."""
+    return tf.where(_uniform(seed, index, [batch]) < probability, -1.0, 1.0)
+
+
+def _mirror_depth(x: tf.Tensor, probability: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Mirror volumes `[b, d, h, w, c]` along the depth, by their slices' numbers: choosing between whole
+    volumes takes a hundred times as long as copying them."""
+    batch, depth = tf.shape(x)[0], x.shape[1]
+    sides = _sides(seed, 9, batch, probability)[:, None]
+    order = tf.cast((depth - 1) / 2 + sides * (np.arange(depth, dtype=np.float32) - (depth - 1) / 2), tf.int32)
+    slices = tf.reshape(x, [-1, *x.shape[2:]])
+    return tf.gather(slices, tf.range(batch)[:, None] * depth + order)
 
 
 def _blur(x: tf.Tensor) -> tf.Tensor:
@@ -114,7 +125,11 @@ def _interpolation_matrix(size: int) -> np.ndarray:
 
 
 def _warp(x: tf.Tensor, strength: dict, seed: tf.Tensor) -> tf.Tensor:
-    """Resample `[b, h, w, c]` bilinearly at affinely and elastically displaced points, border repeated."""
+    """Resample `[b, h, w, c]` bilinearly at affinely and elastically displaced points, border repeated.
+
+    Mirroring is among the displacements: as a choice between whole images it would cost more than all of this.
+    """
+    strength = {**dict.fromkeys(("rotation_degrees", "shift", "zoom", "flip", "mirror"), 0.0), **strength}
     batch, height, width, channels = tf.shape(x)[0], x.shape[1], x.shape[2], x.shape[3]
     draws = 2.0 * _uniform(seed, 0, [batch, 6, 1, 1]) - 1.0
     angle = strength["rotation_degrees"] * (np.pi / 180) * draws[:, 0]
@@ -127,12 +142,16 @@ def _warp(x: tf.Tensor, strength: dict, seed: tf.Tensor) -> tf.Tensor:
         indexing="ij",
     )
     cos, sin = tf.cos(angle), tf.sin(angle)
-    source_y = zoom_y * (cos * y - sin * x_) + strength["shift"] * height * draws[:, 1] + (height - 1) / 2
-    source_x = zoom_x * (sin * y + cos * x_) + strength["shift"] * width * draws[:, 2] + (width - 1) / 2
-    points = tf.random.stateless_normal([batch, 2, _GRID, _GRID], _fold(seed, 5), alg="philox")
-    field = _interpolation_matrix(height) @ points @ _interpolation_matrix(width).T
-    source_y += strength["elastic"] * height * field[:, 0]
-    source_x += strength["elastic"] * width * field[:, 1]
+    moved_y = zoom_y * (cos * y - sin * x_) + strength["shift"] * height * draws[:, 1]
+    moved_x = zoom_x * (sin * y + cos * x_) + strength["shift"] * width * draws[:, 2]
+    if "elastic" in strength:
+        points = tf.random.stateless_normal([batch, 2, _GRID, _GRID], _fold(seed, 5), alg="philox")
+        field = _interpolation_matrix(height) @ points @ _interpolation_matrix(width).T
+        moved_y += strength["elastic"] * height * field[:, 0]
+        moved_x += strength["elastic"] * width * field[:, 1]
+    moved_y *= _sides(seed, 8, batch, strength["mirror"])[:, None, None]
+    moved_x *= _sides(seed, 1, batch, strength["flip"])[:, None, None]
+    source_y, source_x = moved_y + (height - 1) / 2, moved_x + (width - 1) / 2
 
     source_y = tf.clip_by_value(source_y, 0.0, height - 1.0)
     source_x = tf.clip_by_value(source_x, 0.0, width - 1.0)
