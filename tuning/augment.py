@@ -96,7 +96,9 @@ def _mirror_depth(x: tf.Tensor, probability: tf.Tensor, seed: tf.Tensor) -> tf.T
     volumes takes a hundred times as long as copying them."""
     batch, depth = tf.shape(x)[0], x.shape[1]
     sides = _sides(seed, 9, batch, probability)[:, None]
-    order = tf.cast((depth - 1) / 2 + sides * (np.arange(depth, dtype=np.float32) - (depth - 1) / 2), tf.int32)
+    order = tf.cast(
+        (depth - 1) / 2 + sides * (np.arange(depth, dtype=np.float32) - (depth - 1) / 2), tf.int32
+    )
     slices = tf.reshape(x, [-1, *x.shape[2:]])
     return tf.gather(slices, tf.range(batch)[:, None] * depth + order)
 

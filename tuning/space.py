@@ -1,6 +1,6 @@
 """Spaces of hyperparameters: the training ones as plain data, the structural ones as `build` asks for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,7 +56,10 @@ def describe(space: TrainingSpace) -> list[dict]:
 
 
 def discover(
-    build: Callable[[Any], Any], training: TrainingSpace, held: dict[str, Value] | None = None
+    build: Callable[[Any], Any],
+    training: TrainingSpace,
+    held: dict[str, Value] | None = None,
+    fixed: Mapping[str, Value] | None = None,
 ) -> dict:
     """Find the whole space of an architecture: what its `build` asks for, then the training space.
 
@@ -66,6 +69,8 @@ def discover(
         scope has been active once.
     held : if not None, the structural hyperparameters are not searched: they keep these values, or else
         their defaults.
+    fixed : structural hyperparameters that are not searched, with their values; those that `build` does not ask
+        for are passed over.
 
     Returns
     -------
@@ -74,20 +79,16 @@ def discover(
     """
     import keras_tuner
 
-    hp = keras_tuner.HyperParameters()
-    seen: list = []
-    while True:
-        build(hp)
-        seen += [scope for scope in hp.active_scopes if scope not in seen]
-        waiting = [scope for scope in hp.inactive_scopes if scope not in seen]
-        if not waiting:
-            break
-        hp.values = {}
-        for condition in waiting[0]:
-            hp.values[condition.name] = condition.values[0]
-        fill_with_defaults(hp)
+    hp = _explore(build, keras_tuner.HyperParameters())
+    asked = {entry.name for entry in hp.space}
+    known = {name: value for name, value in (fixed or {}).items() if name in asked}
+    if known:
+        hp = keras_tuner.HyperParameters()
+        for name, value in known.items():
+            hp.Fixed(name, value)
+        hp = _explore(build, hp)
     if held is not None:
-        hp = _hold(build, held)
+        hp = _hold(build, {**known, **held})
     structural = sorted({entry.name for entry in hp.space})
     for entry in training:
         if entry.name in structural:
@@ -96,6 +97,21 @@ def discover(
     hp.values = {}
     fill_with_defaults(hp)
     return {"structural": structural, "space": hp.get_config()}
+
+
+def _explore(build: Callable[[Any], Any], hp: Any) -> Any:
+    """Build until every conditional scope has been active once; `hp` then knows all that was asked for."""
+    seen: list = []
+    while True:
+        build(hp)
+        seen += [scope for scope in hp.active_scopes if scope not in seen]
+        waiting = [scope for scope in hp.inactive_scopes if scope not in seen]
+        if not waiting:
+            return hp
+        hp.values = {}
+        for condition in waiting[0]:
+            hp.values[condition.name] = condition.values[0]
+        fill_with_defaults(hp)
 
 
 def _hold(build: Callable[[Any], Any], held: dict[str, Value]) -> Any:

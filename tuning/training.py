@@ -16,6 +16,9 @@ from tuning.program import SCHEDULES, Program
 BALANCES = ("none", "oversample", "weighted")
 # Of an epoch: ten subjects are seen several times in it, or a training of forty epochs had forty steps.
 LEAST_STEPS = 4
+_CURVE_POINTS = (
+    10  # of a training's learning curve: predicting a validation part costs a third of an epoch on it
+)
 _CHUNK_BYTES = 64 * 2**20
 _BLOCK_BYTES = 2 * 2**20  # augmented and trained on in one call: what a processor's cache holds
 
@@ -157,14 +160,15 @@ def train(
     Parameters
     ----------
     until : epochs after which it stops, to go on from the checkpoint another time; None: all of the recipe's.
-    validation : scored after each epoch for the learning curve; it decides nothing here.
+    validation : scored after every tenth of the epochs, and after the last, for the learning curve; it decides
+        nothing here.
     start : pretrained weights of everything but the head (`Program.backbone`), or None; None among them
         stays random.
     on_epoch : called with each epoch's record once it is on disk; what it raises ends the training.
 
     Returns
     -------
-    history : a record an epoch: epoch, loss, accuracy, seconds, and val_loss, val_accuracy if asked for.
+    history : a record an epoch: epoch, loss, accuracy, seconds, and val_loss, val_accuracy where it was scored.
 
     Raises
     ------
@@ -178,7 +182,9 @@ def train(
     if checkpoint and (saved := checkpoint.load()):
         state, history = saved
         program.set_state(state)
-    for epoch in range(len(history), recipe.epochs if until is None else until):
+    last = recipe.epochs if until is None else until
+    every = -(-recipe.epochs // _CURVE_POINTS)
+    for epoch in range(len(history), last):
         started = time.perf_counter()
         rng = np.random.default_rng([seed, epoch])
         order = _epoch_order(labels, recipe, n_classes, rng)[: steps * recipe.batch_size]
@@ -187,7 +193,7 @@ def train(
         record = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "seconds": round(seconds, 4)}
         if not np.isfinite(loss):
             raise Diverged(f"the loss is {loss} after epoch {epoch + 1} of {recipe.epochs}")
-        if validation is not None:
+        if validation is not None and ((epoch + 1) % every == 0 or epoch + 1 == last):
             record.update(_validate(program, validation))
         history.append(record)
         if checkpoint and epoch + 1 < recipe.epochs:

@@ -68,10 +68,11 @@ def pretrain(
     for number in range(1, task.alone_networks + 1):
 
         def on_epoch(record: dict[str, Any], number: int = number) -> None:
-            say(
-                f"network {number} of {task.alone_networks}, epoch {record['epoch']} of {recipe.epochs}: loss "
-                f"{record['loss']:.4f}, accuracy on held-out generated images {record['val_accuracy']:.4f}"
-            )
+            line = f"network {number} of {task.alone_networks}, epoch {record['epoch']} of {recipe.epochs}: loss "
+            line += f"{record['loss']:.4f}"
+            if "val_accuracy" in record:
+                line += f", accuracy on held-out generated images {record['val_accuracy']:.4f}"
+            say(line)
 
         history = training.train(
             program,

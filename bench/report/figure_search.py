@@ -26,12 +26,12 @@ def learning(content: Content, look: figure_style.Look) -> Figure | None:
     for axes, a in zip(grid, shown, strict=True):
         histories = _histories(a.entry)
         for history in histories:
-            epochs = [record["epoch"] for record in history]
-            mark = "." if len(epochs) < 6 else ""
             for name, line, alpha in (("loss", "--", 0.65), ("val_loss", "-", 1.0)):
-                if name not in history[-1]:
+                points = [(record["epoch"], record[name]) for record in history if name in record]
+                if not points:
                     continue
-                values = np.array([record.get(name, np.nan) for record in history], float)
+                epochs, values = np.array(points, float).T
+                mark = "." if len(epochs) < 6 else ""
                 width = 1.7 if len(histories) == 1 else 1.1
                 axes.plot(
                     epochs, values, line, marker=mark, color=look.colour(a.name), alpha=alpha, linewidth=width

@@ -53,6 +53,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
             "name": settings.preset_name,
             "epochs": settings.preset.epochs,
             "judged_at": settings.preset.judged_at,
+            "fixed": dict(settings.preset.fixed),
         },
         "tuner": settings.tuner,
         "precision": settings.precision,

@@ -97,6 +97,7 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
         else getattr(architecture, "imagenet_values", {})
         if transfer == "imagenet"
         else {},
+        fixed=description["fixed"],
     )
     if transfer == "imagenet" and not hasattr(architecture, "imagenet"):
         raise ValueError(f"architectures/{architecture.name}.py has no `imagenet` that loads weights")

@@ -52,6 +52,24 @@ def test_the_space_goes_through_json_and_comes_back_with_its_conditions():
     assert hp.values["heads"] == 1
 
 
+def test_what_is_fixed_is_not_searched_and_what_is_not_asked_for_is_passed_over():
+    found = discover(nested, TRAINING, fixed={"pooling": "attention", "shrink": 2})
+    assert found["structural"] == ["attention", "heads", "pooling", "units", "window"]
+    hp = keras_tuner.HyperParameters.from_config(found["space"])
+    fill_with_defaults(hp)
+    assert hp.values["pooling"] == "attention"
+    fixed = keras_tuner.engine.hyperparameters.Fixed
+    searched = {entry.name for entry in hp.space if not isinstance(entry, fixed)}
+    assert searched == {"attention", "heads", "window", "units", "learning_rate", "schedule"}
+
+
+def test_what_is_held_stands_above_what_is_fixed():
+    found = discover(nested, TRAINING, held={"units": 64}, fixed={"units": 32, "pooling": "attention"})
+    hp = keras_tuner.HyperParameters.from_config(found["space"])
+    assert hp.values["units"] == 64
+    assert hp.values["pooling"] == "attention"
+
+
 def test_discovering_twice_finds_the_same():
     assert discover(nested, TRAINING) == discover(nested, TRAINING)
 

@@ -11,7 +11,7 @@ from tuning.space import Choice, Float
 # What is compared unless ARCH says otherwise: the others take several times as long.
 FOR_IMAGES = (Candidate("cnn"), Candidate("resnet"), Candidate("vgg16"))
 FOR_VOLUMES = (Candidate("cnn_3d"), Candidate("early_fusion"), Candidate("single_slice"))
-_EPOCH_VALUES = 3e7  # pixels or voxels of an epoch beyond which a training has fewer epochs
+_EPOCH_VALUES = 2.2e7  # pixels or voxels of an epoch beyond which a training has fewer epochs
 _REFERENCE_VALUES = 1e8  # of the training part; a decomposition of more takes minutes and gigabytes
 _LEAST_EPOCHS = 3
 

@@ -1,6 +1,8 @@
 """What competes in a task, and how much work a sweep of it does."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import architectures
 
@@ -54,6 +56,8 @@ class Preset:
         which is also what None means.
     judged_at : epochs after which trials are judged, ascending, below `epochs`: the best of them go on, as many as
         the epochs grow (of trials judged at 5 and 20 epochs, a quarter). Empty: all are trained in full.
+    fixed : structural hyperparameters that this preset does not search, with their values, for all architectures
+        that have them (none of a conditional scope).
     runtimes : in which inference is timed.
     careful : whether inference is timed on all threads too, and memory and energy measured.
     """
@@ -66,5 +70,6 @@ class Preset:
     pretraining_epochs: int = 0
     ablation_seeds: int | None = None
     judged_at: tuple[int, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     runtimes: tuple[str, ...] = ("keras", "litert", "onnxruntime")
     careful: bool = True
