@@ -89,14 +89,14 @@ torture: $(VENV)/.dev ## kill sweeps at random moments and compare what comes ou
 	@$(python) -m tests.torture $(call given,TORTURE)
 
 test: $(VENV)/.dev ## run all tests
-	@$(python) -m pytest -n 2 --dist loadscope -q
+	@$(python) -m pytest -n 2 --dist loadscope --no-loadscope-reorder -q
 
 contract: $(VENV)/.dev ## run the contract tests over files of your own, FILES=path/net.py,path/task.py
 	@CONTRACT_FILES=$(call quote,$(call given,FILES)) $(python) -m pytest -q tests/architectures/test_architecture_contract.py \
 	    tests/bench/tasks/test_task_contract.py
 
 test-fast: $(VENV)/.dev ## run the fast tests
-	@$(python) -m pytest -n 2 --dist loadscope -q -m "not slow"
+	@$(python) -m pytest -n 2 --dist loadscope --no-loadscope-reorder -q -m "not slow"
 
 lint: $(VENV)/.dev ## check format, style and types
 	@$(python) -m ruff format --check .
