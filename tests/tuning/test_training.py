@@ -1,5 +1,7 @@
 """One training: balance, order, checkpoints that may be damaged, a loss that is no number."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -54,6 +56,13 @@ def test_a_training_learns_and_keeps_a_record_an_epoch(program, samples):
     assert history[-1]["val_accuracy"] == (probabilities.argmax(axis=1) == samples.y).mean()
     expected = -np.log(probabilities[np.arange(48), samples.y]).mean()
     assert history[-1]["val_loss"] == pytest.approx(expected)
+
+
+def test_a_learning_curve_has_ten_points_and_always_the_last(program, samples):
+    recipe = replace(RECIPE, epochs=25)
+    history = train(program, samples, recipe, 1, CLASSES, validation=samples, until=7)
+    assert [record["epoch"] for record in history if "val_loss" in record] == [3, 6, 7]
+    assert all("loss" in record for record in history)
 
 
 class Killed(BaseException):
