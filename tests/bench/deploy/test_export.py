@@ -77,7 +77,7 @@ class _Made:
     ("answer", "names"),
     [
         (lambda p: p + 2e-4, "probabilities up to 2.0e-04 off"),
-        (lambda p: p[:, ::-1], "found [1-5] other classes in 5 test cases"),
+        (lambda p: np.roll(p, 1, axis=1), "found 5 other classes in 5 test cases"),
         (lambda p: p * np.nan, "nothing was exported"),
     ],
 )
