@@ -116,7 +116,8 @@ def test_an_official_test_part_is_seen_as_it_is(description, monkeypatch):
 def test_the_space_of_a_frozen_candidate_holds_the_strengths_of_the_views(description):
     from bench.worker import execute
 
-    outcome = execute.run({**description, "kind": "space", "transfer": "phantom-frozen"})
+    asked = {**description, "kind": "space", "transfer": "phantom-frozen", "fixed": {}}
+    outcome = execute.run(asked)
     entries = {e["config"]["name"]: e["class_name"] for e in outcome["result"]["space"]["space"]}
     assert {entries[name] for name in Digits.augmentation} == {"Fixed"}
     assert entries["learning_rate"] == "Float"
