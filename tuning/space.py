@@ -69,8 +69,8 @@ def discover(
         scope has been active once.
     held : if not None, the structural hyperparameters are not searched: they keep these values, or else
         their defaults.
-    fixed : structural hyperparameters that are not searched, with their values; those that `build` does not ask
-        for are passed over.
+    fixed : values that structural hyperparameters keep instead of being searched. Those that `build` does not ask
+        for, asks for under a condition, or does not offer that value for are passed over.
 
     Returns
     -------
@@ -80,8 +80,8 @@ def discover(
     import keras_tuner
 
     hp = _explore(build, keras_tuner.HyperParameters())
-    asked = {entry.name for entry in hp.space}
-    known = {name: value for name, value in (fixed or {}).items() if name in asked}
+    offered = {entry.name: list(entry.values) for entry in hp.space if not entry.conditions}
+    known = {name: value for name, value in (fixed or {}).items() if value in offered.get(name, ())}
     if known:
         hp = keras_tuner.HyperParameters()
         for name, value in known.items():

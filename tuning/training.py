@@ -16,9 +16,7 @@ from tuning.program import SCHEDULES, Program
 BALANCES = ("none", "oversample", "weighted")
 # Of an epoch: ten subjects are seen several times in it, or a training of forty epochs had forty steps.
 LEAST_STEPS = 4
-_CURVE_POINTS = (
-    10  # of a training's learning curve: predicting a validation part costs a third of an epoch on it
-)
+_CURVE_POINTS = 10  # of a learning curve: predicting on as many samples as an epoch has takes a third of it
 _CHUNK_BYTES = 64 * 2**20
 _BLOCK_BYTES = 2 * 2**20  # augmented and trained on in one call: what a processor's cache holds
 

@@ -68,11 +68,10 @@ def pretrain(
     for number in range(1, task.alone_networks + 1):
 
         def on_epoch(record: dict[str, Any], number: int = number) -> None:
-            line = f"network {number} of {task.alone_networks}, epoch {record['epoch']} of {recipe.epochs}: loss "
-            line += f"{record['loss']:.4f}"
-            if "val_accuracy" in record:
-                line += f", accuracy on held-out generated images {record['val_accuracy']:.4f}"
-            say(line)
+            held = "accuracy on held-out generated images"
+            scored = f", {held} {record['val_accuracy']:.4f}" if "val_accuracy" in record else ""
+            epoch = f"epoch {record['epoch']} of {recipe.epochs}"
+            say(f"network {number} of {task.alone_networks}, {epoch}: loss {record['loss']:.4f}{scored}")
 
         history = training.train(
             program,

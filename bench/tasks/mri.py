@@ -88,7 +88,7 @@ class Mri(Task):
             judged_at=(6,),
             pretraining_epochs=10,
             ablation_seeds=0,  # each is a training of a minute
-            # The alternatives take four times as long a step.
+            # The alternatives take three to four times as long a step.
             fixed={"shrink": 2, "stem": "original", "slice": "middle"},
         ),
         "full": Preset(

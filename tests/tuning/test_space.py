@@ -52,8 +52,8 @@ def test_the_space_goes_through_json_and_comes_back_with_its_conditions():
     assert hp.values["heads"] == 1
 
 
-def test_what_is_fixed_is_not_searched_and_what_is_not_asked_for_is_passed_over():
-    found = discover(nested, TRAINING, fixed={"pooling": "attention", "shrink": 2})
+def test_what_is_fixed_is_not_searched():
+    found = discover(nested, TRAINING, fixed={"pooling": "attention"})
     assert found["structural"] == ["attention", "heads", "pooling", "units", "window"]
     hp = keras_tuner.HyperParameters.from_config(found["space"])
     fill_with_defaults(hp)
@@ -61,6 +61,11 @@ def test_what_is_fixed_is_not_searched_and_what_is_not_asked_for_is_passed_over(
     fixed = keras_tuner.engine.hyperparameters.Fixed
     searched = {entry.name for entry in hp.space if not isinstance(entry, fixed)}
     assert searched == {"attention", "heads", "window", "units", "learning_rate", "schedule"}
+
+
+@pytest.mark.parametrize("fixed", [{"units": 48}, {"attention": "window"}, {"shrink": 2}])
+def test_a_value_that_is_not_offered_or_only_under_a_condition_is_not_fixed(fixed):
+    assert discover(nested, TRAINING, fixed=fixed) == discover(nested, TRAINING)
 
 
 def test_what_is_held_stands_above_what_is_fixed():

@@ -57,7 +57,7 @@ class Preset:
     judged_at : epochs after which trials are judged, ascending, below `epochs`: the best of them go on, as many as
         the epochs grow (of trials judged at 5 and 20 epochs, a quarter). Empty: all are trained in full.
     fixed : structural hyperparameters that this preset does not search, with their values, for all architectures
-        that have them (none of a conditional scope).
+        that offer them (see `tuning.space.discover`).
     runtimes : in which inference is timed.
     careful : whether inference is timed on all threads too, and memory and energy measured.
     """
