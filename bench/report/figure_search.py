@@ -91,7 +91,7 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
             )
             axes.plot(x[-1:], y[-1:], look.marker(a.name), color=look.colour(a.name), markersize=6)
             ends.append(y[-1])
-            starts.append(y[0])
+            starts.append(y[np.isfinite(y)][0])
         seconds.extend(second[0])
     _y_range(by_trial, ends, starts)
     by_trial.set_ylabel(
@@ -124,9 +124,15 @@ def _y_range(axes, ends: list[float], starts: list[float]) -> None:
 
 
 def _curves(entry: Entry, sign: int, factor: float) -> tuple[Curve, Curve]:
-    """Best so far by number of trials and by seconds, means over folds."""
+    """Best so far by number of trials and by seconds, means over folds.
+
+    Only trials of a fold's most epochs count: no choice is made by the scores of those that ended earlier, which
+    may be of fewer subjects.
+    """
     done = entry.trials.dropna(subset=["score"])
-    folds = done.assign(best=sign * factor * (sign * done.score).groupby(done.fold).cummax()).groupby("fold")
+    full = done.epochs == done.groupby("fold").epochs.transform("max")
+    best = (sign * done.score).where(full).groupby(done.fold).cummax().groupby(done.fold).ffill()
+    folds = done.assign(best=sign * factor * best).groupby("fold")
     scores = [group.best.to_numpy() for _, group in folds]
     times = [group.seconds.cumsum().to_numpy() for _, group in folds]
     if not scores:

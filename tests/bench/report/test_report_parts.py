@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from bench.report import (
     statistics,
 )
 from bench.report.figure_predictions import confusion_shares, reliability
+from bench.report.figure_search import _curves
 from bench.report.run_results import Entry
 from bench.report.sample_images import hardest
 
@@ -325,3 +327,26 @@ def test_numbers_as_readers_see_them():
     ]
     assert formatting.size(1536) == "1.50 KiB"
     assert formatting.value("accuracy", float("nan")) == "–"
+
+
+def test_a_trial_that_ended_early_is_not_the_best_so_far():
+    rows = [(0, 5, 0.9), (1, 20, 0.6), (2, 5, 0.8), (3, 20, 0.7)]
+    trials = frames.trainings(
+        [
+            {
+                "stage": "trial",
+                "fold": 0,
+                "trial": trial,
+                "chosen": trial == 3,
+                "epochs": epochs,
+                "score": score,
+            }
+            | {"seconds": float(epochs)}
+            for trial, epochs, score in rows
+        ]
+    )
+    (numbers, by_trial), (moments, by_second) = _curves(SimpleNamespace(trials=trials), 1, 100)
+    assert list(numbers) == [1, 2, 3, 4]
+    np.testing.assert_allclose(by_trial, [np.nan, 60, 60, 70])
+    assert list(moments) == [5, 25, 30, 50]
+    np.testing.assert_allclose(by_second, by_trial)
