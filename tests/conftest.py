@@ -12,6 +12,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest  # noqa: E402 - after the environment is set
 
+import tuning  # noqa: E402, F401 - sets TensorFlow's operations up, which some test modules import first
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

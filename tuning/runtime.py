@@ -38,9 +38,6 @@ def device() -> str:
 def import_tensorflow() -> None:
     """Import TensorFlow without what it says about its build while it loads; its errors are exceptions."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # TensorFlow leaves oneDNN's operations off on processors without AVX-512: convolutions with few channels are
-    # two to five times slower then. On one thread they sum in one order.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with _no_stderr():
         import tensorflow  # noqa: F401
 

@@ -165,7 +165,11 @@ class Comparison:
 
     def _time(self, side: Side, words: list[str]) -> float:
         """Run a module; returns the seconds it took."""
-        environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+        ours = (
+            "_NUM_THREADS",
+            "TF_ENABLE_ONEDNN_OPTS",
+        )  # each side sets itself up, as its user would start it
+        environment = {k: v for k, v in os.environ.items() if not k.endswith(ours)}
         log = self.folder / "log.txt"
         started = time.monotonic()
         with open(log, "w") as file:
