@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -121,12 +123,34 @@ def measure_models(
         "packages": list(packages),
     }
     job["seconds"] = seconds / (2 * len(job["runtimes"]) * len(counts))
-    timed = {count: _run({**job, "mode": "latency"}, count) for count in counts}
+    with tempfile.TemporaryDirectory(prefix="scanbench-") as folder:
+        job["converted"] = folder
+        _convert(job)
+        timed = {count: _run({**job, "mode": "latency"}, count) for count in counts}
     held = _run({**job, "mode": "memory", "seconds": seconds / 10}, 1) if memory else {}
     return {
         entry.name: _merge({c: timed[c][entry.name] for c in counts}, held.get(entry.name, {}))
         for entry in entries
     }
+
+
+def _convert(job: dict[str, Any]) -> None:
+    """Turn the models into the other runtimes' files, on all threads at once, before anything is timed.
+
+    What a process that crashes leaves out is converted where it is timed.
+    """
+    if job["runtimes"] == ["keras"]:
+        return
+    shares = [job["entries"][first :: available_threads()] for first in range(available_threads())]
+    with ThreadPoolExecutor() as pool:
+        each = [
+            pool.submit(_run, {**job, "mode": "conversion", "entries": entries}, 1)
+            for entries in shares
+            if entries
+        ]
+    for process in each:
+        with suppress(MeasurementError):
+            process.result()
 
 
 def _merge(timed: dict[int, dict[str, Any]], held: dict[str, Any]) -> dict[str, Any]:

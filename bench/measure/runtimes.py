@@ -9,7 +9,7 @@ import importlib
 import importlib.metadata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
@@ -47,6 +47,7 @@ class Runtime(Protocol):
         """
 
 
+@runtime_checkable
 class PortableRuntime(Runtime, Protocol):
     """A runtime whose models are files.
 

@@ -1,14 +1,15 @@
 """The fresh process in which models are measured: `python -m bench.measure.worker JOB RESULT`.
 
-The job is a JSON file with `mode` (`latency` or `memory`), `entries`, `threads`, `seconds`, `packages`
-and, for latency, `runtimes` and `rounds`; the result is a JSON file, name of the entry to what was found.
-`bench.measure.cost` writes the one and reads the other.
+The job is a JSON file with `mode` (`conversion`, `latency` or `memory`), `entries`, `threads`, `seconds`,
+`packages` and, but for memory, `runtimes`, `rounds` and `converted` (the folder of the runtimes' own files); the
+result is a JSON file, name of the entry to what was found. `bench.measure.cost` writes the one and reads the other.
 """
 
 import functools
 import json
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bench.measure.converted import Converted
 from bench.measure.energy import EnergyMeter
 from bench.measure.fresh_process import isolated
 from bench.measure.latency import Call, Timing, time_in_rounds
 from bench.measure.macs import UncountableError, macs
 from bench.measure.memory import peak_memory, release_memory, resident_bytes
-from bench.measure.runtimes import RUNTIMES, TOLERANCE, ConversionError, Predict, difference, version
+from bench.measure.runtimes import (
+    PORTABLE,
+    RUNTIMES,
+    TOLERANCE,
+    ConversionError,
+    Predict,
+    difference,
+    version,
+)
 from bench.measure.saved_models import import_packages, load_model, load_samples
 
 BATCH = 32
@@ -68,15 +78,34 @@ def _prepare(entry: dict[str, str], job: dict[str, Any], calls: dict[str, Call])
     # Keras comes first: its answers are what the others are checked against.
     answers: dict[int, np.ndarray] = {}
     for runtime in job["runtimes"]:
-        described, predicts = _describe(runtime, model, x, job["threads"], answers)
+        converted = Converted(job.get("converted"), entry["name"])
+        described, predicts = _describe(runtime, model, x, job["threads"], answers, converted)
         result["runtimes"][runtime] = described
         for batch, predict in predicts.items():
             calls[_key(entry["name"], runtime, batch)] = _call(predict, x, batch)
     return result
 
 
+def convert(job: dict[str, Any]) -> dict[str, Any]:
+    """Write every model's files for the other runtimes; what fails is told where it is timed."""
+    for entry in job["entries"]:
+        with suppress(Exception):
+            model, converted = load_model(entry["model"]), Converted(job["converted"], entry["name"])
+            shape = load_samples(entry["samples"], 1).shape[1:]
+            for runtime in (runtime for runtime in PORTABLE if runtime.name in job["runtimes"]):
+                for batch in (1, BATCH):
+                    with suppress(ImportError, ConversionError):
+                        converted.content(runtime, model, batch, shape)
+    return {}
+
+
 def _describe(
-    name: str, model: keras.Model, x: np.ndarray, threads: int, answers: dict[int, np.ndarray]
+    name: str,
+    model: keras.Model,
+    x: np.ndarray,
+    threads: int,
+    answers: dict[int, np.ndarray],
+    converted: Converted,
 ) -> tuple[dict[str, Any], dict[int, Predict]]:
     """Prepare a model in a runtime for both batch sizes and check its answers.
 
@@ -91,7 +120,9 @@ def _describe(
     }
     try:
         described["version"] = version(runtime)
-        predicts = {batch: runtime.prepare(model, batch, threads, x.shape[1:]) for batch in (1, BATCH)}
+        predicts = {
+            batch: converted.prepare(runtime, model, batch, threads, x.shape[1:]) for batch in (1, BATCH)
+        }
     except ImportError as error:
         return {**described, "status": "not installed", "reason": str(error)}, {}
     except ConversionError as error:
@@ -197,7 +228,7 @@ def main(arguments: list[str]) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(job["threads"])
     import_packages(job["packages"])
-    modes = {"latency": measure_latency, "memory": measure_memory}
+    modes = {"latency": measure_latency, "memory": measure_memory, "conversion": convert}
     Path(arguments[1]).write_text(json.dumps(modes[job["mode"]](job)))
 
 

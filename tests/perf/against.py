@@ -77,7 +77,7 @@ class Comparison:
         self.task: Task = tasks.load(sizes.task)
         preset = self.task.presets[sizes.preset]
         self.trials, self.seeds = sizes.trials or preset.trials, sizes.seeds or preset.seeds
-        self.epochs = preset.epochs
+        self.epochs, self.fixed = preset.epochs, dict(preset.fixed)
         chosen = sizes.arch.split(",") if sizes.arch else None
         self.names = chosen or [c.name for c in self.task.candidates if c.transfer == "scratch"]
         self.cached = load_dataset(self.task, sizes.data, Path("data") / sizes.task, folder / "data")
@@ -106,6 +106,7 @@ class Comparison:
             "seeds": self.seeds,
             "folds": len(self.folds),
             "epochs": self.epochs,
+            "fixed": self.fixed,
             "seed": round_ + 1,
         }
         job.write_text(json.dumps(content))

@@ -31,6 +31,8 @@ class HyperModel(keras_tuner.HyperModel):
         }
 
     def build(self, hp):
+        for name, value in self.job["fixed"].items():  # what the preset does not search either
+            hp.Fixed(name, value)
         if self.frozen:  # the original's form, which the weights fit
             for name, value in self.architecture.imagenet_values.items():
                 hp.Fixed(name, value)
