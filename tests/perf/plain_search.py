@@ -24,14 +24,14 @@ class HyperModel(keras_tuner.HyperModel):
         super().__init__()
         self.job, self.architecture = job, architectures.load(architecture)
         self.shape = (int(np.prod(shape)),) if self.architecture.input == "vector" else shape
-        self.n_classes, self.frozen = n_classes, job["frozen"]
+        self.n_classes, self.frozen, self.fixed = n_classes, job["frozen"], job["fixed"][architecture]
         task = tasks.load(job["task"])
         self.space = {
             entry.name: entry for entry in task.training_space if entry.name not in task.augmentation
         }
 
     def build(self, hp):
-        for name, value in self.job["fixed"].items():  # what the preset does not search either
+        for name, value in self.fixed.items():  # what the preset does not search either
             hp.Fixed(name, value)
         if self.frozen:  # the original's form, which the weights fit
             for name, value in self.architecture.imagenet_values.items():

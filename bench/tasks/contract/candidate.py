@@ -56,8 +56,8 @@ class Preset:
         which is also what None means.
     judged_at : epochs after which trials are judged, ascending, below `epochs`: the best of them go on, as many as
         the epochs grow (of trials judged at 5 and 20 epochs, a quarter). Empty: all are trained in full.
-    fixed : structural hyperparameters that this preset does not search, with their values, for all architectures
-        that offer them (see `tuning.space.discover`).
+    fixed : structural hyperparameters that this preset does not search, with their values (None: the default),
+        for all architectures that offer them (see `tuning.space.discover`).
     runtimes : in which inference is timed.
     careful : whether inference is timed on all threads too, and memory and energy measured.
     """
