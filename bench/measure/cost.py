@@ -126,7 +126,9 @@ def measure_models(
     with tempfile.TemporaryDirectory(prefix="scanbench-") as folder:
         job["converted"] = folder
         _convert(job)
-        timed = {count: _run({**job, "mode": "latency"}, count) for count in counts}
+        timed = {
+            count: _run({**job, "mode": "latency", "counted": count == counts[0]}, count) for count in counts
+        }
     held = _run({**job, "mode": "memory", "seconds": seconds / 10}, 1) if memory else {}
     return {
         entry.name: _merge({c: timed[c][entry.name] for c in counts}, held.get(entry.name, {}))

@@ -49,7 +49,7 @@ class Digits(Task):
             runtimes=("keras",),
             careful=False,
         ),
-        "quick": Preset(20, trials=8, seeds=3, folds=1, measure_seconds=2.0, judged_at=(5,)),
+        "quick": Preset(20, trials=8, seeds=3, folds=1, measure_seconds=1.0, judged_at=(5,)),
         "full": Preset(60, trials=20, seeds=5, folds=1, measure_seconds=10.0, judged_at=(7, 20)),
     }
     reads_folders = False
