@@ -1,8 +1,9 @@
 """The fresh process in which models are measured: `python -m bench.measure.worker JOB RESULT`.
 
 The job is a JSON file with `mode` (`conversion`, `latency` or `memory`), `entries`, `threads`, `seconds`,
-`packages` and, but for memory, `runtimes`, `rounds` and `converted` (the folder of the runtimes' own files); the
-result is a JSON file, name of the entry to what was found. `bench.measure.cost` writes the one and reads the other.
+`packages` and, but for memory, `runtimes`, `rounds`, `converted` (the folder of the runtimes' own files) and
+`counted` (whether operations are); the result is a JSON file, name of the entry to what was found.
+`bench.measure.cost` writes the one and reads the other.
 """
 
 import functools

@@ -76,9 +76,8 @@ class Comparison:
     def __init__(self, folder: Path, sizes: Sizes) -> None:
         self.folder, self.sizes = folder, sizes
         self.task: Task = tasks.load(sizes.task)
-        preset = self.task.presets[sizes.preset]
-        self.trials, self.seeds = sizes.trials or preset.trials, sizes.seeds or preset.seeds
-        self.epochs, self.preset = preset.epochs, preset
+        self.preset = self.task.presets[sizes.preset]
+        self.trials, self.seeds = sizes.trials or self.preset.trials, sizes.seeds or self.preset.seeds
         chosen = sizes.arch.split(",") if sizes.arch else None
         self.names = chosen or [c.name for c in self.task.candidates if c.transfer == "scratch"]
         self.cached = load_dataset(self.task, sizes.data, Path("data") / sizes.task, folder / "data")
@@ -109,7 +108,7 @@ class Comparison:
             "trials": self.trials,
             "seeds": self.seeds,
             "folds": len(self.folds),
-            "epochs": self.epochs,
+            "epochs": self.preset.epochs,
             "fixed": {name.removesuffix(FROZEN): self._fixed(name, x.shape[1:]) for name in self.names},
             "seed": round_ + 1,
         }
@@ -178,10 +177,7 @@ class Comparison:
 
     def _time(self, side: Side, words: list[str]) -> float:
         """Run a module; returns the seconds it took."""
-        ours = (
-            "_NUM_THREADS",
-            "TF_ENABLE_ONEDNN_OPTS",
-        )  # each side sets itself up, as its user would start it
+        ours = ("_NUM_THREADS", "TF_ENABLE_ONEDNN_OPTS")  # each side sets itself up, as for its user
         environment = {k: v for k, v in os.environ.items() if not k.endswith(ours)}
         log = self.folder / "log.txt"
         started = time.monotonic()
@@ -206,7 +202,7 @@ class Comparison:
             "candidates": ", ".join(self.names),
             "trials": self.trials,
             "seeds": self.seeds,
-            "epochs": self.epochs,
+            "epochs": self.preset.epochs,
             "folds": len(self.folds),
             "rounds": len(ratios),
             "(a) s": f"{median(self.a.wall):.0f}",

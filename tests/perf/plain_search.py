@@ -31,11 +31,10 @@ class HyperModel(keras_tuner.HyperModel):
         }
 
     def build(self, hp):
-        for name, value in self.fixed.items():  # what the preset does not search either
+        # What the preset does not search either; where frozen, the original's form, which the weights fit.
+        original = self.architecture.imagenet_values if self.frozen else {}
+        for name, value in {**self.fixed, **original}.items():
             hp.Fixed(name, value)
-        if self.frozen:  # the original's form, which the weights fit
-            for name, value in self.architecture.imagenet_values.items():
-                hp.Fixed(name, value)
         model = self.architecture.build(hp, self.shape, self.n_classes)
         if self.frozen:
             self.architecture.imagenet(model, self.job["weights"])

@@ -107,3 +107,14 @@ def test_threads_are_fixed_before_tensorflow_is_imported(monkeypatch):
 def test_wrong_arguments(names, runtimes, message):
     with pytest.raises(ValueError, match=message):
         measure_models([Entry(name, "", "") for name in names], runtimes=runtimes)
+
+
+def test_a_conversion_that_crashes_costs_nothing_else(monkeypatch):
+    def run(job, threads):
+        if job["mode"] == "conversion":
+            raise cost.MeasurementError("killed")
+        return {"a": {"status": "measured", "runtimes": {"keras": keras_part()}}}
+
+    monkeypatch.setattr(cost, "_run", run)
+    found = measure_models([Entry("a", "", "")], runtimes=("litert",), threads=(1,), memory=False)["a"]
+    assert (found["status"], found["inference_ms"]) == ("measured", 1.0)
