@@ -9,14 +9,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import bench
 from bench.measure.environment import available_threads
+from bench.measure.fresh_process import thread_variables
 
 _COUNTED = (
     "parameters",
@@ -121,38 +120,19 @@ def measure_models(
         "runtimes": list(dict.fromkeys(["keras", *runtimes])),
         "rounds": rounds,
         "packages": list(packages),
+        "counts": counts,
+        "memory_seconds": seconds / 10 if memory else 0,
     }
     job["seconds"] = seconds / (2 * len(job["runtimes"]) * len(counts))
     with tempfile.TemporaryDirectory(prefix="scanbench-") as folder:
-        job["converted"] = folder
-        _convert(job)
-        timed = {
-            count: _run({**job, "mode": "latency", "counted": count == counts[0]}, count) for count in counts
-        }
-    held = _run({**job, "mode": "memory", "seconds": seconds / 10}, 1) if memory else {}
+        found = _run({**job, "converted": folder})
     return {
-        entry.name: _merge({c: timed[c][entry.name] for c in counts}, held.get(entry.name, {}))
+        entry.name: _merge(
+            {count: found["latency"][str(count)][entry.name] for count in counts},
+            found["memory"].get(entry.name, {}),
+        )
         for entry in entries
     }
-
-
-def _convert(job: dict[str, Any]) -> None:
-    """Turn the models into the other runtimes' files, on all threads at once, before anything is timed.
-
-    What a process that crashes leaves out is converted where it is timed.
-    """
-    if job["runtimes"] == ["keras"]:
-        return
-    shares = [job["entries"][first :: available_threads()] for first in range(available_threads())]
-    with ThreadPoolExecutor() as pool:
-        each = [
-            pool.submit(_run, {**job, "mode": "conversion", "entries": entries}, 1)
-            for entries in shares
-            if entries
-        ]
-    for process in each:
-        with suppress(MeasurementError):
-            process.result()
 
 
 def _merge(timed: dict[int, dict[str, Any]], held: dict[str, Any]) -> dict[str, Any]:
@@ -177,32 +157,31 @@ def _merge(timed: dict[int, dict[str, Any]], held: dict[str, Any]) -> dict[str, 
     return cost
 
 
-def _run(job: dict[str, Any], threads: int) -> dict[str, Any]:
-    """Run a job in a fresh process with that many threads, which TensorFlow reads when it is imported."""
+def _run(job: dict[str, Any]) -> dict[str, Any]:
+    """Run a job in a fresh process, which is one thread's until it starts others."""
     with tempfile.TemporaryDirectory(prefix="scanbench-") as folder:
         description, result = Path(folder) / "job.json", Path(folder) / "result.json"
-        description.write_text(json.dumps({**job, "threads": threads}))
+        description.write_text(json.dumps({**job, "mode": "all", "threads": 1}))
         command = [sys.executable, "-m", "bench.measure.worker", str(description), str(result)]
         done = subprocess.run(
             command,
-            env=worker_environment(threads),
+            env=worker_environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
         if done.returncode or not result.exists():
             tail = done.stderr.strip()[-2000:]
-            raise MeasurementError(f"{job['mode']} process ended with status {done.returncode}\n{tail}")
+            raise MeasurementError(f"measuring process ended with status {done.returncode}\n{tail}")
         return json.loads(result.read_text())
 
 
-def worker_environment(threads: int) -> dict[str, str]:
-    """Return the environment of a measuring process: fixed threads, no GPU, this very `bench`."""
+def worker_environment() -> dict[str, str]:
+    """Return the environment of a measuring process: one thread, no GPU, this very `bench`."""
     root = str(Path(bench.__file__).resolve().parents[1])
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
     return {
         **os.environ,
-        **dict.fromkeys((*names, "TF_NUM_INTEROP_THREADS"), str(threads)),
+        **thread_variables(1),
         # LiteRT and ONNX Runtime run on the CPU here; Keras on a GPU would be another question.
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",

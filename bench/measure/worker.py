@@ -1,14 +1,17 @@
 """The fresh process in which models are measured: `python -m bench.measure.worker JOB RESULT`.
 
-The job is a JSON file with `mode` (`conversion`, `latency` or `memory`), `entries`, `threads`, `seconds`,
-`packages` and, but for memory, `runtimes`, `rounds`, `converted` (the folder of the runtimes' own files) and
-`counted` (whether operations are); the result is a JSON file, name of the entry to what was found.
-`bench.measure.cost` writes the one and reads the other.
+The job is a JSON file with `mode`, `entries`, `threads`, `packages`, `runtimes`, `rounds`, `seconds`
+(of each timing) and `converted` (the folder of the runtimes' own files). The mode `all` is what
+`bench.measure.cost` asks for: it needs `counts` (the numbers of threads to time with) and `memory_seconds` (0:
+not measured) besides, and its result is `latency`, number of threads to name of the entry to what was found,
+and `memory`, name to what was found. `conversion`, `latency` and `memory` are its parts, for processes that
+could not be forked; with latency, `counted` says whether operations are counted.
 """
 
 import functools
 import json
 import logging
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +23,7 @@ import tensorflow as tf
 
 from bench.measure.converted import Converted
 from bench.measure.energy import EnergyMeter
-from bench.measure.fresh_process import isolated
+from bench.measure.fresh_process import FreshProcess, ProcessDied, isolated, thread_variables
 from bench.measure.latency import Call, Timing, time_in_rounds
 from bench.measure.macs import UncountableError, macs
 from bench.measure.memory import peak_memory, release_memory, resident_bytes
@@ -39,6 +42,45 @@ BATCH = 32
 SAMPLES = 8
 ENERGY_CALLS = 10
 REFERENCE = "reference kernel"
+
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    """Convert all models, on all threads at once; then measure latency for each number of threads, and memory.
+
+    Each is done in a process of its own; what one that crashes while it converts leaves out is converted where
+    it is timed.
+
+    Raises
+    ------
+    ProcessDied : one that timed ended without a result.
+    """
+    if job["runtimes"] != ["keras"]:
+        shares = [job["entries"][first :: max(job["counts"])] for first in range(max(job["counts"]))]
+        each = [_process("conversion", {**job, "entries": entries}, 1) for entries in shares if entries]
+        for process in each:
+            with suppress(ProcessDied):
+                process.result()
+    latency = {
+        str(count): _process("latency", {**job, "counted": count == job["counts"][0]}, count).result()
+        for count in job["counts"]
+    }
+    seconds = job["memory_seconds"]
+    memory = measure_memory({**job, "mode": "memory", "seconds": seconds}) if seconds else {}
+    return {"latency": latency, "memory": memory}
+
+
+def _process(mode: str, job: dict[str, Any], threads: int) -> FreshProcess:
+    """Start a part of the measurement in a process of its own, with so many threads."""
+    job = {**job, "mode": mode, "threads": threads}
+    return FreshProcess(functools.partial(_do, job), job)
+
+
+def _do(job: dict[str, Any]) -> dict[str, Any]:
+    """Do a job in this process, which has not run TensorFlow before."""
+    os.environ.update(thread_variables(job["threads"]))
+    tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(job["threads"])
+    return _MODES[job["mode"]](job)
 
 
 def measure_latency(job: dict[str, Any]) -> dict[str, Any]:
@@ -222,16 +264,16 @@ def _failure(error: Exception) -> dict[str, Any]:
     return {"status": "failed", "reason": f"{type(error).__name__}: {lines[0]}"}
 
 
+_MODES = {"all": measure, "latency": measure_latency, "memory": measure_memory, "conversion": convert}
+
+
 def main(arguments: list[str]) -> None:
     """Do the job in the first file and write its result to the second."""
     job = json.loads(Path(arguments[0]).read_text())
     for name in ("tensorflow", "absl", "tf2onnx"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
-    tf.config.threading.set_inter_op_parallelism_threads(job["threads"])
     import_packages(job["packages"])
-    modes = {"latency": measure_latency, "memory": measure_memory, "conversion": convert}
-    Path(arguments[1]).write_text(json.dumps(modes[job["mode"]](job)))
+    Path(arguments[1]).write_text(json.dumps(_do(job)))
 
 
 if __name__ == "__main__":

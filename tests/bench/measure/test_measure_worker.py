@@ -60,6 +60,30 @@ def test_a_process_that_dies_is_a_failure_of_its_model(end, monkeypatch):
     assert "signal 9" in found["reason"] or "status 3" in found["reason"]
 
 
+@pytest.mark.slow
+def test_where_it_cannot_fork_a_new_process_does_the_same(save_entry, mlp, monkeypatch):
+    monkeypatch.setattr(fresh_process, "can_fork", lambda: False)
+    whole = job(save_entry("m", mlp), mode="latency", packages=["architectures"], counted=True)
+    found = fresh_process.FreshProcess(dict, whole).result()["m"]
+    assert (found["status"], found["macs"]) == ("measured", 8 * 4 + 4 * 2)
+    assert found["runtimes"]["keras"]["timing"]["inference_ms"] > 0
+
+
+def test_a_conversion_that_crashes_costs_nothing_else(monkeypatch):
+    class Process:
+        def __init__(self, mode, job, threads):
+            self.mode, self.found = mode, {"a": threads}
+
+        def result(self):
+            if self.mode == "conversion":
+                raise fresh_process.ProcessDied("killed")
+            return self.found
+
+    monkeypatch.setattr(worker, "_process", Process)
+    whole = {"entries": [{}], "runtimes": ["keras", "litert"], "counts": [1, 2], "memory_seconds": 0}
+    assert worker.measure(whole) == {"latency": {"1": {"a": 1}, "2": {"a": 2}}, "memory": {}}
+
+
 def test_custom_layers_are_found_in_packages(tmp_path, monkeypatch):
     package = tmp_path / "odd_architectures"
     package.mkdir()
