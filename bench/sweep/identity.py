@@ -54,6 +54,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
             "epochs": settings.preset.epochs,
             "judged_at": settings.preset.judged_at,
             "fixed": dict(settings.preset.fixed),
+            "searches_structure": settings.preset.searches_structure,
         },
         "tuner": settings.tuner,
         "precision": settings.precision,

@@ -50,7 +50,9 @@ class Plan(SearchPlan):
         """What has to be done before a candidate's trials: find its space, pretrain its network."""
         key, pretrain = f"space/{candidate.name}", f"pretrain/{candidate.name}"
         if not self.state.settled(key):
-            return self._make.piece(key, candidate, fold=0, fixed=dict(self.settings.preset.fixed))
+            preset = self.settings.preset
+            structure = {"fixed": dict(preset.fixed), "searches_structure": preset.searches_structure}
+            return self._make.piece(key, candidate, fold=0, **structure)
         if candidate.source != "phantom" or self.state.settled(pretrain) or key in self.state.failed:
             return None
         return self._pretraining(pretrain, candidate, {}, self.settings.preprocessing)

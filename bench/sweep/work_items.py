@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.sweep.settings import Settings
 from bench.sweep.state import State
-from bench.tasks import Candidate
+from bench.tasks import FROZEN, Candidate
 from tuning.seeds import seed_of
 from tuning.tuners import HYPERBAND_FACTOR
 
@@ -66,10 +66,16 @@ class WorkItemFactory:
             structural=space.get("structural", []),
             start=pretrained["files"]["weights"]["path"] if pretrained else None,
             weights=str(self.settings.weights.resolve()) if self.settings.weights else None,
+            # One program for the networks of an architecture, from whatever weights they start.
+            freezable=any(
+                each.architecture == candidate.architecture and each.transfer != "scratch"
+                for each in self.settings.candidates
+            ),
         )
         description.update(content)
         values = description.get("values", {})
-        structure = json.dumps([candidate.name, {n: values.get(n) for n in description["structural"]}])
+        network = candidate.name if candidate.transfer.endswith(FROZEN) else candidate.architecture
+        structure = json.dumps([network, {n: values.get(n) for n in description["structural"]}])
         return WorkItem(key, candidate.name, description, structure)
 
     def describe(self, key: str, owner: str, fold: int, kind: str) -> dict[str, Any]:

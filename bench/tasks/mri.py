@@ -89,7 +89,8 @@ class Mri(Task):
             pretraining_epochs=10,
             ablation_seeds=0,  # each is a training of a minute
             # The alternatives take two to four times as long a step.
-            fixed={"shrink": 2, "stem": "original", "slice": "middle", "width": 0.125},
+            fixed={"shrink": 2, "slice": "middle", "width": 0.125},
+            searches_structure=False,
         ),
         "full": Preset(
             50,

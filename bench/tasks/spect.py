@@ -91,7 +91,7 @@ class Spect(Task):
             judged_at=(5,),
             pretraining_epochs=4,
             ablation_seeds=1,
-            fixed={"width": None},  # twice the width takes three to four times as long a step
+            searches_structure=False,
         ),
         "full": Preset(
             40,

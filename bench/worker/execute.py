@@ -92,10 +92,10 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
     described = space.discover(
         lambda hp: architecture.build(hp, shape, len(opened.classes)),
         _training_space(task, description),
-        held=None
-        if transfer == "scratch"
-        else getattr(architecture, "imagenet_values", {})
+        held=getattr(architecture, "imagenet_values", {})
         if transfer == "imagenet"
+        else None
+        if transfer == "scratch" and description["searches_structure"]
         else {},
         fixed=description["fixed"],
     )

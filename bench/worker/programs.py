@@ -99,7 +99,7 @@ def program_for(description: dict[str, Any], sample_shape: tuple[int, ...], n_cl
         tuple(sample_shape),
         n_classes,
         tuple(description["augmentation"]),
-        "frozen" in training,
+        "frozen" in training or description.get("freezable", False),
         description.get("precision", "float32"),
     )
     return program, Recipe.from_values(training, description["epochs"], description.get("stable", 0.0))

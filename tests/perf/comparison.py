@@ -136,8 +136,9 @@ class Comparison:
         architecture = architectures.load(name.removesuffix(FROZEN))
         shape = programs.model_shape(architecture, sample_shape)
         n_classes = len(self.dataset.classes)
+        held = None if self.preset.searches_structure else {}
         found = space.discover(
-            lambda hp: architecture.build(hp, shape, n_classes), (), fixed=self.preset.fixed
+            lambda hp: architecture.build(hp, shape, n_classes), (), held=held, fixed=self.preset.fixed
         )
         entries = [e["config"] for e in found["space"]["space"] if e["class_name"] == "Fixed"]
         return {entry["name"]: entry["value"] for entry in entries}

@@ -58,6 +58,8 @@ class Preset:
         the epochs grow (of trials judged at 5 and 20 epochs, a quarter). Empty: all are trained in full.
     fixed : structural hyperparameters that this preset does not search, with their values (None: the default),
         for all architectures that offer them (see `tuning.space.discover`).
+    searches_structure : whether the other structural hyperparameters are searched; where not, they keep the
+        architecture's defaults, and each worker traces each network once.
     runtimes : in which inference is timed.
     careful : whether inference is timed on all threads too, and memory and energy measured.
     """
@@ -71,5 +73,6 @@ class Preset:
     ablation_seeds: int | None = None
     judged_at: tuple[int, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    searches_structure: bool = True
     runtimes: tuple[str, ...] = ("keras", "litert", "onnxruntime")
     careful: bool = True
