@@ -1,6 +1,8 @@
 """The last step of a sweep: the winners' inference, timed together with nothing else running."""
 
+import re
 import time
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +18,10 @@ _SAMPLES = 8  # real images to measure with
 
 
 def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, display: Display) -> None:
-    """Measure size, operations and inference time of all winners, in rounds, in processes of their own."""
+    """Measure size, operations and inference time of all winners, in rounds, in processes of their own.
+
+    Winners that are one network, but for its weights, are measured once: `same_as` names the one that was.
+    """
     from bench.measure.cost import Entry, MeasurementError, measure_models
 
     winners, key = plan.winners(), plan.latency_key()
@@ -28,11 +33,17 @@ def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, disp
     stored = np.asarray(dataset.x[np.sort(chosen)])
     images = settings.task.prepare(stored, settings.preprocessing)
     preprocessing_ms = _time_preprocessing(settings, stored)
-    entries = []
+    entries: list[Entry] = []
+    measured: dict[bytes, str] = {}  # by network
+    same_as: dict[str, str] = {}
     for name, (_, result) in winners.items():
+        model = (folder / result["files"]["model"]["path"]).resolve()
+        first = same_as[name] = measured.setdefault(_network(model), name)
+        if first != name:
+            continue
         samples = (folder / "work" / f"samples-{name}.npy").resolve()
         np.save(samples, np.asarray(images, np.float32).reshape(-1, *result["input_shape"]))
-        entries.append(Entry(name, str((folder / result["files"]["model"]["path"]).resolve()), str(samples)))
+        entries.append(Entry(name, str(model), str(samples)))
     preset = settings.preset
     try:
         costs = measure_models(
@@ -48,10 +59,18 @@ def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, disp
         display.say(f"inference was not measured: {str(error).splitlines()[0]}")
         return
     for name, (trial, _) in winners.items():
-        costs[name].update(trial=trial, preprocessing_ms=preprocessing_ms)
+        costs[name] = {**costs[same_as[name]], "trial": trial, "preprocessing_ms": preprocessing_ms}
+        if same_as[name] != name:
+            costs[name]["same_as"] = same_as[name]
     plan.state.apply(journal.append("done", piece=key, result={"costs": costs}))
     for entry in entries:
         Path(entry.samples).unlink(missing_ok=True)
+
+
+def _network(model: Path) -> bytes:
+    """What a `.keras` file computes, whatever its weights: its configuration without the ids of objects."""
+    with zipfile.ZipFile(model) as file:
+        return re.sub(rb'"shared_object_id": \d+', b"", file.read("config.json"))
 
 
 def files_of_their_own(candidates: Iterable[Candidate]) -> list[str]:

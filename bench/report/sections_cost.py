@@ -50,8 +50,17 @@ def _runtimes(content: Content) -> list[str]:
         f"On the processor named below, nothing else running. A fixed piece of work, timed among the models, took "
         f"{formatting.number(drift)} times as long in its slowest round as in its fastest"
         + (": the machine was not steady." if drift > 1.2 else "."),
+        *_shared(content),
         *problems,
     ]
+
+
+def _shared(content: Content) -> list[str]:
+    """Which networks were not measured themselves."""
+    titles = {a.name: a.entry.title for a in content.networks}
+    shared = {a.entry.title: titles.get(a.entry.cost.get("same_as", "")) for a in content.networks}
+    found = [f"{escape(title)} as {escape(other)}" for title, other in shared.items() if other]
+    return [f"The same network but for its weights, and measured once: {', '.join(found)}."] if found else []
 
 
 def _columns(measured: list[Assessment]) -> list[tuple[str, str]]:

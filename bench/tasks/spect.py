@@ -83,7 +83,7 @@ class Spect(Task):
     presets = {
         "smoke": Preset(2, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
         "quick": Preset(
-            18,
+            16,
             trials=8,
             seeds=3,
             folds=1,

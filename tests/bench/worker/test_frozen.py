@@ -113,6 +113,18 @@ def test_an_official_test_part_is_seen_as_it_is(description, monkeypatch):
     np.testing.assert_array_equal(varied, ~tested)
 
 
+@pytest.mark.parametrize("searched", [True, False])
+def test_a_preset_may_leave_the_structure_as_it_is(description, searched):
+    from bench.worker import execute
+
+    given = {"kind": "space", "transfer": "scratch", "fixed": {}, "searches_structure": searched}
+    found = execute.run({**description, **given})["result"]
+    entries = {e["config"]["name"]: e["class_name"] for e in found["space"]["space"]}
+    assert found["structural"]
+    assert {entries[name] for name in found["structural"]} == ({"Choice"} if searched else {"Fixed"})
+    assert entries["learning_rate"] == "Float"
+
+
 def test_the_space_of_a_frozen_candidate_holds_the_strengths_of_the_views(description):
     from bench.worker import execute
 
