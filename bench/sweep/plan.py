@@ -110,7 +110,7 @@ class Plan(SearchPlan):
     def _ablation(
         self, ablation: Ablation, candidate: Candidate, fold: int, trial: int
     ) -> Iterator[WorkItem]:
-        """Refits with one thing changed, none where it changes nothing.
+        """Refits with one thing changed, none where it changes nothing or the preset leaves it out.
 
         Where a pretrained network's structure or what it sees is changed, the changed one is pretrained before
         them: what is compared is then the change alone.
@@ -125,6 +125,8 @@ class Plan(SearchPlan):
         restructured = {k: v for k, v in changed.items() if k in structural}
         pretrained_otherwise = restructured or content["preprocessing"] != self.settings.preprocessing
         if pretrained_otherwise and Candidate(candidate.architecture, values["transfer"]).source == "phantom":
+            if not self.settings.preset.pretrains_ablations:
+                return
             key = f"pretrain/{candidate.name}/{ablation.name}"
             if not self.state.settled(key):
                 yield self._pretraining(key, candidate, restructured, content["preprocessing"])

@@ -91,6 +91,7 @@ class Spect(Task):
             judged_at=(5,),
             pretraining_epochs=4,
             ablation_seeds=1,
+            pretrains_ablations=False,  # of the whole image it takes longer than all other ablations
             searches_structure=False,
         ),
         "full": Preset(

@@ -54,6 +54,7 @@ class Preset:
     pretraining_epochs : of `phantom` transfer.
     ablation_seeds : refits of each ablation, compared with all of the winner's; never more than SEEDS,
         which is also what None means.
+    pretrains_ablations : whether there are ablations, too, for which the winner must be pretrained anew.
     judged_at : epochs after which trials are judged, ascending, below `epochs`: the best of them go on, as many as
         the epochs grow (of trials judged at 5 and 20 epochs, a quarter). Empty: all are trained in full.
     fixed : structural hyperparameters that this preset does not search, with their values (None: the default),
@@ -71,6 +72,7 @@ class Preset:
     measure_seconds: float
     pretraining_epochs: int = 0
     ablation_seeds: int | None = None
+    pretrains_ablations: bool = True
     judged_at: tuple[int, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     searches_structure: bool = True

@@ -1,5 +1,6 @@
 """The loop of a sweep under deaths, failures, stalls, signals, budgets and full disks; nothing is trained."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -417,6 +418,17 @@ def test_a_switch_of_a_pretrained_networks_structure_or_preprocessing_is_pretrai
     # Of the winner some layers were frozen: random ones that never learn would be no fair comparison.
     frozen = {d["transfer"]: d["values"]["frozen"] for d in workers.descriptions if d["kind"] == "ablation"}
     assert frozen == {"phantom": 0.5, "scratch": 0.0}
+    assert done.plan.finished()
+
+
+def test_a_preset_may_leave_out_what_would_be_pretrained_anew(tmp_path):
+    workers = FakeWorkers(_of_one_structure)
+    settings = settings_for(tmp_path, task=_Switched(), candidates=(Candidate("compact", "phantom"),))
+    quick = dataclasses.replace(settings.preset, pretrains_ablations=False)
+    done = sweep_with(workers, dataclasses.replace(settings, preset=quick))
+    switched = {d["piece"].split("/")[1] for d in workers.descriptions if d["kind"] == "ablation"}
+    assert "slow" in switched
+    assert not switched & {"narrow", "raw"}
     assert done.plan.finished()
 
 
