@@ -16,7 +16,8 @@ def test_networks_that_differ_in_weights_alone_are_measured_once(tmp_path, monke
     winners = {}
     for name, units in (("random", 3), ("pretrained", 3), ("wider", 4)):
         network = keras.Sequential(
-            [keras.Input((6,)), layers.Dense(units, name="a"), layers.Dense(2, name="b")], name="net"
+            [keras.Input((6,), name="x"), layers.Dense(units, name="a"), layers.Dense(2, name="b")],
+            name="net",
         )
         network.save(tmp_path / f"{name}.keras")
         digest = hashlib.sha256((tmp_path / f"{name}.keras").read_bytes()).hexdigest()

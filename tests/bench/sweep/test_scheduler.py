@@ -423,9 +423,12 @@ def test_a_switch_of_a_pretrained_networks_structure_or_preprocessing_is_pretrai
 
 def test_a_preset_may_leave_out_what_would_be_pretrained_anew(tmp_path):
     workers = FakeWorkers(_of_one_structure)
-    settings = settings_for(tmp_path, task=_Switched(), candidates=(Candidate("compact", "phantom"),))
-    quick = dataclasses.replace(settings.preset, pretrains_ablations=False)
-    done = sweep_with(workers, dataclasses.replace(settings, preset=quick))
+    task = _Switched()
+    presets = {
+        name: dataclasses.replace(preset, pretrains_ablations=False) for name, preset in task.presets.items()
+    }
+    pretrained = (Candidate("compact", "phantom"),)
+    done = sweep_with(workers, settings_for(tmp_path, task=task.but(presets=presets), candidates=pretrained))
     switched = {d["piece"].split("/")[1] for d in workers.descriptions if d["kind"] == "ablation"}
     assert "slow" in switched
     assert not switched & {"narrow", "raw"}
