@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class FreshProcess:
             try:
                 self._result.write_text(json.dumps(work()))
                 status = 0
+            except BaseException:
+                traceback.print_exc()  # the error stream is what is shown of a measurement that failed
             finally:
                 os._exit(status)  # No clean-up of the parent's: its buffers and temporary files are not ours.
         return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
