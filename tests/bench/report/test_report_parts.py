@@ -1,5 +1,6 @@
 """The parts of a report against hand counts and other implementations."""
 
+import itertools
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -205,6 +206,25 @@ def test_hardest_images_are_those_of_the_lowest_mean_probability():
     found = hardest([entry], 2)
     assert [(image.index, image.truth, image.told) for image in found] == [(8, 1, 0), (9, 0, 1)]
     assert [image.probability for image in found] == pytest.approx([0.4, 0.4])
+
+
+@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+def test_a_label_stays_nearest_to_its_own_point(order):
+    """Three networks nearly as fast as each other, named in another order than theirs from top to bottom."""
+    _, (axes,) = figure_style.panels(1, 8, 4, figure_style.Margins())
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    points = np.array([[0.5, 0.54], [0.5, 0.5], [0.51, 0.46]])[list(order)]
+    texts = [
+        axes.text(x, y, f"Architecture {i}", ha="center", va="center") for i, (x, y) in enumerate(points)
+    ]
+    anchors = axes.transData.transform(points)
+    marks = [Bbox.from_extents(*(anchor - 8), *(anchor + 8)) for anchor in anchors]
+    point_labels.place(axes, texts, points, marks)
+    for i, text in enumerate(texts):
+        box = text.get_window_extent()
+        near = np.clip(anchors, [box.x0, box.y0], [box.x1, box.y1])
+        assert np.hypot(*(near - anchors).T).argmin() == i
 
 
 def test_labels_cover_neither_each_other_nor_the_points():
