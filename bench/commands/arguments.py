@@ -16,7 +16,7 @@ def settings_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--preset",
         metavar="PRESET",
-        help="smoke (a minute), quick (default, four to sixteen minutes) or full",
+        help="smoke (a minute), quick (default, two to twelve minutes) or full",
     )
     add("--arch", metavar="ARCH", help="architectures, parted by commas (default: the task's)")
     add("--tuner", metavar="TUNER", help="random (default), bayesian, hyperband or grid")
