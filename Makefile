@@ -115,15 +115,14 @@ lock: $(VENV)/.dev ## resolve the dependencies anew into requirements.lock
 clean: ## delete the environment; runs and reports stay
 	rm -rf $(VENV)
 
-# The lock pins what is installed; each stamp says which extras are in the environment. Nothing is compiled to
-# bytecode before it is imported: most of TensorFlow's modules never are.
+# The lock pins what is installed; each stamp says which extras are in the environment.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: found Python %d.%d; expected 3.11 or later: set PYTHON=" % sys.version_info[:2])'
 	@$(PYTHON) -m venv $(VENV)
 
 define install
 	@echo 'installing into $(VENV) (once; some minutes)'
-	@$(python) -m pip install -q --disable-pip-version-check --no-compile -c requirements.lock -e '.[$(1)]'
+	@$(python) -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[$(1)]'
 	@touch $@
 endef
 
