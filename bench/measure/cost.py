@@ -74,9 +74,8 @@ def measure_models(
     Parameters
     ----------
     entries : models, with different names.
-    seconds : timing for each model, divided evenly among runtimes, batch sizes and numbers of threads.
-    Starting
-        processes (about 5 s each), tracing and conversion come on top.
+    seconds : timing for each model, divided evenly among runtimes, batch sizes and numbers of threads. Starting
+        TensorFlow (about 5 s, once), tracing and conversion come on top.
     runtimes : of `keras`, `litert`, `onnxruntime`; those not installed are reported as such.
     rounds : rounds of interleaving.
     threads : numbers of threads, each a process; (1, all that this process may use) by default.
@@ -90,15 +89,13 @@ def measure_models(
     - `status`: `measured` or `failed`; `reason`: why it failed, in a line.
     - `parameters`, `trainable_parameters`; `bytes_on_disk`: of the `.keras` file.
     - `macs`: multiply-accumulates of one sample; `macs_reason`: why there is no number.
-    - `inference_ms`, `inference_p95_ms` (batch 1), `throughput_32` (samples a second at batch 32): in
-    Keras, with
-      the first number of `threads`.
+    - `inference_ms`, `inference_p95_ms` (batch 1), `throughput_32` (samples a second at batch 32): in Keras,
+      with the first number of `threads`.
     - `runtimes`: runtime to a dict of `status` (`measured`, `not installed`, `cannot convert`, `disagrees`),
       `reason`, `version`, `max_difference` (largest absolute difference of the output from Keras' own) and
       `threads`: the number as text to `inference_ms`, `inference_p95_ms`, `throughput_32`,
       `round_medians_ms`, `round_medians_32_ms` and `samples_ms` (batch 1, by round, thinned).
-    - `peak_memory_bytes`: above an idle TensorFlow, the model included; `peak_memory_total_bytes`: of the
-    whole
+    - `peak_memory_bytes`: above an idle TensorFlow, the model included; `peak_memory_total_bytes`: of the whole
       process; `energy_1000_inferences_joules`, `energy_method`: all in Keras, batch 1, one thread.
     - `machine_drift`: slowest over fastest round of a fixed NumPy kernel timed among the models.
 

@@ -91,9 +91,9 @@ def isolated(work: Callable[[], dict[str, Any]], job: dict[str, Any]) -> dict[st
     """
     if len(job["entries"]) != 1:
         raise ValueError(f"a job for one process has one entry, got {len(job['entries'])}")
-    if job.get("alone") and not can_fork():  # this is that process
-        return work()
     forked = can_fork()
+    if job.get("alone") and not forked:  # this is that process
+        return work()
     try:
         found = FreshProcess(work, job).result()
     except ProcessDied as error:

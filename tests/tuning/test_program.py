@@ -228,6 +228,18 @@ def test_a_frozen_network_learns_in_its_head_alone_until_it_thaws(samples):
     assert all(not np.array_equal(v.numpy(), start[v.path]) for v in program.model.trainable_variables)
 
 
+def test_one_that_could_freeze_and_does_not_learns_the_same_to_the_bit(samples):
+    """Networks of an architecture share a program; which candidates a sweep has must not show in its results."""
+    states = []
+    for freezable in (False, True):
+        program = Program(convolutional, SHAPE, freezable=freezable)
+        program.reset(1, {**SETTINGS, "weight_decay": 0.1}, total_steps=6)
+        program.run(*samples, batch_size=8)
+        states.append(program.state())
+    for without, able in zip(*states, strict=True):
+        np.testing.assert_array_equal(without, able)
+
+
 def test_a_training_can_start_from_the_weights_of_another(samples):
     program = Program(convolutional, SHAPE)
     train(program, samples)
