@@ -59,7 +59,7 @@ def discover(
     build: Callable[[Any], Any],
     training: TrainingSpace,
     held: dict[str, Value] | None = None,
-    fixed: Mapping[str, Value | None] | None = None,
+    fixed: Mapping[str, Value] | None = None,
 ) -> dict:
     """Find the whole space of an architecture: what its `build` asks for, then the training space.
 
@@ -69,9 +69,8 @@ def discover(
         scope has been active once.
     held : if not None, the structural hyperparameters are not searched: they keep these values, or else
         their defaults.
-    fixed : values that structural hyperparameters keep instead of being searched; None stands for the default.
-        Those that `build` does not ask for, asks for under a condition, or does not offer that value for are
-        passed over.
+    fixed : values that structural hyperparameters keep instead of being searched. Those that `build` does
+        not ask for, asks for under a condition, or does not offer that value for are passed over.
 
     Returns
     -------
@@ -82,12 +81,11 @@ def discover(
 
     hp = _explore(build, keras_tuner.HyperParameters())
     offered = {entry.name: entry for entry in hp.space if not entry.conditions}
-    wanted = {
-        name: offered[name].default if value is None else value
+    known = {
+        name: value
         for name, value in (fixed or {}).items()
-        if name in offered
+        if name in offered and value in offered[name].values
     }
-    known = {name: value for name, value in wanted.items() if value in offered[name].values}
     if known:
         hp = keras_tuner.HyperParameters()
         for name, value in known.items():

@@ -111,6 +111,7 @@ class Comparison:
             "epochs": self.preset.epochs,
             "fixed": {name.removesuffix(FROZEN): self._fixed(name, x.shape[1:]) for name in self.names},
             "seed": round_ + 1,
+            "jit_compile": False if x.ndim == 5 else "auto",
         }
         job.write_text(json.dumps(content))
         parts = {

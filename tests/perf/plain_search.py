@@ -49,6 +49,7 @@ class HyperModel(keras_tuner.HyperModel):
             keras.optimizers.AdamW(self.learning_rate(hp), weight_decay=hp.get("weight_decay")),
             keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=hp.get("label_smoothing")),
             metrics=["accuracy"],
+            jit_compile=self.job["jit_compile"],
         )
         return model
 

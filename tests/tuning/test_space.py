@@ -68,12 +68,6 @@ def test_a_value_that_is_not_offered_or_only_under_a_condition_is_not_fixed(fixe
     assert discover(nested, TRAINING, fixed=fixed) == discover(nested, TRAINING)
 
 
-def test_none_fixes_the_default():
-    assert discover(nested, TRAINING, fixed={"units": None}) == discover(
-        nested, TRAINING, fixed={"units": 32}
-    )
-
-
 def test_what_is_held_stands_above_what_is_fixed():
     found = discover(nested, TRAINING, held={"units": 64}, fixed={"units": 32, "pooling": "attention"})
     hp = keras_tuner.HyperParameters.from_config(found["space"])

@@ -41,7 +41,14 @@ class AnyDataTask(Task):
     presets = {
         "smoke": Preset(1, 1, 1, 1, 0.5, runtimes=("keras",), careful=False),
         "quick": Preset(
-            20, trials=8, seeds=3, folds=1, measure_seconds=1.0, judged_at=(5,), ablation_seeds=0
+            20,
+            trials=8,
+            seeds=3,
+            folds=1,
+            measure_seconds=1.0,
+            judged_at=(5,),
+            ablation_seeds=0,
+            searches_structure=False,
         ),
         "full": Preset(
             50, trials=20, seeds=5, folds=1, measure_seconds=10.0, judged_at=(6, 17), ablation_seeds=1

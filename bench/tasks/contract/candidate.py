@@ -57,8 +57,8 @@ class Preset:
     pretrains_ablations : whether there are ablations, too, for which the winner must be pretrained anew.
     judged_at : epochs after which trials are judged, ascending, below `epochs`: the best of them go on, as many as
         the epochs grow (of trials judged at 5 and 20 epochs, a quarter). Empty: all are trained in full.
-    fixed : structural hyperparameters that this preset does not search, with their values (None: the default),
-        for all architectures that offer them (see `tuning.space.discover`).
+    fixed : structural hyperparameters that this preset does not search, with their values, for all
+        architectures that offer them (see `tuning.space.discover`).
     searches_structure : whether the other structural hyperparameters are searched; where not, they keep the
         architecture's defaults, and each worker traces each network once.
     runtimes : in which inference is timed.
