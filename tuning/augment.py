@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-GEOMETRIC = ("rotation_degrees", "shift", "zoom", "elastic", "flip", "mirror")
+MIRRORING = ("flip", "mirror")  # samples stay as sharp as they are
+GEOMETRIC = ("rotation_degrees", "shift", "zoom", "elastic", *MIRRORING)
 PHOTOMETRIC = ("gain", "noise", "blur")
 STRENGTHS = (*GEOMETRIC, *PHOTOMETRIC)
 _GRID = 4  # control points of the elastic deformation along each side

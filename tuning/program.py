@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tuning.augment import Augmentation
+from tuning.augment import MIRRORING, Augmentation
 
 SCHEDULES = {"constant": 0.0, "cosine": 1.0}
 HEAD = "head"  # name of every architecture's last layer
@@ -54,7 +54,7 @@ class Program:
         self.model = build()
         self.sample_shape = tuple(sample_shape)
         self.augmentation = augmentation
-        names = ["learning_rate", "schedule", "stable", "weight_decay", "dropout", "label_smoothing"]
+        names = ["learning_rate", "schedule", "stable", "weight_decay", "dropout", "label_smoothing", "clean"]
         names += ["frozen"] if freezable else []
         names += augmentation.strengths if augmentation else ()
         self.settings = {name: tf.Variable(0.0, name=name) for name in names}
@@ -189,7 +189,7 @@ class Program:
     def _train_steps(self, x, y, weights, batch_size):
         steps = tf.maximum(tf.shape(x)[0] // batch_size, 1)
         if self.augmentation:  # all at once: small operations cost more than what they compute
-            x = self.augmentation(x, self.settings, tf.stack([self._seed, tf.cast(self._step, tf.int32)]))
+            x = self.augmentation(x, self._strengths(), tf.stack([self._seed, tf.cast(self._step, tf.int32)]))
 
         def body(index, loss, correct):
             part = slice(index * batch_size, (index + 1) * batch_size)
@@ -203,6 +203,22 @@ class Program:
             parallel_iterations=1,
         )
         return loss / tf.cast(steps, tf.float32), correct / tf.cast(steps, tf.float32)
+
+    def _strengths(self) -> dict[str, tf.Tensor]:
+        """Strengths of the augmentation: at the end, for the share `clean` of the steps, samples are only mirrored.
+
+        Interpolation softens what is fine. A network that never saw a sample as sharp as those it is tested on
+        ranks them well and puts them on the wrong side (He et al. 2019, "Data augmentation revisited:
+        rethinking the distribution gap between clean and augmented data", arXiv:1909.09148).
+        """
+        assert self.augmentation is not None
+        varied = tf.cast(
+            tf.cast(self._step, tf.float32) < (1 - self.settings["clean"]) * self._total_steps, tf.float32
+        )
+        return {
+            name: self.settings[name] * (1.0 if name in MIRRORING else varied)
+            for name in self.augmentation.strengths
+        }
 
     def _train_batch(self, x, y, weights):
         rate = self._learning_rate()

@@ -263,3 +263,13 @@ def test_what_a_start_lacks_is_as_the_seed_makes_it(samples):
     np.testing.assert_array_equal(first, random[0])
     for value, expected in zip(others, start[1:], strict=True):
         np.testing.assert_array_equal(value, expected)
+
+
+def test_at_the_end_samples_are_only_mirrored_for_the_share_that_is_clean():
+    strengths = {"rotation_degrees": 10.0, "noise": 0.1, "flip": 0.5}
+    program = Program(convolutional, SHAPE, Augmentation(tuple(strengths)))
+    program.reset(1, {**SETTINGS, **strengths, "clean": 0.25}, total_steps=12)
+    for step, expected in ((0, strengths), (8, strengths), (9, {"flip": 0.5}), (11, {"flip": 0.5})):
+        program._step.assign(step)
+        found = {name: float(value) for name, value in program._strengths().items()}
+        assert found == pytest.approx({**dict.fromkeys(strengths, 0.0), **expected})
