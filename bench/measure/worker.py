@@ -5,7 +5,8 @@ The job is a JSON file with `mode`, `entries`, `threads`, `packages`, `runtimes`
 `bench.measure.cost` asks for: it needs `counts` (the numbers of threads to time with) and `memory_seconds` (0:
 not measured) besides, and its result is `latency`, number of threads to name of the entry to what was found,
 and `memory`, name to what was found. `conversion`, `latency` and `memory` are its parts, for processes that
-could not be forked; with latency, `counted` says whether operations are counted.
+could not be forked; with latency, `counted` says whether operations are counted; to convert, each entry says
+for which `runtime`.
 """
 
 import functools
@@ -42,6 +43,7 @@ BATCH = 32
 SAMPLES = 8
 ENERGY_CALLS = 10
 REFERENCE = "reference kernel"
+_PORTABLE = {runtime.name: runtime for runtime in PORTABLE}
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
@@ -55,8 +57,15 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     ProcessDied : one that timed ended without a result.
     """
     if job["runtimes"] != ["keras"]:
-        shares = [job["entries"][first :: max(job["counts"])] for first in range(max(job["counts"]))]
-        each = [_process("conversion", {**job, "entries": entries}, 1) for entries in shares if entries]
+        # By runtime too: a single large network takes long, and each converter takes seconds to import.
+        parts = [
+            {**entry, "runtime": runtime.name}
+            for entry in job["entries"]
+            for runtime in PORTABLE
+            if runtime.name in job["runtimes"]
+        ]
+        shares = [parts[first :: max(job["counts"])] for first in range(max(job["counts"]))]
+        each = [_process("conversion", {**job, "entries": share}, 1) for share in shares if share]
         for process in each:
             with suppress(ProcessDied):
                 process.result()
@@ -131,15 +140,14 @@ def _prepare(entry: dict[str, str], job: dict[str, Any], calls: dict[str, Call])
 
 
 def convert(job: dict[str, Any]) -> dict[str, Any]:
-    """Write every model's files for the other runtimes; what fails is told where it is timed."""
+    """Write models' files, each for the `runtime` of its entry; what fails is told where it is timed."""
     for entry in job["entries"]:
         with suppress(Exception):
             model, converted = load_model(entry["model"]), Converted(job["converted"], entry["name"])
             shape = load_samples(entry["samples"], 1).shape[1:]
-            for runtime in (runtime for runtime in PORTABLE if runtime.name in job["runtimes"]):
-                for batch in (1, BATCH):
-                    with suppress(ImportError, ConversionError):
-                        converted.content(runtime, model, batch, shape)
+            for batch in (1, BATCH):
+                with suppress(ImportError, ConversionError):
+                    converted.content(_PORTABLE[entry["runtime"]], model, batch, shape)
     return {}
 
 

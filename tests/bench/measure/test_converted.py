@@ -56,8 +56,8 @@ def test_without_a_folder_nothing_is_kept():
 
 def test_what_was_converted_is_what_is_timed(save_entry, tmp_path, monkeypatch):
     entry = save_entry("m", keras.Sequential([keras.Input((8,)), layers.Dense(4), layers.Dense(2)]))
-    gone = {"name": "gone", "model": "no.keras", "samples": "no.npy"}
-    described = {"name": "m", "model": entry.model, "samples": entry.samples}
+    gone = {"name": "gone", "model": "no.keras", "samples": "no.npy", "runtime": "litert"}
+    described = {"name": "m", "model": entry.model, "samples": entry.samples, "runtime": "litert"}
     job = {"entries": [gone, described], "runtimes": ["keras", "litert"], "converted": str(tmp_path)}
     assert worker.convert(job) == {}
     assert len(list(tmp_path.glob("*.tflite"))) == 2
