@@ -90,7 +90,11 @@ def main() -> int:
             found.append(block)
     print()
     words = [f"--{key} {value}" for key, value in sizes.items()]
-    document.write(name, " ".join(["python -m tests.perf", name, *words]), found, reports / "performance.md")
+    # What was measured on one task does not take the place of another's.
+    section = ": ".join([name, *filter(None, [sizes.get("task")])])
+    document.write(
+        section, " ".join(["python -m tests.perf", name, *words]), found, reports / "performance.md"
+    )
     return 0
 
 
