@@ -23,9 +23,9 @@ def _compared(folder: Path, several: list[Sizes]) -> Iterator[str | pd.DataFrame
 _WHAT = (
     "(a) is `tests/perf/plain_search.py`, a plain KerasTuner script; (b) is the whole command, `python -m bench "
     "bench TASK --no-ablations`, references, timing and report included. Both begin with the dataset as it was "
-    "read; (a) is handed the preprocessed arrays besides, and does not augment; on volumes it goes without "
-    "XLA, which Keras turns on and which takes tens of minutes to compile gradients of 3D convolutions for a "
-    "processor. Medians over rounds in turns, in brackets the range."
+    "read; (a) is handed the preprocessed arrays besides, and does not augment; on volumes it goes without XLA, "
+    "which Keras turns on and which makes steps of 3D networks several times slower on a processor. Medians over "
+    "rounds in turns, in brackets the range."
 )
 
 
