@@ -60,7 +60,9 @@ def test_builds_at_a_random_structure(name, shared_model, build_model, samples):
 @every_architecture
 def test_variable_paths_are_those_of_any_other_build(name, shared_model, build_model):
     model, again = shared_model(name), build_model(name)
-    assert paths(model) == paths(again)
+    assert paths(model) == paths(again), (
+        "every layer with weights needs a name: Keras numbers the others anew"
+    )
     assert len(set(paths(model))) == len(paths(model))
 
 
