@@ -79,6 +79,17 @@ class Augmentation:
         return x
 
 
+def mirroring_unless(varies: tf.Tensor, strengths: dict[str, tf.Variable]) -> dict[str, tf.Tensor]:
+    """The strengths where `varies` (bool, a scalar) is true; elsewhere 0, but for those of mirroring.
+
+    Interpolation softens what is fine. A network that never saw a sample as sharp as those it is tested on ranks
+    them well and puts them on the wrong side (He et al. 2019, "Data augmentation revisited: rethinking the
+    distribution gap between clean and augmented data", arXiv:1909.09148).
+    """
+    share = tf.cast(varies, tf.float32)
+    return {name: value if name in MIRRORING else value * share for name, value in strengths.items()}
+
+
 def _fold(seed: tf.Tensor, index: int) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(seed, index)
 

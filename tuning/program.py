@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tuning.augment import MIRRORING, Augmentation
+from tuning.augment import Augmentation, mirroring_unless
 
 SCHEDULES = {"constant": 0.0, "cosine": 1.0}
 HEAD = "head"  # name of every architecture's last layer
@@ -205,20 +205,9 @@ class Program:
         return loss / tf.cast(steps, tf.float32), correct / tf.cast(steps, tf.float32)
 
     def _strengths(self) -> dict[str, tf.Tensor]:
-        """Strengths of the augmentation: at the end, for the share `clean` of the steps, samples are only mirrored.
-
-        Interpolation softens what is fine. A network that never saw a sample as sharp as those it is tested on
-        ranks them well and puts them on the wrong side (He et al. 2019, "Data augmentation revisited:
-        rethinking the distribution gap between clean and augmented data", arXiv:1909.09148).
-        """
-        assert self.augmentation is not None
-        varied = tf.cast(
-            tf.cast(self._step, tf.float32) < (1 - self.settings["clean"]) * self._total_steps, tf.float32
-        )
-        return {
-            name: self.settings[name] * (1.0 if name in MIRRORING else varied)
-            for name in self.augmentation.strengths
-        }
+        """Strengths of the augmentation; for the share `clean` of the steps, at the end, of mirroring alone."""
+        varies = tf.cast(self._step, tf.float32) < (1 - self.settings["clean"]) * self._total_steps
+        return mirroring_unless(varies, self.settings)
 
     def _train_batch(self, x, y, weights):
         rate = self._learning_rate()

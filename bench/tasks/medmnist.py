@@ -1,7 +1,10 @@
 """Any set of MedMNIST, with its own resolution, split and metrics."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bench.data.dataset import Dataset
 from bench.data.sources import medmnist
@@ -40,6 +43,15 @@ class MedMnist(AnyDataTask):
                 f"NAME=adrenalmnist3d` fetches {folder / 'adrenalmnist3d.npz'})"
             )
         return medmnist.cache_medmnist(data, cache)
+
+    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+        """8-bit PNG, JPEG or `.npy`, all of one size, which nothing here changes."""
+        images = [medmnist.read_image(path) for path in paths]
+        for path, image in zip(paths, images, strict=True):
+            if image.shape != images[0].shape:
+                first, other = ("x".join(map(str, one.shape)) for one in (images[0], image))
+                raise UserError(f"{path}: found {other}; expected {first}, as {paths[0]} has")
+        return np.stack(images)
 
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return [medmnist.fetch(name, folder, source)]

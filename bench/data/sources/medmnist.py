@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.data import formats
 from bench.data.caches.cached_dataset import ensure, save_dataset
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.formats.numpy_file import npz_shapes, read_npz
@@ -84,6 +85,25 @@ def cache_medmnist(file: str | Path, cache: str | Path, classes: tuple[str, ...]
 
 def _name(file: Path) -> str:
     return file.name.removesuffix(".npz").lower()
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read an image or volume like those of a set, 8 bits in a PNG, JPEG or `.npy`.
+
+    Returns
+    -------
+    float32 `[..., channels]` in [0, 1]; three channels where a PNG or JPEG has colours.
+
+    Raises
+    ------
+    UserError : the file cannot be read, or does not have 8 bits.
+    """
+    found = formats.read(path)
+    if found.facts["stored_bits"] != 8:
+        raise UserError(f"{path}: found {found.facts['stored_bits']:g} bits; expected 8, as MedMNIST has")
+    if found.facts.get("stored_mode", "L") in ("1", "L", "LA"):
+        return _scale(found.displayed()[..., None])
+    return _scale(np.stack([formats.read(path, colour=colour).array for colour in range(3)], axis=-1))
 
 
 def _scale(images: np.ndarray) -> np.ndarray:

@@ -169,4 +169,4 @@ class Task:
 
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
         """Read files or DICOM series folders as `load` would store them, float32 `[n, ...]`."""
-        raise UserError(f"TASK={self.name}: found a task that reads no image files; expected spect or mri")
+        raise UserError(f"TASK={self.name}: found a task that reads no image files; expected one that does")

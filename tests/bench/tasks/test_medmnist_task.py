@@ -7,6 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from bench import tasks
@@ -70,6 +71,30 @@ def test_what_cannot_be_used_is_told_in_a_line(tmp_path, arrange, message):
     with pytest.raises(UserError, match=message) as caught:
         TASK.configured(data := arrange(tmp_path)).load(data, tmp_path, tmp_path / "cache")
     assert "\n" not in str(caught.value)
+
+
+def test_new_images_are_read_as_those_of_a_set(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
+    np.save(tmp_path / "volume.npy", values[..., 0])
+    Image.fromarray(values[0, ..., 0]).save(tmp_path / "grey.png")
+    Image.fromarray(values[0]).save(tmp_path / "colour.png")
+    for name, expected in (
+        ("volume.npy", values[..., :1]),
+        ("grey.png", values[0, ..., :1]),
+        ("colour.png", values[0]),
+    ):
+        (found,) = TASK.read([tmp_path / name])
+        np.testing.assert_array_equal(found, expected.astype(np.float32) / np.float32(255))
+
+
+def test_new_images_of_another_kind_are_refused_in_a_line(tmp_path):
+    for name, size, dtype in (("a", (4, 5), np.uint8), ("b", (5, 5), np.uint8), ("c", (4, 5), np.uint16)):
+        Image.fromarray(np.ones(size, dtype)).save(tmp_path / f"{name}.png")
+    a, b, c = (tmp_path / f"{name}.png" for name in "abc")
+    with pytest.raises(UserError, match=r"b\.png: found 5x5x1; expected 4x5x1, as .*a\.png has$"):
+        TASK.read([a, b])
+    with pytest.raises(UserError, match=r"c\.png: found 16 bits; expected 8, as MedMNIST has$"):
+        TASK.read([c])
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
