@@ -207,7 +207,8 @@ class Program:
     def _strengths(self) -> dict[str, tf.Tensor]:
         """Strengths of the augmentation; for the share `clean` of the steps, at the end, of mirroring alone."""
         varies = tf.cast(self._step, tf.float32) < (1 - self.settings["clean"]) * self._total_steps
-        return mirroring_unless(varies, self.settings)
+        strengths = self.augmentation.strengths if self.augmentation else ()
+        return mirroring_unless(varies, {name: self.settings[name] for name in strengths})
 
     def _train_batch(self, x, y, weights):
         rate = self._learning_rate()

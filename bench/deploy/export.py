@@ -92,7 +92,7 @@ def write_portable(network: Network, x: np.ndarray, indices: np.ndarray, folder:
     written = Network("model.keras", (loaded,), network.facts)
     found = {"keras": _compare("keras", expected, _in_blocks(written, x, indices))}
     shape = tuple(network.models[0].input_shape[1:])
-    for runtime in PORTABLE:
+    for runtime in PORTABLE.values():
         try:
             version(runtime)
             content = runtime.convert(network.models[0], 1, shape)

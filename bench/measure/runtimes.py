@@ -149,8 +149,8 @@ class OnnxRuntime:
         return self.load(self.convert(model, batch, input_shape), threads)
 
 
-PORTABLE: tuple[PortableRuntime, ...] = (LiteRTRuntime(), OnnxRuntime())
-RUNTIMES: dict[str, Runtime] = {runtime.name: runtime for runtime in (KerasRuntime(), *PORTABLE)}
+PORTABLE: dict[str, PortableRuntime] = {runtime.name: runtime for runtime in (LiteRTRuntime(), OnnxRuntime())}
+RUNTIMES: dict[str, Runtime] = {KerasRuntime.name: KerasRuntime(), **PORTABLE}
 
 
 def version(runtime: Runtime) -> str:

@@ -43,7 +43,6 @@ BATCH = 32
 SAMPLES = 8
 ENERGY_CALLS = 10
 REFERENCE = "reference kernel"
-_PORTABLE = {runtime.name: runtime for runtime in PORTABLE}
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
@@ -59,10 +58,10 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     if job["runtimes"] != ["keras"]:
         # By runtime too: a single large network takes long, and each converter takes seconds to import.
         parts = [
-            {**entry, "runtime": runtime.name}
+            {**entry, "runtime": runtime}
             for entry in job["entries"]
-            for runtime in PORTABLE
-            if runtime.name in job["runtimes"]
+            for runtime in job["runtimes"]
+            if runtime in PORTABLE
         ]
         shares = [parts[first :: max(job["counts"])] for first in range(max(job["counts"]))]
         each = [_process("conversion", {**job, "entries": share}, 1) for share in shares if share]
@@ -147,7 +146,7 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
             shape = load_samples(entry["samples"], 1).shape[1:]
             for batch in (1, BATCH):
                 with suppress(ImportError, ConversionError):
-                    converted.content(_PORTABLE[entry["runtime"]], model, batch, shape)
+                    converted.content(PORTABLE[entry["runtime"]], model, batch, shape)
     return {}
 
 

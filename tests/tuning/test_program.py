@@ -271,5 +271,5 @@ def test_at_the_end_samples_are_only_mirrored_for_the_share_that_is_clean():
     program.reset(1, {**SETTINGS, **strengths, "clean": 0.25}, total_steps=12)
     for step, expected in ((0, strengths), (8, strengths), (9, {"flip": 0.5}), (11, {"flip": 0.5})):
         program._step.assign(step)
-        found = {name: float(program._strengths()[name]) for name in strengths}
+        found = {name: float(value) for name, value in program._strengths().items()}
         assert found == pytest.approx({**dict.fromkeys(strengths, 0.0), **expected})

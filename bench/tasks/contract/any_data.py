@@ -35,7 +35,7 @@ class AnyDataTask(Task):
         Float("shift", 0.0, 0.08, default=0.04),
         Float("zoom", 0.0, 0.15, default=0.08),
         Float("gain", 0.0, 0.2, default=0.1),
-        Choice("clean", (0.25,)),
+        Choice("clean", (0.25,)),  # see `tuning.augment.mirroring_unless`
     )
     transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
     augmentation = ("flip", "mirror", "rotation_degrees", "shift", "zoom", "gain")

@@ -82,7 +82,7 @@ class _Made:
     ],
 )
 def test_a_format_that_answers_otherwise_is_an_error(monkeypatch, tmp_path, answer, names):
-    monkeypatch.setattr(runtimes, "PORTABLE", (_Made(answer),))
+    monkeypatch.setattr(runtimes, "PORTABLE", {_Made.name: _Made(answer)})
     network = network_of("compact")
     saved_network.save(tmp_path, network.models[:1], network.facts)
     with pytest.raises(UserError, match=names):

@@ -84,6 +84,23 @@ def test_a_conversion_that_crashes_costs_nothing_else(monkeypatch):
     assert worker.measure(whole) == {"latency": {"1": {"a": 1}, "2": {"a": 2}}, "memory": {}}
 
 
+def test_every_network_is_converted_once_for_each_runtime(monkeypatch):
+    converted = []
+
+    class Process:
+        def __init__(self, mode, job, threads):
+            if mode == "conversion":
+                converted.append([(entry["name"], entry["runtime"]) for entry in job["entries"]])
+
+        def result(self):
+            return {}
+
+    monkeypatch.setattr(worker, "_process", Process)
+    runtimes = ["keras", "litert", "onnxruntime"]
+    worker.measure({"entries": [{"name": "a"}], "runtimes": runtimes, "counts": [1, 2], "memory_seconds": 0})
+    assert converted == [[("a", "litert")], [("a", "onnxruntime")]]
+
+
 def test_custom_layers_are_found_in_packages(tmp_path, monkeypatch):
     package = tmp_path / "odd_architectures"
     package.mkdir()
