@@ -96,9 +96,13 @@ def features(folder: str, task: str, name: str) -> np.ndarray:
 
 def kept(folder: Path, what: str, key: list[Any], save: Callable[[Path], None]) -> np.ndarray:
     """Samples that were made from a dataset's, in a cache folder beside it; `save` makes them once."""
+    return _open(ensure(place(folder, what, key), save)).x
+
+
+def place(folder: Path, what: str, key: list[Any]) -> Path:
+    """The cache folder of what was made from a dataset by what `key` says."""
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
-    path = folder.with_name(f"{folder.name}-{what}-{name}")
-    return _open(ensure(path, save)).x
+    return folder.with_name(f"{folder.name}-{what}-{name}")
 
 
 def reference_inputs(description: dict[str, Any], extractor: str | None, x: np.ndarray) -> np.ndarray:

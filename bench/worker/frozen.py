@@ -9,6 +9,8 @@ is seen as it is alone.
 import functools
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import tensorflow as tf
 import architectures
 from architectures.layers import AdjustableDropout
 from bench import tasks
+from bench.data.caches.cached_dataset import ensure, open_cached, save_dataset
 from bench.data.caches.source_digest import code_digest, with_parts
 from bench.worker import arrays, programs
 from tuning import augment
@@ -28,6 +31,7 @@ from tuning.seeds import seed_of
 
 VIEWS = 4  # augmented ones, beside the sample as it is
 _BLOCK = 32  # samples that go through the backbone at once
+_PARTS = 16  # at most, in which workers share the samples
 
 
 class PickView(keras.layers.Layer):
@@ -108,18 +112,42 @@ def features(description: dict[str, Any]) -> np.ndarray:
         made_by,
     ]
 
-    def save(path: Path) -> None:
-        stored = arrays.dataset(description["dataset"])
-        tested = np.zeros(len(x), bool) if stored.official_test is None else np.asarray(stored.official_test)
-        arrays.save_dataset(replace(stored, x=_compute(whole, x, strengths, ~tested)), path)
+    folder, stored = Path(description["dataset"]), arrays.dataset(description["dataset"])
+    trained = np.ones(len(x), bool) if stored.official_test is None else ~np.asarray(stored.official_test)
+    extract = _extractor(whole, x, strengths, trained)
+    size = _BLOCK * -(-len(x) // (_BLOCK * _PARTS))
+    made, parted = arrays.place(folder, "backbone", key), arrays.place(folder, "backbone-parts", key)
+    parts = {parted / str(start): slice(start, min(start + size, len(x))) for start in range(0, len(x), size)}
 
-    return arrays.kept(Path(description["dataset"]), "backbone", key, save)
+    def make(place: Path, wait: bool) -> None:
+        part = parts[place]
+        labels = {"y": stored.y[part], "subjects": stored.subjects[part]}
+        others = dict.fromkeys(("sites", "official_test", "official_validation"))
+        ensure(
+            place,
+            lambda path: save_dataset(replace(stored, x=extract(part), **labels, **others), path),
+            wait=wait,
+        )
+
+    def join(path: Path) -> None:
+        for place in parts:
+            make(place, wait=True)
+        found = np.concatenate([open_cached(place).x for place in parts])
+        save_dataset(replace(stored, x=found), path)
+        shutil.rmtree(parted, ignore_errors=True)
+
+    for place in parts:  # each worker that needs them takes what no other is at; one joins all
+        if not made.exists():
+            make(place, wait=False)
+    return arrays.kept(folder, "backbone", key, join)
 
 
-def _compute(
+def _extractor(
     whole: keras.Model, x: np.ndarray, strengths: dict[str, float], trained: np.ndarray
-) -> np.ndarray:
-    """Features of all samples, and of the variations of those that may be `trained` on (bool `[n]`)."""
+) -> Callable[[slice], np.ndarray]:
+    """What makes features of a part of the samples, and of the variations of those that may be `trained` on
+    (bool `[n]`). A part begins at a multiple of `_BLOCK`.
+    """
     backbone = keras.Model(whole.inputs, whole.get_layer(HEAD).input)
     augmentation = augment.Augmentation(tuple(strengths))
 
@@ -128,18 +156,22 @@ def _compute(
         return augmentation(block, strengths, seed) if strengths else block
 
     @tf.function(input_signature=[tf.TensorSpec([None, *x.shape[1:]])])
-    def extract(block):
+    def features_of(block):
         return backbone(tf.reshape(block, [-1, *whole.input_shape[1:]]), training=False)
 
-    found = np.empty((len(x), 1 + VIEWS, backbone.output_shape[1]), np.float32)
-    for start in range(0, len(x), _BLOCK):
-        block = tf.constant(np.asarray(x[start : start + _BLOCK], np.float32))
-        found[start : start + _BLOCK] = extract(block).numpy()[:, None]
-        chosen = np.flatnonzero(trained[start : start + _BLOCK])
-        for view in range(1, 1 + VIEWS) if len(chosen) else ():
-            seed = tf.constant([seed_of("view", view), start], tf.int32)
-            found[start + chosen, view] = extract(varied(tf.gather(block, chosen), seed))
-    return found
+    def extract(part: slice) -> np.ndarray:
+        found = np.empty((part.stop - part.start, 1 + VIEWS, backbone.output_shape[1]), np.float32)
+        for start in range(part.start, part.stop, _BLOCK):
+            block = slice(start, min(start + _BLOCK, part.stop))
+            samples, rows = tf.constant(np.asarray(x[block], np.float32)), found[start - part.start :]
+            rows[: len(samples)] = features_of(samples).numpy()[:, None]
+            chosen = np.flatnonzero(trained[block])
+            for view in range(1, 1 + VIEWS) if len(chosen) else ():
+                seed = tf.constant([seed_of("view", view), start], tf.int32)
+                rows[chosen, view] = features_of(varied(tf.gather(samples, chosen), seed))
+        return found
+
+    return extract
 
 
 def _prepared(description: dict[str, Any]) -> np.ndarray:

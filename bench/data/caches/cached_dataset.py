@@ -12,11 +12,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from bench.data.caches.memory_maps import blocks, release
 from bench.data.caches.scratch_folder import exclusive, remove_abandoned, workplace
@@ -160,17 +161,21 @@ def open_headers(folder: Path) -> list[dict[str, Any]]:
     return list(json.loads(facts))
 
 
-def ensure(folder: Path, save: Callable[[Path], None]) -> Path:
+def ensure(folder: Path, save: Callable[[Path], None], *, wait: bool = True) -> Path:
     """Make a cache folder with `save` unless it is there and whole; return it.
 
-    Of several processes that want it, one makes it and the others wait. One that is there and damaged is
-    made again, and standard error says so. What processes that were killed have left beside it is removed.
+    Of several processes that want it, one makes it and the others wait, or go on without it where they do not
+    `wait`. One that is there and damaged is made again, and standard error says so. What processes that were
+    killed have left beside it is removed.
     """
     remove_abandoned(folder.parent)
     if _damage(folder) is None:  # without a lock, so that a cache without write permission can be read
         return folder
     durable.make_folder(folder.parent)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
+    with (
+        suppress(Timeout),
+        FileLock(folder.with_name(f".{folder.name}.lock"), timeout=-1 if wait else 0),
+    ):
         damage = _damage(folder)  # another may have made it since
         if damage is not None:
             if folder.exists():

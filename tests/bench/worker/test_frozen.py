@@ -1,10 +1,13 @@
 """A head on features of a backbone that never learns: computed once, the whole network kept."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from bench.data.caches.cached_dataset import save_dataset
 from bench.data.dataset import Dataset
@@ -84,7 +87,7 @@ def test_the_head_is_trained_on_features_that_are_computed_once(tmp_path, descri
         found = np.asarray(keras.ops.softmax(logits))
         np.testing.assert_allclose(file["probabilities"], found, atol=1e-5)
 
-    monkeypatch.setattr(frozen, "_compute", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(frozen, "_extractor", lambda *_: lambda _: pytest.fail("computed again"))
     again = {**description, "piece": "refit/vgg16-phantom-frozen/0/0/2", "seed": 2, "model": False}
     more = execute.run({**again, "values": {**description["values"], "learning_rate": 0.02}})
     assert more["result"]["metrics"]["log_loss"] != result["metrics"]["log_loss"]
@@ -134,3 +137,38 @@ def test_the_space_of_a_frozen_candidate_holds_the_strengths_of_the_views(descri
     assert {entries[name] for name in Digits.augmentation} == {"Fixed"}
     assert entries["learning_rate"] == "Float"
     assert "frozen" not in entries
+
+
+def test_workers_share_the_parts_of_the_samples(description, monkeypatch):
+    """What another is at is left to it until nothing else is left."""
+    from bench.worker import arrays, frozen
+
+    monkeypatch.setattr(frozen, "_BLOCK", 8)
+    alone = np.array(frozen.features(description))
+    [made] = Path(description["dataset"]).parent.glob("n-backbone*")  # no part is left
+    shutil.rmtree(made)
+    held, order, extractor, place = [], [], frozen._extractor, arrays.place
+
+    def first_is_held(folder, what, key):
+        found = place(folder, what, key)
+        if what == "backbone-parts" and not held:
+            found.mkdir()
+            held.append(FileLock(found / ".0.lock"))
+            held[0].acquire()
+        return found
+
+    def watched(*arguments):
+        extract = extractor(*arguments)
+
+        def noted(part):
+            order.append(part.start)
+            if len(order) == 3:
+                held[0].release()
+            return extract(part)
+
+        return noted
+
+    monkeypatch.setattr(arrays, "place", first_is_held)
+    monkeypatch.setattr(frozen, "_extractor", watched)
+    np.testing.assert_array_equal(frozen.features(description), alone)
+    assert order == [8, 16, 24, 0]
