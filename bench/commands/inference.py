@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import architectures
+from bench.measure.cost import Entry, MeasurementError, MeasuringProcess, measure_models
 from bench.sweep.plan import Plan
 from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
@@ -17,12 +18,13 @@ from bench.tasks import Candidate
 _SAMPLES = 8  # real images to measure with
 
 
-def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, display: Display) -> None:
+def measure_inference(
+    settings, dataset, folder: Path, plan: Plan, journal, display: Display, process: MeasuringProcess
+) -> None:
     """Measure size, operations and inference time of all winners, in rounds, in processes of their own.
 
     Winners that are one network, but for its weights, are measured once: `same_as` names the one that was.
     """
-    from bench.measure.cost import Entry, MeasurementError, measure_models
 
     winners, key = plan.winners(), plan.latency_key()
     if not winners or plan.state.settled(key):
@@ -53,6 +55,7 @@ def measure_inference(settings, dataset, folder: Path, plan: Plan, journal, disp
             threads=None if preset.careful else (1,),
             memory=preset.careful,
             packages=("architectures", *files_of_their_own(settings.candidates)),
+            process=process,
         )
     except MeasurementError as error:
         # Not recorded: the next call tries again.

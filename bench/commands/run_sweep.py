@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,39 +153,42 @@ def _require_writable(reports: Path) -> None:
 def _sweep(
     settings, dataset, dataset_folder, warnings, identity, digests, folder, journal, state, display
 ) -> Outcome:
-    from tuning.runtime import import_tensorflow
-
-    import_tensorflow()
     from bench.measure import environment
+    from bench.measure.cost import MeasuringProcess
     from bench.sweep.executors import open_workers
     from bench.sweep.scheduler import Sweep
+    from tuning.runtime import import_tensorflow
 
     divide(dataset, settings.folds, settings.splits)  # too few subjects are said here, once
     _require_writable(settings.reports)
-    drop_damaged_checkpoints(folder, display)
-    checked = check_notes(state, dataset)
-    for line in checked:
-        display.say(f"warning: {line}")
-    workers = open_workers(settings.workers, settings.cluster)
-    record = journal.append(
-        "sweep",
-        identity=identity,
-        **digests,
-        plan=_plan_record(settings),
-        dataset={
-            **_dataset_record(dataset, dataset_folder, folder),
-            "published": settings.task.published(dataset),
-        },
-        environment=environment.environment(),
-        command=settings.command(),
-        workers=workers.slots if settings.workers is None else settings.workers,
-        budget_seconds=settings.budget_seconds,
-        checked=checked,
-        notes=[*warnings, *checked],
-    )
-    state.apply(record)
-    started = time.monotonic()
-    try:
+    # Both kinds of process import TensorFlow while others work: workers while this process does.
+    with (
+        closing(open_workers(settings.workers, settings.cluster)) as workers,
+        closing(MeasuringProcess()) as measuring,
+    ):
+        import_tensorflow()
+        drop_damaged_checkpoints(folder, display)
+        checked = check_notes(state, dataset)
+        for line in checked:
+            display.say(f"warning: {line}")
+        record = journal.append(
+            "sweep",
+            identity=identity,
+            **digests,
+            plan=_plan_record(settings),
+            dataset={
+                **_dataset_record(dataset, dataset_folder, folder),
+                "published": settings.task.published(dataset),
+            },
+            environment=environment.environment(),
+            command=settings.command(),
+            workers=workers.slots if settings.workers is None else settings.workers,
+            budget_seconds=settings.budget_seconds,
+            checked=checked,
+            notes=[*warnings, *checked],
+        )
+        state.apply(record)
+        started = time.monotonic()
         with display:
             sweep = Sweep(
                 settings,
@@ -196,13 +200,12 @@ def _sweep(
                 metrics.direction(settings.task.metric),
                 workers,
                 display,
+                measuring,
             )
             sweep.run()
         workers.close()
         if settings.measure and not sweep.interrupted:
-            measure_inference(settings, dataset, folder, sweep.plan, journal, display)
-    finally:
-        workers.close()
+            measure_inference(settings, dataset, folder, sweep.plan, journal, display, measuring)
     journal.append("ended", reason=sweep.interrupted or "finished")
     report = write_report(settings, folder)
     display.say(f"{duration(time.monotonic() - started)}; report: {report}")

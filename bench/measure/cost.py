@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,58 @@ class Entry:
     samples: str
 
 
+class MeasuringProcess:
+    """The fresh process that measures, which is one thread's until it starts others; for one job.
+
+    It may be started before there is a job: it then imports TensorFlow, and waits. It ends with this process.
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="scanbench-")
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        """Start it, unless it has been."""
+        if self._process is None:
+            with (Path(self._folder.name) / "errors").open("w") as errors:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "bench.measure.worker", "-", self._folder.name + "/result.json"],
+                    env=worker_environment(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                )
+
+    def wait_until_idle(self) -> None:
+        """Wait until it has imported what it needs, so that it disturbs nothing that is timed; or has died."""
+        if self._process and self._process.stdout:
+            self._process.stdout.readline()
+
+    def run(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Hand it the job and wait for the result.
+
+        Raises
+        ------
+        MeasurementError : it ended without one.
+        """
+        self.start()
+        assert self._process
+        self._process.communicate(json.dumps({**job, "mode": "all", "threads": 1}))
+        result = Path(self._folder.name) / "result.json"
+        if self._process.returncode or not result.exists():
+            tail = (Path(self._folder.name) / "errors").read_text().strip()[-2000:]
+            raise MeasurementError(f"measuring process ended with status {self._process.returncode}\n{tail}")
+        return json.loads(result.read_text())
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        if self._process:
+            with self._process as process:
+                process.kill()
+        self._folder.cleanup()
+
+
 def measure_models(
     entries: Sequence[Entry],
     seconds: float = 10.0,
@@ -64,6 +117,7 @@ def measure_models(
     threads: Sequence[int] | None = None,
     memory: bool = True,
     packages: Sequence[str] = ("architectures",),
+    process: MeasuringProcess | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure what each model costs at inference, on the CPU, one process after the other.
 
@@ -81,6 +135,7 @@ def measure_models(
     threads : numbers of threads, each a process; (1, all that this process may use) by default.
     memory : whether to measure peak memory and energy, each model in a process of its own.
     packages : packages whose modules, and paths of files that, are imported first: they register custom layers.
+    process : one that was started before; None: a new one.
 
     Returns
     -------
@@ -121,8 +176,11 @@ def measure_models(
         "memory_seconds": seconds / 10 if memory else 0,
     }
     job["seconds"] = seconds / (2 * len(job["runtimes"]) * len(counts))
-    with tempfile.TemporaryDirectory(prefix="scanbench-") as folder:
-        found = _run({**job, "converted": folder})
+    with (
+        tempfile.TemporaryDirectory(prefix="scanbench-") as folder,
+        closing(process or MeasuringProcess()) as used,
+    ):
+        found = used.run({**job, "converted": folder})
     return {
         entry.name: _merge(
             {count: found["latency"][str(count)][entry.name] for count in counts},
@@ -152,25 +210,6 @@ def _merge(timed: dict[int, dict[str, Any]], held: dict[str, Any]) -> dict[str, 
     if failed:
         cost |= {"status": "failed", "reason": failed["reason"]}
     return cost
-
-
-def _run(job: dict[str, Any]) -> dict[str, Any]:
-    """Run a job in a fresh process, which is one thread's until it starts others."""
-    with tempfile.TemporaryDirectory(prefix="scanbench-") as folder:
-        description, result = Path(folder) / "job.json", Path(folder) / "result.json"
-        description.write_text(json.dumps({**job, "mode": "all", "threads": 1}))
-        command = [sys.executable, "-m", "bench.measure.worker", str(description), str(result)]
-        done = subprocess.run(
-            command,
-            env=worker_environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        if done.returncode or not result.exists():
-            tail = done.stderr.strip()[-2000:]
-            raise MeasurementError(f"measuring process ended with status {done.returncode}\n{tail}")
-        return json.loads(result.read_text())
 
 
 def worker_environment() -> dict[str, str]:

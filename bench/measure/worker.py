@@ -1,6 +1,7 @@
 """The fresh process in which models are measured: `python -m bench.measure.worker JOB RESULT`.
 
-The job is a JSON file with `mode`, `entries`, `threads`, `packages`, `runtimes`, `rounds`, `seconds`
+The job is a JSON file, or `-`: then a line on standard output says that all is imported, and the job is read from
+standard input. It has `mode`, `entries`, `threads`, `packages`, `runtimes`, `rounds`, `seconds`
 (of each timing) and `converted` (the folder of the runtimes' own files). The mode `all` is what
 `bench.measure.cost` asks for: it needs `counts` (the numbers of threads to time with) and `memory_seconds` (0:
 not measured) besides, and its result is `latency`, number of threads to name of the entry to what was found,
@@ -276,7 +277,15 @@ _MODES = {"all": measure, "latency": measure_latency, "memory": measure_memory, 
 
 def main(arguments: list[str]) -> None:
     """Do the job in the first file and write its result to the second."""
-    job = json.loads(Path(arguments[0]).read_text())
+    if arguments[0] == "-":
+        print("ready", flush=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads what runtimes say there
+        text = sys.stdin.read()
+        if not text:  # whoever started this has no job for it
+            return
+    else:
+        text = Path(arguments[0]).read_text()
+    job = json.loads(text)
     for name in ("tensorflow", "absl", "tf2onnx"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     import_packages(job["packages"])

@@ -1,7 +1,9 @@
 """Which GPUs there are and who trains on which: one worker a GPU, or all workers on processors."""
 
+import glob
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,9 +13,16 @@ from filelock import FileLock, Timeout
 
 from bench.errors import UserError
 
+_LINUX_DEVICES = ("/dev/nvidia*", "/dev/kfd", "/dev/dxg")  # of NVIDIA, of AMD, and of Windows below it
+
 
 def gpus() -> list[str]:
-    """The GPUs that TensorFlow sees here, as CUDA_VISIBLE_DEVICES names them; takes no memory on them."""
+    """The GPUs that TensorFlow sees here, as CUDA_VISIBLE_DEVICES names them; takes no memory on them.
+
+    Where Linux has no device that could be one, TensorFlow, which takes seconds to import, is not asked.
+    """
+    if sys.platform == "linux" and not any(glob.glob(pattern) for pattern in _LINUX_DEVICES):
+        return []
     import tensorflow as tf
 
     found = len(tf.config.list_physical_devices("GPU"))

@@ -67,8 +67,9 @@ class Inline:
 class Processes:
     """Worker processes, each an executor of its own, so that the death of one is the loss of one.
 
-    A worker lives for the whole sweep and keeps its programs. It trains on one thread (see
-    `tuning.runtime`), ignores the keyboard's interrupt, and ends when its sweep does, even by SIGKILL.
+    A worker starts at once, since it has TensorFlow to import, lives for the whole sweep and keeps its programs.
+    It trains on one thread (see `tuning.runtime`), ignores the keyboard's interrupt, and ends when its sweep does,
+    even by SIGKILL.
 
     Parameters
     ----------
@@ -88,6 +89,8 @@ class Processes:
         self._held = [devices.hold(gpu) for gpu in gpus]
         self._executors: list[ProcessPoolExecutor | None] = [None] * slots
         self._pids: list[Future | None] = [None] * slots
+        for slot in range(slots):
+            self._start(slot)
 
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.measure.cost import MeasuringProcess
 from bench.sweep.executors import Workers, run_work_item
 from bench.sweep.journal import Journal
 from bench.sweep.plan import Plan, WorkItem
@@ -36,6 +37,8 @@ class Sweep:
     folder : the run folder, whose journal is open.
     dataset_folder : where workers find the arrays.
     pretraining_folder : where they find generated ones to pretrain with, if any candidate needs them.
+    measuring : the process that measures inference once the sweep is done; it is started as soon as a worker has
+        nothing left to do.
 
     Attributes
     ----------
@@ -53,9 +56,10 @@ class Sweep:
         direction: str,
         workers: Workers,
         display: Display,
+        measuring: MeasuringProcess,
     ) -> None:
         self.settings, self.folder, self.journal, self.state = settings, folder, journal, state
-        self.workers, self.display = workers, display
+        self.workers, self.display, self._measuring_process = workers, display, measuring
         self.plan = Plan(settings, state, direction, self._record_exhausted)
         self.progress = SweepProgress(display, self.plan, workers)
         self.interrupted: str | None = None
@@ -79,6 +83,7 @@ class Sweep:
             self._loop(self._next_item)
             if self.settings.measure and not self.interrupted:
                 self._measuring = True
+                self._measuring_process.wait_until_idle()
                 self._loop(self._next_measurement)
 
     def _next_item(self, slot: int) -> WorkItem | None:
@@ -98,8 +103,12 @@ class Sweep:
         while True:
             if not self.interrupted:
                 for slot in range(self.workers.slots):
-                    if slot not in self._running and (piece := next_piece(slot)):
+                    if slot in self._running:
+                        continue
+                    if piece := next_piece(slot):
                         self._start(slot, piece)
+                    elif self.settings.measure and self._are_last():
+                        self._measuring_process.start()
             if not self._running:
                 return
             self._watch()
@@ -107,6 +116,11 @@ class Sweep:
             done, _ = wait(futures, timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 self._finish(futures[future], future)
+
+    def _are_last(self) -> bool:
+        """Say whether what is running is all that is left before the measurements."""
+        kinds = {running.piece.kind for running in self._running.values()}
+        return bool(kinds) and kinds <= {"refit", "ablation"}
 
     def _start(self, slot: int, piece: WorkItem) -> None:
         work = self.folder / "work" / piece.key.replace("/", "-")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench.measure.cost import MeasuringProcess
 from bench.sweep.journal import Journal
 from bench.sweep.progress import Display
 from bench.sweep.scheduler import Sweep
@@ -86,7 +87,7 @@ class FakeWorkers:
     def close(self) -> None: ...
 
 
-def sweep_with(workers: FakeWorkers, settings: Settings, run: bool = True) -> Sweep:
+def sweep_with(workers: FakeWorkers, settings: Settings, run: bool = True, measuring=None) -> Sweep:
     """Open the run folder `run`, replay what is in it, and sweep."""
     folder = settings.runs / "run"
     journal = Journal(folder)
@@ -100,6 +101,7 @@ def sweep_with(workers: FakeWorkers, settings: Settings, run: bool = True) -> Sw
         direction="max",
         workers=workers,
         display=Display(quiet=True),
+        measuring=measuring or MeasuringProcess(),  # nothing is measured: none is ever started
     )
     if run:
         try:

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from bench.commands.inference import measure_inference
-from bench.measure import cost
+from bench.commands import inference
+from bench.measure.cost import MeasuringProcess
 from bench.sweep.progress import Display
 
 
@@ -29,7 +29,7 @@ def test_networks_that_differ_in_weights_alone_are_measured_once(tmp_path, monke
         given.extend(entry.name for entry in entries)
         return {entry.name: {"inference_ms": float(len(given))} for entry in entries}
 
-    monkeypatch.setattr(cost, "measure_models", measure_models)
+    monkeypatch.setattr(inference, "measure_models", measure_models)
     state = SimpleNamespace(settled=lambda key: False, apply=events.append)
     plan = SimpleNamespace(winners=lambda: winners, latency_key=lambda: "latency/a", state=state)
     preset = SimpleNamespace(measure_seconds=1.0, runtimes=("keras",), careful=False)
@@ -37,7 +37,8 @@ def test_networks_that_differ_in_weights_alone_are_measured_once(tmp_path, monke
     settings = SimpleNamespace(task=task, preprocessing={}, preset=preset, candidates=())
     dataset = SimpleNamespace(x=np.zeros((5, 6), np.float32))
     journal = SimpleNamespace(append=lambda event, **content: content)
-    measure_inference(settings, dataset, tmp_path, plan, journal, Display(quiet=True))
+    display, process = Display(quiet=True), MeasuringProcess()
+    inference.measure_inference(settings, dataset, tmp_path, plan, journal, display, process)
     assert given == ["random", "wider"]
     [event] = events
     costs = event["result"]["costs"]

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -52,7 +53,7 @@ def test_two_models_in_fresh_processes(save_entry):
 def worker_says(results):
     """Stand in for the worker: answer from `results`, mode to entry to what was found."""
 
-    def run(job):
+    def run(_, job):
         latency = dict.fromkeys(map(str, job["counts"]), results["latency"])
         return json.loads(json.dumps({"latency": latency, "memory": results.get("memory", {})}))
 
@@ -69,7 +70,7 @@ def test_a_missing_runtime_is_reported_and_costs_nothing_else(monkeypatch):
     absent = {"status": "not installed", "version": None, "reason": "no package", "max_difference": None}
     latency = {"a": {"status": "measured", "macs": 5, "runtimes": {"keras": keras_part(), "litert": absent}}}
     memory = {"a": {"status": "measured", "peak_memory_bytes": 7}}
-    monkeypatch.setattr(cost, "_run", worker_says({"latency": latency, "memory": memory}))
+    monkeypatch.setattr(cost.MeasuringProcess, "run", worker_says({"latency": latency, "memory": memory}))
     found = measure_models([Entry("a", "", "")], runtimes=("keras", "litert"), threads=(1, 2))["a"]
     assert (found["status"], found["macs"], found["peak_memory_bytes"]) == ("measured", 5, 7)
     assert found["inference_ms"] == 1.0
@@ -81,7 +82,7 @@ def test_a_missing_runtime_is_reported_and_costs_nothing_else(monkeypatch):
 def test_a_process_that_was_killed_is_the_models_failure(monkeypatch):
     latency = {"a": {"status": "measured", "runtimes": {"keras": keras_part()}}}
     memory = {"a": {"status": "failed", "reason": "its process ended: killed by signal 9"}}
-    monkeypatch.setattr(cost, "_run", worker_says({"latency": latency, "memory": memory}))
+    monkeypatch.setattr(cost.MeasuringProcess, "run", worker_says({"latency": latency, "memory": memory}))
     found = measure_models([Entry("a", "", "")], threads=(1,))["a"]
     assert found["status"] == "failed"
     assert "signal 9" in found["reason"]
@@ -89,10 +90,24 @@ def test_a_process_that_was_killed_is_the_models_failure(monkeypatch):
 
 
 def test_a_crash_shows_what_the_process_said(monkeypatch):
-    crashed = subprocess.CompletedProcess([], -9, stderr="std::bad_alloc")
-    monkeypatch.setattr(cost.subprocess, "run", lambda *_, **__: crashed)
+    crash = "import os, sys; sys.stderr.write('std::bad_alloc'); sys.stderr.flush(); os.kill(os.getpid(), 9)"
+    start = subprocess.Popen
+    monkeypatch.setattr(
+        cost.subprocess, "Popen", lambda _, **how: start([sys.executable, "-c", crash], **how)
+    )
     with pytest.raises(MeasurementError, match=r"status -9\nstd::bad_alloc"):
         measure_models([Entry("a", "", "")])
+
+
+def test_a_process_that_was_started_before_waits_for_its_job_and_ends_without_one():
+    process = cost.MeasuringProcess()
+    process.start()
+    process.wait_until_idle()
+    child = process._process
+    assert child.poll() is None
+    child.stdin.close()  # as if this process had died
+    assert child.wait(60) == 0
+    process.close()
 
 
 def test_threads_are_fixed_before_tensorflow_is_imported(monkeypatch):

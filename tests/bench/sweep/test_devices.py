@@ -22,6 +22,7 @@ def _own_locks(tmp_path, monkeypatch):
 def two_gpus(monkeypatch):
     import tensorflow as tf
 
+    monkeypatch.setattr(devices, "_LINUX_DEVICES", ("/dev/null",))
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
@@ -30,6 +31,14 @@ def test_gpus_are_named_as_the_environment_names_them(two_gpus, monkeypatch):
     assert devices.gpus() == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5ab,7")  # TensorFlow sees two of these
     assert devices.gpus() == ["3", "GPU-5ab"]
+
+
+def test_tensorflow_is_not_asked_where_no_device_could_be_a_gpu(two_gpus, monkeypatch):
+    monkeypatch.setattr(devices, "_LINUX_DEVICES", ("/dev/no-such-device*",))
+    monkeypatch.setattr(devices.sys, "platform", "linux")
+    assert devices.gpus() == []
+    monkeypatch.setattr(devices.sys, "platform", "darwin")
+    assert len(devices.gpus()) == 2
 
 
 def test_a_worker_for_each_gpu_or_each_core(two_gpus):

@@ -482,3 +482,30 @@ def test_ablation_keys_name_their_candidate(tmp_path):
         "trial": 7,
         "seed": 3,
     }
+
+
+def test_what_measures_is_started_while_the_last_refit_runs_and_is_idle_when_steps_are_timed(tmp_path):
+    log: list[str] = []
+
+    class Slow(FakeWorkers):
+        def submit(self, slot, function, description):
+            log.append(description["piece"])
+            if description["kind"] != "refit":
+                return super().submit(slot, function, description)
+            future: Future = Future()
+            threading.Timer(0.1, lambda: future.set_result(good(description))).start()
+            return future
+
+    class Measuring:
+        def start(self):
+            if "started" not in log:
+                log.append("started")
+
+        def wait_until_idle(self):
+            log.append("idle")
+
+    sweep_with(Slow(slots=2), settings_for(tmp_path, measure=True), measuring=Measuring())
+    refit = next(place for place, piece in enumerate(log) if piece.startswith("refit"))
+    assert log[refit + 1 : refit + 3] == ["started", "idle"]
+    assert all(piece.startswith("timing/") for piece in log[refit + 3 :])
+    assert log[refit + 3 :]
