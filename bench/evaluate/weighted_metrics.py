@@ -12,31 +12,15 @@ alone, since the scores of different models have no common scale, and pools the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from bench.evaluate import metric_definitions
+from bench.evaluate import metric_definitions, metrics
 from bench.evaluate.predictions import Run
 
-Contributions = list[tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Sums:
-    """A metric as a function of sums over samples.
-
-    Attributes
-    ----------
-    width : how many sums, from the number of classes.
-    contributions : of `(y, probabilities)`: pairs of `column` int `[n]` and `value` float `[n]`; each sample
-        adds its value to that sum.
-    value : the metric from the sums `[..., width]`.
-    """
-
-    width: Callable[[int], int]
-    contributions: Callable[[np.ndarray, np.ndarray], Contributions]
-    value: Callable[[np.ndarray], np.ndarray]
+# A metric as a function of sums over samples: what each sample adds to them, float `[n, sums]`, from `(y,
+# probabilities)`, and the metric from the sums `[..., sums]`.
+Family = tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
 
 def evaluate(name: str, arranged: list[list[Run]], subjects: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -56,39 +40,38 @@ def evaluate(name: str, arranged: list[list[Run]], subjects: np.ndarray, weights
     owners = [np.searchsorted(subjects, run.subjects) for run in arranged[0]]
     if name == "auc":
         return np.stack([_auc(folds, owners, weights) for folds in arranged], axis=1)
-    family = _family(name, arranged[0][0].n_classes)
-    shares = np.stack([_subject_sums(family, folds, owners, len(subjects)) for folds in arranged], axis=1)
+    summands, value = _family(name, arranged[0][0].n_classes)
+    shares = np.stack([_by_subject(summands, folds, owners, len(subjects)) for folds in arranged], axis=1)
     totals = weights @ shares.reshape(len(subjects), -1)
-    return family.value(totals.reshape(len(weights), len(arranged), -1))
+    return value(totals.reshape(len(weights), len(arranged), -1))
 
 
-def _subject_sums(family: Sums, folds: list[Run], owners: list[np.ndarray], n_subjects: int) -> np.ndarray:
-    """Each subject's share of the sums, float `[subjects, width]`."""
-    width = family.width(folds[0].n_classes)
-    shares = np.zeros(n_subjects * width)
-    for run, owner in zip(folds, owners, strict=True):
-        for column, value in family.contributions(run.y, run.probabilities):
-            shares += np.bincount(owner * width + column, value, minlength=len(shares))
-    return shares.reshape(n_subjects, width)
+def _by_subject(
+    summands: Callable, folds: list[Run], owners: list[np.ndarray], n_subjects: int
+) -> np.ndarray:
+    """Each subject's share of the sums, float `[subjects, sums]`."""
+    added = np.concatenate([summands(run.y, run.probabilities) for run in folds])
+    shares = np.zeros((n_subjects, added.shape[1]))
+    np.add.at(shares, np.concatenate(owners), added)
+    return shares
 
 
-def _family(name: str, n_classes: int) -> Sums:
-    if name == "accuracy":
-        return _mean_of(_correct)
-    if name == "log_loss":
-        return _mean_of(_log_losses)
-    if name == "brier":
-        return _mean_of(metric_definitions.squared_errors)
+def _family(name: str, n_classes: int) -> Family:
+    losses = {"accuracy": _correct, "log_loss": _log_losses, "brier": metric_definitions.squared_errors}
+    if name in losses:
+        return lambda y, p: _counted(losses[name](y, p)), lambda sums: _ratio(sums[..., 0], sums[..., 1])
     if name == "calibration_error":
-        return Sums(lambda classes: metric_definitions.CALIBRATION_BINS + 1, _gaps, _calibration_error)
+        return _gaps, lambda sums: _ratio(np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1])
     if name == "balanced_accuracy":
         return _recalls(list(range(n_classes)))
-    if name in ("sensitivity", "specificity"):
-        return _recalls([1 if name == "sensitivity" else 0])
-    if name.startswith("sensitivity["):
-        return _recalls([int(name[len("sensitivity[") : -1])])
+    if (of_class := metrics.get(name).of_class) is not None:
+        return _recalls([of_class])
     from_confusion = {"macro_f1": _macro_f1, "mcc": _mcc, "quadratic_weighted_kappa": _kappa}[name]
-    return Sums(lambda classes: classes**2, _confusion, lambda sums: from_confusion(_square(sums, n_classes)))
+    return (
+        lambda y, p: np.eye(n_classes**2)[y * n_classes + p.argmax(axis=1)],
+        # Confusion matrices `[..., true, predicted]`.
+        lambda sums: from_confusion(sums.reshape(*sums.shape[:-1], n_classes, n_classes)),
+    )
 
 
 def _correct(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -99,44 +82,29 @@ def _log_losses(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(metric_definitions.clip(probabilities)[np.arange(len(y)), y])
 
 
-def _mean_of(losses: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Sums:
-    def contributions(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
-        first = np.zeros(len(y), dtype=int)
-        return [(first, losses(y, probabilities)), (first + 1, np.ones(len(y)))]
-
-    return Sums(lambda classes: 2, contributions, lambda sums: _ratio(sums[..., 0], sums[..., 1]))
+def _counted(*columns: np.ndarray) -> np.ndarray:
+    """Columns, and one that counts the samples."""
+    return np.column_stack([*columns, np.ones(len(columns[0]))])
 
 
-def _recalls(columns: list[int]) -> Sums:
+def _recalls(columns: list[int]) -> Family:
     """Mean over `columns` of recall, classes without weight left out."""
 
-    def contributions(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
-        return [(y, _correct(y, probabilities)), (y + probabilities.shape[1], np.ones(len(y)))]
+    def summands(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        classes = np.eye(probabilities.shape[1])[y]
+        return np.hstack([classes * _correct(y, probabilities)[:, None], classes])
 
     def value(sums: np.ndarray) -> np.ndarray:
         hits, counts = np.split(sums, 2, axis=-1)
         return _mean_of_present(_ratio(hits[..., columns], counts[..., columns]))
 
-    return Sums(lambda classes: 2 * classes, contributions, value)
+    return summands, value
 
 
-def _gaps(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
-    gap = _correct(y, probabilities) - probabilities.max(axis=1)
-    count_column = np.full(len(y), metric_definitions.CALIBRATION_BINS)
-    return [(metric_definitions.confidence_bins(probabilities), gap), (count_column, np.ones(len(y)))]
-
-
-def _calibration_error(sums: np.ndarray) -> np.ndarray:
-    return _ratio(np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1])
-
-
-def _confusion(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
-    return [(y * probabilities.shape[1] + probabilities.argmax(axis=1), np.ones(len(y)))]
-
-
-def _square(sums: np.ndarray, n_classes: int) -> np.ndarray:
-    """Confusion matrices `[..., true, predicted]`."""
-    return sums.reshape(*sums.shape[:-1], n_classes, n_classes)
+def _gaps(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    gaps = _correct(y, probabilities) - probabilities.max(axis=1)
+    bins = np.eye(metric_definitions.CALIBRATION_BINS)[metric_definitions.confidence_bins(probabilities)]
+    return _counted(bins * gaps[:, None])
 
 
 def _macro_f1(confusion: np.ndarray) -> np.ndarray:
