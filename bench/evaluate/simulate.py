@@ -19,7 +19,7 @@ from bench.evaluate.bootstrap import resample, resample_all
 from bench.evaluate.comparisons import SIGNIFICANCE, best_of, compare_with_best, paired_difference
 from bench.evaluate.intervals import interval, of_replicates
 from bench.evaluate.predictions import Run
-from bench.evaluate.simulated_classifiers import Architecture, Study, World
+from bench.evaluate.simulated_classifiers import SEED_SPREAD, Architecture, Study
 from bench.evaluate.winner import interval_of_best
 
 METRICS = ("accuracy", "balanced_accuracy")
@@ -36,16 +36,15 @@ class Setting:
     samples_per_subject: int = 1
     class_sizes: tuple[int, ...] = ()  # the hardest class first
     seeds: tuple[int, ...] = (5,)  # of the first architecture, of the second, ...; then over again
-    seed_spread: float = World.seed_spread
+    seed_spread: float = SEED_SPREAD
 
     def studies(self, name: str, count: int, seed: int) -> Iterator[Study]:
         """Draw `count` studies, whose random numbers hang on the names and numbers of the setting."""
         entropy = [seed, *name.encode(), *repr(self).encode()]
-        world = World(seed_spread=self.seed_spread)
         for child in np.random.SeedSequence(entropy).spawn(count):
             random = np.random.default_rng(child)
             subjects = (self.n_subjects, self.n_classes, self.samples_per_subject, self.n_folds)
-            yield Study(random, *subjects, world, self.class_sizes)
+            yield Study(random, *subjects, self.seed_spread, self.class_sizes)
 
     def runs(self, architectures: Sequence[Architecture]) -> dict[str, list[Run]]:
         """Train each architecture with its number of seeds."""
@@ -203,10 +202,8 @@ def table(title: str, rows: Sequence[tuple[Setting, dict[str, float]]]) -> str:
         for setting, parts in rows
     ]
     columns = pd.DataFrame(shown)
-    written = columns.to_markdown(
-        index=False, disable_numparse=True, colalign=["right"] * len(columns.columns)
-    )
-    return f"### {title}\n\n{written}\n"
+    sides = ["right"] * len(columns.columns)
+    return f"### {title}\n\n{columns.to_markdown(index=False, disable_numparse=True, colalign=sides)}\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

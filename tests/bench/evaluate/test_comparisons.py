@@ -12,7 +12,7 @@ from bench.evaluate.bootstrap import resample_all
 from bench.evaluate.comparisons import compare_with_best, difference, holm, paired_difference
 from bench.evaluate.predictions import Run
 from bench.evaluate.simulate import Setting, false_claims, main, power
-from bench.evaluate.simulated_classifiers import Study, World
+from bench.evaluate.simulated_classifiers import Study
 
 
 def pair(a_only, b_only, both, neither=0):
@@ -114,7 +114,7 @@ def test_holm_is_over_all_pairs():
 
 
 def test_simulated_classifiers_have_the_accuracy_they_say():
-    study = Study(np.random.default_rng(0), 20000, 4, world=World(seed_spread=0.2))
+    study = Study(np.random.default_rng(0), 20000, 4, seed_spread=0.2)
     runs = study.architecture(0.8).runs(40)
     correct = [(run.probabilities.argmax(axis=1) == run.y).mean() for run in runs]
     assert np.mean(correct) == pytest.approx(study.truth(0.8, "accuracy"), abs=0.02)
@@ -140,7 +140,7 @@ def test_a_single_seed_is_judged_by_how_far_the_others_scatter():
     """Five trainings of a network whose seeds scatter by six points, and one more of the very same."""
     claims, naive = [], []
     for number in range(100):
-        study = Study(np.random.default_rng([5, number]), 280, 2, world=World(seed_spread=0.25))
+        study = Study(np.random.default_rng([5, number]), 280, 2, seed_spread=0.25)
         network = study.architecture(0.85)
         five, one = network.runs(5), network.runs(1)
         claims.append(paired_difference(five, one, "balanced_accuracy", alike=True).p < 0.05)
