@@ -165,7 +165,7 @@ def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
         return Difference(math.nan, math.nan, math.nan, 1.0, math.nan, paired, n_subjects)
     spread = variance.of_difference(a, b, paired)
     error = math.sqrt(spread.total)
-    half = t_quantile(1 - SIGNIFICANCE, spread.degrees_of_freedom) * error
+    half = t_quantile(spread.degrees_of_freedom) * error
     lowest, highest = get(a.metric).bounds
     return Difference(
         estimate=estimate,

@@ -12,7 +12,7 @@ from bench.evaluate.bootstrap import Replicates, resample_all
 from bench.evaluate.comparisons import Comparison, compare_with_best
 from bench.evaluate.intervals import Interval
 from bench.evaluate.metrics import METRICS
-from bench.evaluate.predictions import Run, by_fold, ensemble, repetitions
+from bench.evaluate.predictions import Run, ensemble, repetitions
 from bench.report.run_results import Entry, Source
 
 
@@ -104,18 +104,10 @@ def _assess(entry: Entry, sample: Replicates | None, metric: str) -> Assessment:
     if math.isfinite(found.estimate):
         assessment.test, assessment.sample = found, sample
         assessment.seeds = sample.estimates.tolist()
-    seeds = seeds_ensemble(runs)
+    seeds = ensemble(runs)
     if seeds and assessment.test:
         assessment.ensemble = intervals.interval(seeds, metric)
     return assessment
-
-
-def seeds_ensemble(runs: Sequence[Run]) -> list[Run]:
-    """Average the seeds of each fold; empty where no fold has two of them."""
-    folds = by_fold(runs)
-    if max(len(members) for members in folds.values()) < 2:
-        return []
-    return [ensemble(members) for members in folds.values()]
 
 
 def uninformed(runs: Sequence[Run]) -> dict[str, float]:
