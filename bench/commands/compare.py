@@ -112,7 +112,7 @@ def changes(
     samples = resample_all(sides, metric, {f"{side} {name}" for side in "AB" for name in seedless})
     differences = [difference(samples[f"B {name}"], samples[f"A {name}"]) for name in names]
     corrected = holm([d.p if d.seeds_known else 1.0 for d in differences])
-    sign = 1 if metrics.direction(metric) == "max" else -1
+    sign = metrics.sign(metric)
     found = []
     for name, each, p in zip(names, differences, corrected, strict=True):
         verdict = UNCHANGED if each.seeds_known else UNKNOWN

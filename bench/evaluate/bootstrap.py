@@ -62,11 +62,6 @@ class Replicates:
         return float(self.estimates.mean())
 
     @property
-    def sign(self) -> int:
-        """1 where more of the metric is better, -1 where less is."""
-        return 1 if get(self.metric).direction == "max" else -1
-
-    @property
     def class_weights(self) -> np.ndarray:
         """What each class that is present weighs in the metric, float `[classes present]`."""
         present, of_class = np.unique(self.labels), get(self.metric).of_class

@@ -10,7 +10,7 @@ import numpy as np
 from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates, pool_seeds, resample
 from bench.evaluate.intervals import t_quantile
-from bench.evaluate.metrics import get
+from bench.evaluate.metrics import get, sign
 from bench.evaluate.predictions import Run, restrict
 
 SIGNIFICANCE = 0.05
@@ -105,7 +105,7 @@ def compare_with_best(samples: Mapping[str, Replicates]) -> list[Comparison]:
 def best_of(samples: Mapping[str, Replicates]) -> str:
     """The name of the best estimate, the first of equal ones; "" where none is defined."""
     finite = {name: sample for name, sample in samples.items() if math.isfinite(sample.estimate)}
-    return max(finite, key=lambda name: finite[name].sign * finite[name].estimate, default="")
+    return max(finite, key=lambda name: sign(finite[name].metric) * finite[name].estimate, default="")
 
 
 def paired_difference(

@@ -82,6 +82,11 @@ def direction(name: str) -> Direction:
     return get(name).direction
 
 
+def sign(name: str) -> int:
+    """1 where more of a metric is better, -1 where less is."""
+    return 1 if direction(name) == "max" else -1
+
+
 def score(name: str, y: np.ndarray, probabilities: np.ndarray) -> float:
     """Compute one metric of `y` `[n]` and `probabilities` `[n, classes]`; nan where it is undefined.
 

@@ -20,7 +20,7 @@ from bench.data.dataset import fingerprint
 from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates
 from bench.evaluate.intervals import Interval, of_replicates
-from bench.evaluate.metrics import get
+from bench.evaluate.metrics import get, sign
 
 
 def interval_of_best(samples: Mapping[str, Replicates], best: str) -> Interval:
@@ -37,17 +37,18 @@ def interval_of_best(samples: Mapping[str, Replicates], best: str) -> Interval:
     best : the name of the chosen one.
     """
     sample, measured = samples[best], of_replicates(samples[best])
+    better = sign(sample.metric)
     contenders = {name: each for name, each in samples.items() if np.isfinite(each.estimate)}
     lowest, highest = get(sample.metric).bounds
-    estimate = min(max(measured.estimate - sample.sign * _optimism(contenders), lowest), highest)
+    estimate = min(max(measured.estimate - better * _optimism(contenders, better), lowest), highest)
     found = of_replicates(sample, estimate=estimate)
-    low, high = (found.low, measured.high) if sample.sign > 0 else (measured.low, found.high)
+    low, high = (found.low, measured.high) if better > 0 else (measured.low, found.high)
     return replace(found, low=low, high=high, method=f"{found.method}, corrected for the choice of the best")
 
 
-def _optimism(samples: Mapping[str, Replicates]) -> float:
-    estimates = np.array([each.sign * each.estimate for each in samples.values()])
-    moves = np.stack([each.sign * _moves(name, each) for name, each in samples.items()], axis=1)
+def _optimism(samples: Mapping[str, Replicates], better: int) -> float:
+    estimates = np.array([better * each.estimate for each in samples.values()])
+    moves = np.stack([better * _moves(name, each) for name, each in samples.items()], axis=1)
     chosen = (estimates + moves).argmax(axis=1)
     missed = estimates.max() - estimates[chosen].mean()
     return float(moves[np.arange(len(moves)), chosen].mean() + missed / 2)

@@ -51,6 +51,11 @@ def bare(metric: str, number: float | None) -> str:
     return value(metric, number).rstrip("%")
 
 
+def points(metric: str, number: float) -> str:
+    """Write the size of a difference: `1.2 points`, `0.034`."""
+    return f"{bare(metric, number)}{' points' if is_percent(metric) else ''}"
+
+
 def limits(metric: str, low: float, high: float) -> str:
     """Write an interval: `[94.6, 96.3]`."""
     return f"[{bare(metric, low)}, {bare(metric, high)}]"

@@ -44,7 +44,7 @@ def _row(content: Content, a: Assessment, fold: int, number: int) -> dict[str, s
     trials = source.state.trials(a.name, fold)
     if (chosen := trials[number]) is None:
         return None
-    sign = 1 if metrics.direction(metric) == "max" else -1
+    sign = metrics.sign(metric)
     validation = load_validation(source.folder, source.state, chosen)
     limits, within = formatting.NONE, formatting.NONE
     if validation is not None:
