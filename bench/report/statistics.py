@@ -24,7 +24,6 @@ class Assessment:
     ----------
     validation : mean over folds of the chosen trials' scores; None before the first trial.
     test : of the primary metric; None before the first test.
-    seeds : the metric with each seed, folds pooled.
     ensemble : of the mean probabilities of the seeds; None with fewer than two.
     metrics : every metric that is defined, mean over seeds, folds pooled; `sensitivity[k]` by class.
     comparison : with the best; None for the best itself and for what has not been tested.
@@ -34,7 +33,6 @@ class Assessment:
     entry: Entry
     validation: float | None = None
     test: Interval | None = None
-    seeds: list[float] = field(default_factory=list)
     ensemble: Interval | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     comparison: Comparison | None = None
@@ -45,29 +43,9 @@ class Assessment:
         return self.entry.name
 
     @property
-    def optimism(self) -> float | None:
-        """Validation less test."""
-        if self.validation is None or self.test is None:
-            return None
-        return self.validation - self.test.estimate
-
-    @property
-    def seed_spread(self) -> float | None:
-        """Standard deviation over seeds."""
-        return float(np.std(self.seeds, ddof=1)) if len(self.seeds) > 1 else None
-
-    @property
     def inference_ms(self) -> float | None:
         """Median of a call at batch 1: a network's in Keras on one thread, a reference's in scikit-learn."""
-        return (self.entry.cost if self.entry.is_network else self.entry.timing).get("inference_ms")
-
-    @property
-    def inference_p95_ms(self) -> float | None:
-        return (self.entry.cost if self.entry.is_network else self.entry.timing).get("inference_p95_ms")
-
-    @property
-    def training_seconds(self) -> float | None:
-        return self.entry.timing.get("training_seconds")
+        return self.entry.inference.get("inference_ms")
 
     @property
     def parameters(self) -> int | None:
@@ -76,10 +54,6 @@ class Assessment:
         trials = self.entry.trials
         known = pd.concat([self.entry.refits, trials[trials.chosen]]).parameters.dropna()
         return None if known.empty else int(known.iloc[0])
-
-    @property
-    def macs(self) -> int | None:
-        return self.entry.cost.get("macs")
 
 
 def assess(source: Source) -> list[Assessment]:
@@ -103,10 +77,8 @@ def _assess(entry: Entry, sample: Replicates | None, metric: str) -> Assessment:
     assessment.metrics = estimates(runs)
     if math.isfinite(found.estimate):
         assessment.test, assessment.sample = found, sample
-        assessment.seeds = sample.estimates.tolist()
-    seeds = ensemble(runs)
-    if seeds and assessment.test:
-        assessment.ensemble = intervals.interval(seeds, metric)
+        if averaged := ensemble(runs):
+            assessment.ensemble = intervals.interval(averaged, metric)
     return assessment
 
 
