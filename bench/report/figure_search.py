@@ -28,11 +28,11 @@ def learning(content: Content, look: figure_style.Look) -> Figure | None:
                 if not points:
                     continue
                 epochs, values = np.array(points, float).T
-                mark = "." if len(epochs) < 6 else ""
-                width = 1.7 if len(histories) == 1 else 1.1
-                axes.plot(
-                    epochs, values, line, marker=mark, color=look.colour(a.name), alpha=alpha, linewidth=width
-                )
+                style = {
+                    "marker": "." if len(epochs) < 6 else "",
+                    "linewidth": 1.7 if len(histories) == 1 else 1.1,
+                }
+                axes.plot(epochs, values, line, color=look.colour(a.name), alpha=alpha, **style)
                 lowest, highest = min(lowest, np.nanmin(values)), max(highest, np.nanmax(values))
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
@@ -70,8 +70,6 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
     for a in shown:
         trial, second = _curves(a.entry, metrics.sign(content.metric), factor)
         for axes, (x, y), size in ((by_trial, trial, 4), (by_second, second, 0)):
-            if len(x) == 0:
-                continue
             mark = look.marker(a.name) if size else ""
             axes.plot(
                 x,
@@ -107,8 +105,6 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
 
 def _y_range(axes, ends: list[float], starts: list[float]) -> None:
     """Show where the searches ended; a first trial far below them runs off the edge."""
-    if not ends:
-        return
     spread = max(np.ptp(ends), 0.01 * max(abs(end) for end in ends))
     low = max(min(starts + ends), min(ends) - 2 * spread)
     high = min(max(starts + ends), max(ends) + 2 * spread)
@@ -128,8 +124,6 @@ def _curves(entry: Entry, sign: int, factor: float) -> tuple[Curve, Curve]:
     folds = done.assign(best=sign * factor * best).groupby("fold")
     scores = [group.best.to_numpy() for _, group in folds]
     times = [group.seconds.cumsum().to_numpy() for _, group in folds]
-    if not scores:
-        return (np.array([]), np.array([])), (np.array([]), np.array([]))
     length = min(map(len, scores))
     by_trial = np.mean([score[:length] for score in scores], axis=0)
     # From the moment on at which every fold has a score.

@@ -66,18 +66,17 @@ def _show(content: Content, pictures: dict[str, str], *names: str) -> list[str]:
 
 
 def _metrics(content: Content) -> list[str]:
-    names = [
-        name
+    arrows = {"max": "↑", "min": "↓"}
+    titles = {
+        name: f"{metric.title} {arrows[metric.direction]}"
         for name, metric in METRICS.items()
         if not metric.binary and any(name in a.metrics for a in content.tested)
-    ]
-    if not names:
+    }
+    if not titles:
         return []
-    arrows = {"max": "↑", "min": "↓"}
-    titles = {name: f"{METRICS[name].title} {arrows[METRICS[name].direction]}" for name in names}
     return [
         "### Other metrics",
-        table(_scores(content, titles, ("*Always the same answer*", content.uninformed))),
+        _scores(content, titles, ("*Always the same answer*", content.uninformed)),
         "Means over seeds, folds pooled; ↑ more is better, ↓ less is better. AUC: area under the ROC curve, one "
         "class against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is "
         "biased upwards on small test sets, the more so the fewer subjects. An SVM's probabilities are a softmax "
@@ -86,14 +85,14 @@ def _metrics(content: Content) -> list[str]:
     ]
 
 
-def _scores(content: Content, titles: dict[str, str], *others: tuple[str, dict[str, float]]) -> pd.DataFrame:
-    """The metrics that `titles` names, of all that was tested and of others."""
+def _scores(content: Content, titles: dict[str, str], *others: tuple[str, dict[str, float]]) -> str:
+    """A table of the metrics that `titles` names, of all that was tested and of others."""
     tested = [(escape(a.entry.title), a.metrics) for a in content.tested]
     rows = [
         [name, *(formatting.value(metric, found.get(metric)) for metric in titles)]
         for name, found in (*tested, *others)
     ]
-    return pd.DataFrame(rows, columns=["Test", *titles.values()])
+    return table(pd.DataFrame(rows, columns=["Test", *titles.values()]))
 
 
 def _sensitivities(content: Content) -> list[str]:
@@ -101,15 +100,12 @@ def _sensitivities(content: Content) -> list[str]:
     if not content.tested or len(classes) > _MOST_CLASSES:
         return []
     titles = {f"sensitivity[{label}]": escape(name) for label, name in enumerate(classes)}
+    of_two = " Of two classes, the sensitivity of one is the specificity of the other."
     return [
         "### Sensitivity by class",
-        table(_scores(content, titles)),
+        _scores(content, titles),
         "The share of a class's test samples that are predicted right."
-        + (
-            " Of two classes, the sensitivity of one is the specificity of the other."
-            if len(classes) == 2
-            else ""
-        ),
+        + (of_two if len(classes) == 2 else ""),
     ]
 
 
@@ -142,13 +138,8 @@ def _values(values: dict[str, Any]) -> str:
 
 def _failures(content: Content) -> list[str]:
     rows = [
-        (escape(a.entry.title), str(number), prose(reason))
+        {"Of": escape(a.entry.title), "Pieces": str(number), "Reason": prose(reason)}
         for a in content.assessments
         for reason, number in a.entry.failures.most_common()
     ]
-    if not rows:
-        return []
-    return [
-        "### Failures",
-        table(pd.DataFrame(rows, columns=["Of", "Pieces", "Reason"]), texts=("Pieces", "Reason")),
-    ]
+    return ["### Failures", table(pd.DataFrame(rows), texts=("Pieces", "Reason"))] if rows else []

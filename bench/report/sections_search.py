@@ -20,8 +20,8 @@ def blocks(content: Content) -> list[str]:
     rows = [
         row
         for a in content.networks
-        for search in a.entry.searches.itertuples()
-        if pd.notna(search.trial) and (row := _row(content, a, int(search.fold), int(search.trial)))
+        for search in a.entry.searches.dropna(subset=["trial"]).itertuples()
+        if (row := _row(content, a, search.fold, search.trial))
     ]
     if not rows:
         return []

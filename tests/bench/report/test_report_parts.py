@@ -204,8 +204,8 @@ def test_hardest_images_are_those_of_the_lowest_mean_probability():
     ]
     entry = Entry("a", "A", "network", {}, True, frames.trainings(rows))
     found = hardest([entry], 2)
-    assert [(image.index, image.truth, image.told) for image in found] == [(8, 1, 0), (9, 0, 1)]
-    assert [image.probability for image in found] == pytest.approx([0.4, 0.4])
+    assert found[["sample", "truth", "told"]].values.tolist() == [[8, 1, 0], [9, 0, 1]]
+    assert found.probability.tolist() == pytest.approx([0.4, 0.4])
 
 
 @pytest.mark.parametrize("order", itertools.permutations(range(3)))
