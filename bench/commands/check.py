@@ -60,10 +60,8 @@ def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: 
     found, doubts = scan_survey.faults(report.items, scans)
     problems += found
     warnings += doubts
-    lines += [
-        f"{folder}: {line}" if n == 0 else line
-        for n, line in enumerate(scan_survey.lines(report.items, scans))
-    ]
+    first, *others = scan_survey.lines(report.items, scans)
+    lines += [f"{folder}: {first}", *others]
     small = scan_survey.thumbnails(report.items, scans)
     if small is None:
         return None

@@ -43,10 +43,6 @@ class Side:
         """The rows of the report, by architecture."""
         return self.report["rows"].set_index("architecture")
 
-    @property
-    def references(self) -> list[str]:
-        return list(self.rows.index[self.rows.kind == "reference"])
-
 
 @dataclass(frozen=True)
 class Change:
@@ -79,7 +75,7 @@ def compare(a: Path, b: Path) -> tuple[str, bool]:
     for name in ("task", "metric"):
         _require_same(a, b, name, before.report[name], after.report[name])
     _require_same(a, b, "classes", before.report["data"]["classes"], after.report["data"]["classes"])
-    references = {name for side in (before, after) for name in side.references}
+    references = {name for side in (before, after) for name in side.rows.query("kind == 'reference'").index}
     found = changes(before.runs, after.runs, before.report["metric"], references)
     lost = [name for name in before.runs if after.rows.status.get(name) == "failed"]
     times = {name: verdict for name in before.rows.index if (verdict := time_verdict(name, before, after))}

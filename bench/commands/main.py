@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import os
 import signal
 import subprocess
@@ -96,22 +97,9 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if sound else EXIT_USER
 
 
-def _pretrain(arguments: argparse.Namespace) -> int:
-    from bench.commands.pretrain import run
-
-    return run(arguments)
-
-
-def _predict(arguments: argparse.Namespace) -> int:
-    from bench.commands.predict import run
-
-    return run(arguments)
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from bench.commands.export import run
-
-    return run(arguments)
+def _run(arguments: argparse.Namespace) -> int:
+    """A verb whose module says it all."""
+    return importlib.import_module(f"bench.commands.{arguments.verb}").run(arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -129,7 +117,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from bench.commands.arguments import common_options, settings_options
+    from bench.commands.arguments import add_options, common_options, settings_options
 
     parser = _Parser(prog="scanbench", description="Which network, and at what cost?")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
@@ -158,35 +146,28 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", nargs="?", metavar="A", help="the earlier")
     compare.add_argument("b", nargs="?", metavar="B", help="the later; status 1 if it is significantly worse")
     verb("check", _check, "verify your data, and look for what would make results untrue")
-    pretrain = verb("pretrain", _pretrain, "train a network on generated images alone and save it")
-    predict = verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures")
-    export = verb("export", _export, "write a tested network as Keras, LiteRT and ONNX, with a model card")
     model = "a candidate of the latest sweep (default: its best network)"
-    for added, options in (
-        (
-            pretrain,
-            {
-                "preset": "decides the number of epochs (default: full)",
-                "arch": "the architecture (default: the task's first)",
-                "classes": "classes to tell apart, parted by commas (default: normal and not)",
-                "samples": "number of generated images (default: the task's)",
-                "epochs": "epochs, of all networks together (default: the preset's)",
-                "preprocess": "choices of preprocessing: normalisation=none,crop=off",
-                "output": "folder for the network",
-            },
-        ),
-        (
-            predict,
-            {
-                "model": f"{model}, `ensemble` or `NAME-ensemble` (all its seeds), or a saved network's folder",
-                "input": "an image, or a folder of images",
-                "output": "the CSV (default: predictions.csv); pictures are named after it",
-            },
-        ),
-        (export, {"model": model, "output": "the folder (default: RUNS/models/TASK-NAME)"}),
-    ):
-        for name, text in options.items():
-            added.add_argument(f"--{name}", metavar=name.upper(), help=text)
+    add_options(
+        verb("pretrain", _run, "train a network on generated images alone and save it"),
+        preset="decides the number of epochs (default: full)",
+        arch="the architecture (default: the task's first)",
+        classes="classes to tell apart, parted by commas (default: normal and not)",
+        samples="number of generated images (default: the task's)",
+        epochs="epochs, of all networks together (default: the preset's)",
+        preprocess="choices of preprocessing: normalisation=none,crop=off",
+        output="folder for the network",
+    )
+    add_options(
+        verb("predict", _run, "apply a network to new scans; writes a CSV and pictures"),
+        model=f"{model}, `ensemble` or `NAME-ensemble` (all its seeds), or a saved network's folder",
+        input="an image, or a folder of images",
+        output="the CSV (default: predictions.csv); pictures are named after it",
+    )
+    add_options(
+        verb("export", _run, "write a tested network as Keras, LiteRT and ONNX, with a model card"),
+        model=model,
+        output="the folder (default: RUNS/models/TASK-NAME)",
+    )
     verb("list", _list, "list tasks, candidates and architectures")
     return parser
 
