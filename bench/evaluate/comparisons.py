@@ -65,23 +65,19 @@ class Comparison:
 def compare_with_best(samples: Mapping[str, Replicates]) -> list[Comparison]:
     """Compare every architecture with the one whose estimate is best.
 
-    The best is chosen by the very data it is then tested on, so the largest of the differences is no
-    ordinary one: of five equal architectures, the first and the last differ by more than any two
-    chosen beforehand. The p values are therefore corrected (Holm 1979) for all pairs, whichever of them
-    the data turn out to single out, and not for the comparisons with the best alone.
-
-    With one seed of each nothing shows how far seeds differ, so nothing is claimed: of five networks of one
-    architecture whose seeds scatter by two points of accuracy, some two differ "significantly" in one
-    sweep of six with 200 subjects. Where other rows have several seeds, theirs stand in.
+    The best is chosen by the very data it is then tested on: of five equal architectures, the first and the last
+    differ by more than any two chosen beforehand. The p values are therefore corrected (Holm 1979) for all pairs,
+    whichever of them the data turn out to single out. Where nothing shows how far seeds differ, nothing is
+    claimed: of five networks of one architecture whose seeds scatter by two points of accuracy, some two differ
+    "significantly" in one sweep of six with 200 subjects.
 
     Parameters
     ----------
-    samples : the rows of a report (`bootstrap.resample_all`).
+    samples : the rows of a report (`bootstrap.resample_all`); those whose metric is undefined are left out.
 
     Returns
     -------
     list : a comparison for each architecture but the best, in the order given; empty for only one.
-        Architectures whose metric is undefined are left out.
     """
     best = best_of(samples)
     names = [name for name, sample in samples.items() if math.isfinite(sample.estimate) and name != best]
@@ -147,7 +143,7 @@ def _restrict(sample: Replicates, subjects: np.ndarray) -> Replicates:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p values for their number so that any false claim has at most the stated chance (Holm 1979)."""
+    """Correct p values for their number: any false claim has at most the stated chance (Holm 1979)."""
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p)
     stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))

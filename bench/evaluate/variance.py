@@ -1,22 +1,19 @@
 """How far an estimate may be from the truth, and from how much evidence: subjects and seeds apart.
 
-The truth meant is the metric's value over all subjects like these and over all seeds. A bootstrap over
-subjects alone takes the seeds at hand for all there are; two sets of five seeds of one architecture then
-differ "significantly" more often than stated. So the seeds' own part is added. With x the metric of subject
-i and seed s = mean + a_i + b_s + e_is, the mean over n subjects and S seeds has the variance
-Var(a) / n + Var(e) / (n S) + Var(b) / S. The variance of the bootstrapped means estimates the first two.
-The estimates of single seeds scatter with Var(b) + Var(e) / n, and how far single seeds stray from
-their mean under resampling of the subjects is Var(e) / n: the difference, not below zero, is Var(b)
-(the crossed random effects of Owen 2007, The pigeonhole bootstrap, section 3; for benchmarks: Bouthillier
-et al. 2021, Accounting for variance in machine learning benchmarks). What another training set would change
-is not in it: cross-validation gives no unbiased estimate of that (Bengio & Grandvalet 2004). How rows of a report
-learn the seeds' part from each other: see `seeds`.
+The truth meant is the metric's value over all subjects like these and over all seeds. A bootstrap over subjects
+alone takes the seeds at hand for all there are, so their own part is added. With x the metric of subject i and
+seed s = mean + a_i + b_s + e_is, the mean over n subjects and S seeds has the variance
+Var(a) / n + Var(e) / (n S) + Var(b) / S. The variance of the bootstrapped means estimates the first two. The
+estimates of single seeds scatter with Var(b) + Var(e) / n, and how far they stray from their mean under
+resampling is Var(e) / n: the difference, not below zero, is Var(b) (the crossed random effects of Owen 2007, The
+pigeonhole bootstrap, section 3; for benchmarks: Bouthillier et al. 2021, Accounting for variance in machine
+learning benchmarks). What another training set would change is not in it: cross-validation gives no unbiased
+estimate of that (Bengio & Grandvalet 2004). How rows learn the seeds' part from each other: see `seeds`.
 
-Of a mean over classes, a class of three subjects may make up nearly all of the variance, which then has two
-degrees of freedom and not as many as there are subjects; and where those three are all classified
-rightly it seems to have none. So variance and degrees of freedom are worked out by class (Satterthwaite
-1946), and each class is given one more, imagined subject that strays as one of any class does, estimate
-times (1 - estimate): what Agresti & Coull (1998) do for a single proportion.
+Of a mean over classes, a class of three subjects may make up nearly all of the variance, and where those three
+are all classified rightly it seems to have none. So variance and degrees of freedom are worked out by class
+(Satterthwaite 1946), and each class is given one more, imagined subject that strays as one of any class does,
+estimate times (1 - estimate): what Agresti & Coull (1998) do for a single proportion.
 """
 
 import math

@@ -1,14 +1,13 @@
 """Metrics under many weightings of the subjects at once: what makes a bootstrap of thousands affordable.
 
-Most metrics are functions of sums over samples: of counts in the confusion matrix, of losses, of gaps in a
-bin. So each subject's share of the sums is worked out once, and a matrix product with the weights gives
-the sums of every bootstrap replicate. The AUC, which counts pairs, has its own path. Values
-with equal weights are scikit-learn's (see `definitions`; the tests hold them together).
+Most metrics are functions of sums over samples: of counts in the confusion matrix, of losses, of gaps in a bin. So
+each subject's share of the sums is worked out once, and a matrix product with the weights gives the sums of every
+replicate. Values with equal weights are those of `metric_definitions` (the tests hold them together).
 
-Folds are pooled: the sums run over the samples of all folds, so a fold of three subjects in which a class is
-missing does not get a metric of its own (Forman & Scholz 2010, Apples-to-apples in cross-validation studies:
-averaging F1 over folds is biased, pooling the counts is not). Only the AUC compares samples within a fold
-alone, since the scores of different models have no common scale, and pools the pairs.
+Folds are pooled, so one of three subjects in which a class is missing gets no metric of its own (Forman & Scholz
+2010, Apples-to-apples in cross-validation studies: averaging F1 over folds is biased, pooling the counts is not).
+Only the AUC compares samples within a fold alone, since the scores of different models have no common scale, and
+pools the pairs.
 """
 
 from collections.abc import Callable

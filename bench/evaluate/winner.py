@@ -1,13 +1,11 @@
 """What the best of several is worth, when it was chosen by the very results that it is then judged by.
 
-Of eight equal networks tested on forty subjects the first leads by luck, and its result is four points too
-high. How much of a lead is luck shows where a bootstrap replicate moves all results as chance may, and the
-best of the moved is one that the move favoured. The mean of that favour is the bootstrap's estimate of the
-optimism (Efron & Tibshirani 1993, An introduction to the bootstrap, chapter 10). It is too low among equals,
-whose measured results lie further apart than their true ones. The other way is to judge what the
-moved results choose by a move the other way, as if one half of the subjects had chosen and the other half
-judged (Leiner et al. 2023, Data fission): that is right among equals, and too low for one that leads by
-three standard errors, which half of the subjects often miss. The mean of the two is used. Nothing is corrected
+Of eight equal networks tested on forty subjects the first leads by luck, and its result is four points too high. A
+bootstrap replicate moves all results as chance may; what the moves give to the then best, in the mean, is the
+bootstrap's estimate of the optimism (Efron & Tibshirani 1993, An introduction to the bootstrap, chapter 10): too
+low among equals, whose measured results lie further apart than their true ones. Data fission (Leiner et al. 2023)
+judges what the moved results choose by a move the other way: right among equals, and too low for one that leads
+by three standard errors, which half of the subjects often miss. The mean of the two is used. Nothing is corrected
 where a row leads by far, since no move changes the choice.
 """
 
