@@ -46,16 +46,17 @@ def common_options(parser: argparse.ArgumentParser) -> None:
     add("--reports", metavar="REPORTS", default="reports", help="where tables go (default: reports)")
 
 
-def latest_run(task: tasks.Task, runs: Path) -> Path:
-    """The run folder of a task in which something was recorded last.
+def latest_run(arguments: argparse.Namespace) -> Path:
+    """The run folder of the task in which something was recorded last.
 
     Raises
     ------
     UserError : there is none.
     """
-    folder = run_directory.latest(runs, task.name)
+    name, runs = s.find_task(arguments.task).name, Path(arguments.runs)
+    folder = run_directory.latest(runs, name)
     if folder is None:
-        raise UserError(f"RUNS={runs}: found no sweep of {task.name}; expected one: make bench first")
+        raise UserError(f"RUNS={runs}: found no sweep of {name}; expected one: make bench first")
     return folder
 
 

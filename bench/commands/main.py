@@ -16,7 +16,15 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from bench.commands.arguments import (  # noqa: E402
+    add_options,
+    common_options,
+    latest_run,
+    read_settings,
+    settings_options,
+)
 from bench.errors import UserError  # noqa: E402
+from bench.sweep.settings import find_task  # noqa: E402
 
 EXIT_WORSE, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -29,7 +37,6 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from bench.commands.arguments import read_settings
     from bench.commands.run_sweep import bench
     from bench.sweep.progress import Display
 
@@ -37,8 +44,6 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 
 def _data(arguments: argparse.Namespace) -> int:
-    from bench.sweep.settings import find_task
-
     task, name = find_task(arguments.task), arguments.name or ""
     if name not in (task.sets or ("",)):
         expected = f"one of {', '.join(task.sets)}" if task.sets else "none, there is only one set"
@@ -48,31 +53,24 @@ def _data(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _latest_run(arguments: argparse.Namespace) -> Path:
-    from bench.commands.arguments import latest_run
-    from bench.sweep.settings import find_task
-
-    return latest_run(find_task(arguments.task), Path(arguments.runs))
-
-
 def _report(arguments: argparse.Namespace) -> int:
     from bench import report
 
-    print(report.write(_latest_run(arguments), Path(arguments.reports)))
+    print(report.write(latest_run(arguments), Path(arguments.reports)))
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
     from bench.commands.status import status
 
-    print(status(_latest_run(arguments)))
+    print(status(latest_run(arguments)))
     return 0
 
 
 def _tensorboard(arguments: argparse.Namespace) -> int:
     from bench.commands.tensorboard import export
 
-    logs = export(_latest_run(arguments))
+    logs = export(latest_run(arguments))
     print(f"{logs}: starting TensorBoard; press Ctrl-C to end it")
     return subprocess.call([sys.executable, "-m", "tensorboard.main", "--logdir", str(logs)])
 
@@ -89,7 +87,6 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from bench.commands.check import check
-    from bench.sweep.settings import find_task
 
     task = find_task(arguments.task).configured(arguments.data or None)
     text, sound = check(task, arguments.data, Path(arguments.data_folder), Path(arguments.runs))
@@ -117,8 +114,6 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from bench.commands.arguments import add_options, common_options, settings_options
-
     parser = _Parser(prog="scanbench", description="Which network, and at what cost?")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
 
