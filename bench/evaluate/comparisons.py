@@ -49,20 +49,17 @@ class Comparison:
 
     Attributes
     ----------
-    name, best : the two.
     difference : of this one less the best (negative is worse where more is better).
     p_holm : corrected for all pairs of architectures; 1 where seeds are unknown.
     distinguishable : whether `p_holm` is below 0.05.
     """
 
-    name: str
-    best: str
     difference: Difference
     p_holm: float
     distinguishable: bool
 
 
-def compare_with_best(samples: Mapping[str, Replicates]) -> list[Comparison]:
+def compare_with_best(samples: Mapping[str, Replicates]) -> dict[str, Comparison]:
     """Compare every architecture with the one whose estimate is best.
 
     The best is chosen by the very data it is then tested on: of five equal architectures, the first and the last
@@ -77,7 +74,7 @@ def compare_with_best(samples: Mapping[str, Replicates]) -> list[Comparison]:
 
     Returns
     -------
-    list : a comparison for each architecture but the best, in the order given; empty for only one.
+    dict : a comparison for each architecture but the best, in the order given; empty for only one.
     """
     best = best_of(samples)
     names = [name for name, sample in samples.items() if math.isfinite(sample.estimate) and name != best]
@@ -86,16 +83,12 @@ def compare_with_best(samples: Mapping[str, Replicates]) -> list[Comparison]:
     }
     p_values = [each.p if each.seeds_known else 1.0 for each in differences.values()]
     corrected = dict(zip(differences, holm(p_values), strict=True))
-    return [
-        Comparison(
-            name=name,
-            best=best,
-            difference=_reverse(differences[best, name]),
-            p_holm=corrected[best, name],
-            distinguishable=corrected[best, name] < SIGNIFICANCE,
+    return {
+        name: Comparison(
+            _reverse(differences[best, name]), corrected[best, name], corrected[best, name] < SIGNIFICANCE
         )
         for name in names
-    ]
+    }
 
 
 def best_of(samples: Mapping[str, Replicates]) -> str:

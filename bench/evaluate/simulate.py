@@ -108,7 +108,7 @@ def false_claims(setting: Setting, count: int, seed: int) -> dict[str, float]:
     for row, study in zip(claims, setting.studies("A/A", count, seed), strict=True):
         runs = setting.runs([study.architecture(setting.accuracy)] * 5)
         for i, metric in enumerate(METRICS):
-            row[i] = any(c.distinguishable for c in compare_with_best(resample_all(runs, metric)))
+            row[i] = any(c.distinguishable for c in compare_with_best(resample_all(runs, metric)).values())
     return dict(zip(METRICS, claims.mean(axis=0), strict=True))
 
 
@@ -174,8 +174,8 @@ def power(setting: Setting, count: int, seed: int, apart: float = 0.1) -> dict[s
         accuracies = {"better": setting.accuracy + apart / 2, "worse": setting.accuracy - apart / 2}
         runs = {name: study.architecture(accuracy).runs(5) for name, accuracy in accuracies.items()}
         for i, metric in enumerate(METRICS):
-            (comparison,) = compare_with_best(resample_all(runs, metric))
-            row[i] = comparison.best == "better" and comparison.distinguishable
+            comparisons = compare_with_best(resample_all(runs, metric))
+            row[i] = "worse" in comparisons and comparisons["worse"].distinguishable
             difference = paired_difference(runs["better"], runs["worse"], metric)
             true = study.truth(accuracies["better"], metric) - study.truth(accuracies["worse"], metric)
             row[len(METRICS) + i] = difference.low <= true <= difference.high

@@ -62,7 +62,7 @@ def assess(source: Source) -> list[Assessment]:
     seedless = {entry.name for entry in source.entries if not entry.is_network}
     samples = resample_all(runs, source.metric, seedless)
     assessments = [_assess(entry, samples.get(entry.name), source.metric) for entry in source.entries]
-    comparisons = {c.name: c for c in compare_with_best(samples)}
+    comparisons = compare_with_best(samples)
     for assessment in assessments:
         assessment.comparison = comparisons.get(assessment.name)
     return assessments

@@ -9,7 +9,7 @@ from evaluation_runs import random_run, run_of
 from scipy import stats
 
 from bench.evaluate.bootstrap import resample_all
-from bench.evaluate.comparisons import compare_with_best, difference, holm, paired_difference
+from bench.evaluate.comparisons import best_of, compare_with_best, difference, holm, paired_difference
 from bench.evaluate.predictions import Run
 from bench.evaluate.simulate import Setting, false_claims, main, power
 from bench.evaluate.simulated_classifiers import Study
@@ -96,11 +96,12 @@ def test_best_by_the_metrics_direction():
     y = [0, 1] * 30
     good, bad = run_of(y, y, 2), run_of(y, [0] * 60, 2)
     for metric, sign in (("accuracy", -1), ("log_loss", 1)):
-        (comparison,) = compare_with_best(resample_all({"bad": [bad] * 2, "good": [good] * 2}, metric))
-        assert (comparison.name, comparison.best, comparison.distinguishable) == ("bad", "good", True)
+        samples = resample_all({"bad": [bad] * 2, "good": [good] * 2}, metric)
+        ((name, comparison),) = compare_with_best(samples).items()
+        assert (name, best_of(samples), comparison.distinguishable) == ("bad", "good", True)
         assert np.sign(comparison.difference.estimate) == sign
         assert comparison.difference.low < comparison.difference.estimate < comparison.difference.high
-    assert compare_with_best(resample_all({"alone": [good]}, "accuracy")) == []
+    assert compare_with_best(resample_all({"alone": [good]}, "accuracy")) == {}
 
 
 def test_holm_is_over_all_pairs():
@@ -108,8 +109,8 @@ def test_holm_is_over_all_pairs():
     samples = resample_all(runs, "accuracy")
     raw = {frozenset(p): difference(samples[p[0]], samples[p[1]]).p for p in combinations("abc", 2)}
     corrected = dict(zip(raw, holm(list(raw.values())), strict=True))
-    for comparison in compare_with_best(samples):
-        expected = corrected[frozenset((comparison.name, comparison.best))]
+    for name, comparison in compare_with_best(samples).items():
+        expected = corrected[frozenset((name, best_of(samples)))]
         assert comparison.p_holm == pytest.approx(expected)
 
 
