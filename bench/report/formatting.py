@@ -146,12 +146,5 @@ def duration(seconds: float) -> str:
     return f"{rounded // 3600} h {rounded % 3600 // 60} min"
 
 
-def hyperparameter(value_: Any) -> str:
-    """Write a hyperparameter's value: numbers to three digits, the rest as it is."""
-    if isinstance(value_, float):
-        return f"{value_:.3g}"
-    return str(value_)
-
-
 def _signed(text: str) -> str:
     return text.replace("-", MINUS)

@@ -32,11 +32,6 @@ def _current(entry: Entry) -> bool:
     return entry.searches.trial.equals(entry.searches.best)
 
 
-def trials(entry: Entry) -> tuple[int, int]:
-    """Trials done and planned, over all folds."""
-    return int(entry.searches.trials_done.sum()), int(entry.searches.trials_planned.sum())
-
-
 def progress(entry: Entry) -> list[str]:
     """What is not finished, in a few words each: `12 of 20 trials`, `3 of 5 seeds`."""
     found = []
@@ -45,7 +40,7 @@ def progress(entry: Entry) -> list[str]:
     state = status(entry)
     if state in ("failed", "not started"):
         return [state, *found]
-    done, planned = trials(entry)
+    done, planned = entry.searches[["trials_done", "trials_planned"]].sum()
     if entry.is_network and done < planned:
         found.append(f"{done} of {planned} trials")
     if not _current(entry):
@@ -80,7 +75,6 @@ def _row(source: Source, assessment: Assessment) -> dict[str, Any]:
     entry, comparison, sample = assessment.entry, assessment.comparison, assessment.sample
     difference = comparison.difference if comparison else None
     validation, test = assessment.validation, assessment.test
-    done, planned = trials(entry)
     return {
         "task": source.task,
         "architecture": entry.name,
@@ -94,8 +88,8 @@ def _row(source: Source, assessment: Assessment) -> dict[str, Any]:
         "inference_ms": assessment.inference_ms,
         "inference_p95_ms": entry.inference.get("inference_p95_ms"),
         "training_seconds": entry.timing.get("training_seconds"),
-        "trials_done": done,
-        "trials_planned": planned,
+        "trials_done": int(entry.searches.trials_done.sum()),
+        "trials_planned": int(entry.searches.trials_planned.sum()),
         "seeds": _seeds(entry),
         "folds": _folds(entry),
         "status": status(entry),

@@ -131,9 +131,8 @@ def _hyperparameters(content: Content) -> list[str]:
 
 
 def _values(values: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{code(name)} {escape(formatting.hyperparameter(value))}" for name, value in values.items()
-    )
+    written = {name: f"{each:.3g}" if isinstance(each, float) else each for name, each in values.items()}
+    return ", ".join(f"{code(name)} {escape(each)}" for name, each in written.items())
 
 
 def _failures(content: Content) -> list[str]:

@@ -17,14 +17,13 @@ def blocks(content: Content) -> list[str]:
 
 def _sweep(content: Content) -> str:
     source = content.source
-    plan, identity = source.plan, source.sweep["identity"]
+    plan, identity, workers = source.plan, source.sweep["identity"], source.sweep.get("workers")
+    busy = f"{workers} worker processes" if workers else "in one process"
+    prepared = [f"{name}: {value}" for name, value in identity.get("preprocessing", {}).items()]
     found = [
         ("Command", code(without_paths(source.sweep["command"]))),
         ("Time", f"{formatting.date(source.started)} to {formatting.date(source.ended)}"),
-        (
-            "Sweeps took",
-            f"{formatting.duration(source.state.seconds)}, {_workers(source.sweep.get('workers'))}",
-        ),
+        ("Sweeps took", f"{formatting.duration(source.state.seconds)}, {busy}"),
         ("Task", f"{code(source.task)}, primary metric {formatting.metric_title(source.metric)}"),
         ("Preset", f"{code(plan['preset'])}, {plan['epochs']} epochs"),
         (
@@ -33,26 +32,16 @@ def _sweep(content: Content) -> str:
             f"{_folds(plan, identity)}",
         ),
         ("Refits", f"seeds 1 to {plan['seeds']}" if plan["seeds"] > 1 else "one seed"),
-        ("Preprocessing", _nested(identity.get("preprocessing"))),
+        ("Preprocessing", escape(", ".join(prepared) or "none")),
         ("Augmentation", escape(", ".join(identity.get("augmentation", [])) or "none")),
     ]
     return facts("Sweep", found)
-
-
-def _workers(number: int | None) -> str:
-    return f"{number} worker processes" if number else "in one process"
 
 
 def _folds(plan: dict[str, Any], identity: dict[str, Any]) -> str:
     if identity.get("splits", {}).get("by") == "site":
         return f"{plan['folds']} folds, each of which leaves one site out and tests it"
     return "1 fold (a hold-out)" if plan["folds"] == 1 else f"{plan['folds']} folds"
-
-
-def _nested(value: Any) -> str:
-    if isinstance(value, dict):
-        return escape(", ".join(f"{name}: {inner}" for name, inner in value.items()) or "none")
-    return escape(value if value is not None else "none")
 
 
 def _data(content: Content) -> list[str]:
