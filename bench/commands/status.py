@@ -16,8 +16,8 @@ from bench.tasks import Candidate
 
 def recorded_settings(state: State) -> Settings:
     """The settings that the sweep was last started with, as far as they say what is planned."""
-    plan = state.sweep["plan"]
-    task = find_task(plan.get("task", state.sweep["identity"]["task"]))
+    plan, identity = state.sweep["plan"], state.sweep["identity"]
+    task, splits = find_task(plan.get("task", identity["task"])), identity.get("splits", {})
     return Settings(
         task=task.but(metric=plan["metric"], references=tuple(plan["references"])),
         candidates=tuple(Candidate(c["architecture"], c["transfer"]) for c in plan["candidates"]),
@@ -27,11 +27,11 @@ def recorded_settings(state: State) -> Settings:
         seeds=plan["seeds"],
         folds=plan["folds"],
         ablations=plan.get("ablations", True),
-        by_site=state.sweep["identity"].get("splits", {}).get("by") == "site",
-        inner_folds=state.sweep["identity"].get("splits", {}).get("inner", 1),
-        preprocess=state.sweep["identity"].get("preprocessing", {}),
+        by_site=splits.get("by") == "site",
+        inner_folds=splits.get("inner", 1),
+        preprocess=identity.get("preprocessing", {}),
         workers=state.sweep["workers"],
-        precision=state.sweep["identity"].get("precision", "float32"),
+        precision=identity.get("precision", "float32"),
     )
 
 

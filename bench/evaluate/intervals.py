@@ -18,13 +18,11 @@ class Interval:
     ----------
     estimate : mean over seeds of the metric, folds pooled; nan where it is undefined, the limits too.
     low, high : the limits.
-    method : how they were found, in words for the report.
     """
 
     estimate: float
     low: float
     high: float
-    method: str
 
 
 def interval(runs: Sequence[Run], metric: str) -> Interval:
@@ -58,20 +56,19 @@ def of_replicates(sample: Replicates, estimate: float | None = None) -> Interval
     """
     estimate = sample.estimate if estimate is None else estimate
     if not math.isfinite(estimate):
-        return Interval(math.nan, math.nan, math.nan, "undefined for these predictions")
+        return Interval(math.nan, math.nan, math.nan)
     spread = variance.of_estimate(sample)
     t = t_quantile(spread.degrees_of_freedom)
     lowest, highest = get(sample.metric).bounds
     if math.isinf(highest):
         factor = math.exp(t * math.sqrt(spread.total) / sample.estimate) if sample.estimate > 0 else 1.0
-        return Interval(estimate, estimate / factor, estimate * factor, "bootstrap over subjects, log scale")
+        return Interval(estimate, estimate / factor, estimate * factor)
     width = highest - lowest
     binomial = (sample.estimate - lowest) * (highest - sample.estimate)
     shows_variance = min(spread.total, binomial) > 1e-12 * width**2
     n = binomial / spread.total if shows_variance else sample.effective_subjects
     low, high = _score_limits((estimate - lowest) / width, n, t)
-    method = "bootstrap over subjects, score interval"
-    return Interval(estimate, lowest + width * low, lowest + width * high, method)
+    return Interval(estimate, lowest + width * low, lowest + width * high)
 
 
 def _score_limits(part: float, n: float, t: float) -> tuple[float, float]:

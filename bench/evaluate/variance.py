@@ -52,8 +52,11 @@ Part = tuple[float, float]  # a variance and its degrees of freedom
 
 def of_estimate(sample: Replicates) -> Variance:
     """The variance of a mean over seeds."""
-    parts = _subject_parts(sample, _means(sample), _pseudo_variance(sample))
-    return _combine(parts, [sample.seeds], sample)
+    metric = get(sample.metric)
+    low, high = metric.bounds
+    # Of the subject that each class is given; none for metrics that are no mean over classes.
+    pseudo = max((sample.estimate - low) * (high - sample.estimate), 0.0) if metric.per_class else 0.0
+    return _combine(_subject_parts(sample, _means(sample), pseudo), [sample.seeds], sample)
 
 
 def of_difference(a: Replicates, b: Replicates, paired: bool) -> Variance:
@@ -75,21 +78,6 @@ def of_difference(a: Replicates, b: Replicates, paired: bool) -> Variance:
 
 def _means(sample: Replicates) -> np.ndarray:
     return sample.values.mean(axis=1)
-
-
-def _variance(values: np.ndarray) -> float:
-    """Variance over the replicates where the metric is defined."""
-    finite = values[np.isfinite(values)]
-    return float(finite.var(ddof=1)) if len(finite) > 1 else 0.0
-
-
-def _pseudo_variance(sample: Replicates) -> float:
-    """The variance of the subject that each class is given; none for metrics that are no mean over classes."""
-    metric = get(sample.metric)
-    if not metric.per_class:
-        return 0.0
-    low, high = metric.bounds
-    return max((sample.estimate - low) * (high - sample.estimate), 0.0)
 
 
 def _least_variance(a: Replicates, b: Replicates) -> float:
@@ -114,10 +102,10 @@ def _subject_parts(sample: Replicates, values: np.ndarray, pseudo: float) -> lis
     What each subject contributes is its covariance with its weight, less the noise of a finite bootstrap (the
     infinitesimal jackknife: Wager, Hastie & Efron 2014, Confidence intervals for random forests, eq. 7).
     """
-    total = _variance(values)
+    finite = np.isfinite(values)
+    total = float(values[finite].var(ddof=1)) if finite.sum() > 1 else 0.0
     if not get(sample.metric).per_class:
         return [(total + pseudo / sample.n_subjects**2, max(sample.n_subjects - 1.0, 1.0))]
-    finite = np.isfinite(values)
     centred = values[finite] - values[finite].mean() if finite.any() else np.zeros(0)
     weights = sample.weights[1:][finite]
     influence = np.square(centred @ weights / max(len(centred), 1)) - total / max(len(centred), 1)

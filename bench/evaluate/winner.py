@@ -10,7 +10,6 @@ where a row leads by far, since no move changes the choice.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -41,7 +40,7 @@ def interval_of_best(samples: Mapping[str, Replicates], best: str) -> Interval:
     estimate = min(max(measured.estimate - better * _optimism(contenders, better), lowest), highest)
     found = of_replicates(sample, estimate=estimate)
     low, high = (found.low, measured.high) if better > 0 else (measured.low, found.high)
-    return replace(found, low=low, high=high, method=f"{found.method}, corrected for the choice of the best")
+    return Interval(found.estimate, low, high)
 
 
 def _optimism(samples: Mapping[str, Replicates], better: int) -> float:

@@ -2,7 +2,6 @@
 
 import contextlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,8 +9,6 @@ import pandas as pd
 from bench import tasks
 from bench.data.caches.cached_dataset import DamagedCacheError, open_cached
 from bench.data.dataset import Dataset
-from bench.data.splits import divide
-from bench.errors import UserError
 from bench.report.run_results import Entry, Source
 
 
@@ -59,21 +56,6 @@ def open_images(source: Source) -> Images | None:
     return Images(
         dataset, source.plan.get("task", source.task), source.sweep["identity"].get("preprocessing", {})
     )
-
-
-def part_sizes(source: Source, images: Images | None) -> list[dict[str, Any]]:
-    """Samples in train, validation and test part of each fold; empty where the dataset is not at hand."""
-    splits = source.sweep["identity"].get("splits", {})
-    if images is None or "seed" not in splits:
-        return []
-    try:
-        found = divide(images.dataset, source.plan["folds"], splits)
-    except UserError:
-        return []
-    return [
-        {"fold": fold.name, **{part: len(getattr(fold, part)) for part in ("train", "validation", "test")}}
-        for fold in found
-    ]
 
 
 def hardest(entries: list[Entry], number: int) -> pd.DataFrame:

@@ -1,13 +1,15 @@
 """How a report was made: command, data, parts, seeds, environment, duration."""
 
+import contextlib
 from typing import Any
 
 import pandas as pd
 
+from bench.data.splits import divide
+from bench.errors import UserError
 from bench.report import formatting
 from bench.report.markdown import code, escape, facts, prose, table, without_paths
 from bench.report.results import Content
-from bench.report.sample_images import part_sizes
 
 
 def blocks(content: Content) -> list[str]:
@@ -59,13 +61,18 @@ def _data(content: Content) -> list[str]:
 
 
 def _parts(content: Content) -> list[str]:
-    sizes = pd.DataFrame(part_sizes(content.source, content.images))
-    seed = content.source.sweep["identity"].get("splits", {}).get("seed")
-    if len(sizes):
-        counts = sizes.drop(columns="fold").map(formatting.whole)
-        shown = pd.concat([sizes.fold.map(escape), counts], axis=1).rename(columns=str.capitalize)
-        note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {seed}."
-        return [table(shown), note]
+    """How many samples are in the parts of each fold; in the test parts alone where the dataset is not at hand."""
+    splits = content.source.sweep["identity"].get("splits", {})
+    found = []
+    if content.images is not None and "seed" in splits:
+        with contextlib.suppress(UserError):
+            found = divide(content.images.dataset, content.source.plan["folds"], splits)
+    if found:
+        columns = {"Fold": [escape(fold.name) for fold in found]}
+        for part in ("train", "validation", "test"):
+            columns[part.capitalize()] = [formatting.whole(len(getattr(fold, part))) for fold in found]
+        note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {splits['seed']}."
+        return [table(pd.DataFrame(columns)), note]
     tested = content.trainings[content.trainings.run.notna()].drop_duplicates("fold").sort_values("fold")
     if tested.empty:
         return []
