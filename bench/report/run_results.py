@@ -38,8 +38,8 @@ class Entry:
     kind: str
     plan: dict[str, Any]
     in_plan: bool
-    trainings: pd.DataFrame = field(default_factory=lambda: frames.trainings([]))
-    searches: pd.DataFrame = field(default_factory=lambda: frames.searches([]))
+    trainings: pd.DataFrame = field(default_factory=lambda: frames.frame([], frames.TRAININGS))
+    searches: pd.DataFrame = field(default_factory=lambda: frames.frame([], frames.SEARCHES))
     cost: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
     failures: Counter[str] = field(default_factory=Counter)
@@ -157,7 +157,8 @@ def _network(folder: Path, state: State, name: str, in_plan: bool, dropped: list
         if chosen is not None:
             for seed, result in list(state.refits(name, fold, chosen).items())[: plan["seeds"]]:
                 trainings.append(_refit(folder, name, fold, chosen, seed, result, dropped))
-    entry.searches, entry.trainings = frames.searches(searches), frames.trainings(trainings)
+    entry.searches = frames.frame(searches, frames.SEARCHES)
+    entry.trainings = frames.frame(trainings, frames.TRAININGS)
     first = searches[0]["trial"]
     if first is not None:
         entry.timing = state.done.get(f"timing/{name}/{first}", {})
@@ -215,7 +216,8 @@ def _reference(folder: Path, state: State, name: str, in_plan: bool, dropped: li
         searches.append(frames.search(name, fold, grid, len(grid), best, best))
         trainings += frames.trials(name, fold, grid, best)
         trainings.append(_refit(folder, name, fold, best or 0, 0, result, dropped))
-    entry.searches, entry.trainings = frames.searches(searches), frames.trainings(trainings)
+    entry.searches = frames.frame(searches, frames.SEARCHES)
+    entry.trainings = frames.frame(trainings, frames.TRAININGS)
     if sum(entry.failures.values()) == plan["folds"]:
         entry.blocked = entry.failures.most_common(1)[0][0]
     for key, result in state.done.items():
