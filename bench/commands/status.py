@@ -1,5 +1,6 @@
 """What a sweep has done, is doing and has left: read from its run folder, which may be in use."""
 
+import contextlib
 import fcntl
 import json
 import time
@@ -37,14 +38,11 @@ def recorded_settings(state: State) -> Settings:
 
 def holder(folder: Path) -> str | None:
     """Who holds the run folder; None if nobody does."""
-    try:
-        with open(folder / "lock") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return file.read().strip() or "a sweep"
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open(folder / "lock") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return file.read().strip() or "a sweep"
     return None
 
 
@@ -96,10 +94,8 @@ def _running(folder: Path, state: State) -> list[str]:
     for path in sorted((folder / "work").glob("*.progress")):
         if path.stem in settled:
             continue
-        try:
+        with contextlib.suppress(OSError, ValueError):
             note = json.loads(path.read_text())
             age = time.time() - path.stat().st_mtime
-        except (OSError, ValueError):
-            continue
-        lines.append(f"{path.stem}: epoch {note.get('epoch', 0)}, heard {duration(age)} ago")
+            lines.append(f"{path.stem}: epoch {note.get('epoch', 0)}, heard {duration(age)} ago")
     return lines

@@ -1,5 +1,7 @@
 """Which classes are taken for which, and whether confidence means what it says."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -18,7 +20,7 @@ def confusion(content: Content, look: figure_style.Look) -> Figure | None:
     if not shown:
         return None
     longest = max(map(len, classes))
-    slant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if longest > 3 else {}
+    slant: Any = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if longest > 3 else {}
     room = 0.35 + 0.075 * longest
     margins = figure_style.Margins(left=room + 0.2, bottom=0.5 + bool(slant) * 0.055 * longest, between=room)
     side = min(1.2 + 0.24 * len(classes), 3.5)

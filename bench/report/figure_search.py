@@ -28,11 +28,10 @@ def learning(content: Content, look: figure_style.Look) -> Figure | None:
                 if not points:
                     continue
                 epochs, values = np.array(points, float).T
-                style = {
-                    "marker": "." if len(epochs) < 6 else "",
-                    "linewidth": 1.7 if len(histories) == 1 else 1.1,
-                }
-                axes.plot(epochs, values, line, color=look.colour(a.name), alpha=alpha, **style)
+                (curve,) = axes.plot(epochs, values, line, color=look.colour(a.name), alpha=alpha)
+                curve.set(
+                    marker="." if len(epochs) < 6 else "", linewidth=1.7 if len(histories) == 1 else 1.1
+                )
                 lowest, highest = min(lowest, np.nanmin(values)), max(highest, np.nanmax(values))
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
