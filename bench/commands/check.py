@@ -11,6 +11,8 @@ from bench.data.dataset import Dataset
 from bench.data.folders.folder import check_folder, unlisted
 from bench.data.splits import folds
 from bench.errors import UserError
+from bench.report.figure_images import rows_of_classes
+from bench.report.sample_images import Images
 from bench.tasks import Task
 
 
@@ -76,9 +78,6 @@ def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: 
 
 def _draw(dataset: Dataset, task: Task, path: Path) -> list[str]:
     """Draw some samples of each class; say where."""
-    from bench.report.figure_images import rows_of_classes
-    from bench.report.sample_images import Images
-
     figure = rows_of_classes(Images(dataset, task.name, {}), dataset.classes)
     if figure is None:
         return []

@@ -8,13 +8,12 @@ from bench.deploy import run_network
 from bench.deploy.export import export
 from bench.errors import UserError
 from bench.sweep.settings import find_task
+from tuning import runtime
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export and say how far the formats agree."""
     task = find_task(arguments.task)
-    from tuning import runtime
-
     runtime.configure()
     chosen = run_network.choose(latest_run(arguments), arguments.model)
     if chosen.ensemble:

@@ -16,6 +16,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import architectures  # noqa: E402
+from bench import report, tasks  # noqa: E402
 from bench.commands.arguments import (  # noqa: E402
     add_options,
     common_options,
@@ -54,8 +56,6 @@ def _data(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from bench import report
-
     print(report.write(latest_run(arguments), Path(arguments.reports)))
     return 0
 
@@ -100,9 +100,6 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    import architectures
-    from bench import tasks
-
     print("tasks:")
     for name in tasks.names():
         task = tasks.load(name)

@@ -11,6 +11,7 @@ from bench.deploy.saved_network import Network
 from bench.errors import UserError
 from bench.sweep.settings import find_task
 from bench.tasks import Task
+from tuning import runtime
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -22,8 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not source.exists():
         raise UserError(f"INPUT={source}: found no such file or folder; expected images")
     output = Path(arguments.output or "predictions.csv")
-    from tuning import runtime
-
     runtime.configure()
     network, known = open_network(task, arguments)
     predictions, pictures = predict(task, network, known, source, output)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+from scipy.special import stdtr
 
 from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates, pool_seeds, resample
@@ -146,8 +147,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
-    from scipy.special import stdtr
-
     n_subjects = min(a.n_subjects, b.n_subjects)
     estimate = a.estimate - b.estimate
     if not math.isfinite(estimate):

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scipy.special import stdtrit
+
 from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates, resample
 from bench.evaluate.metrics import get
@@ -84,6 +86,4 @@ def _score_limits(part: float, n: float, t: float) -> tuple[float, float]:
 
 def t_quantile(degrees_of_freedom: float) -> float:
     """The quantile of Student's t for two-sided 95% limits."""
-    from scipy.special import stdtrit
-
     return float(stdtrit(degrees_of_freedom, (1 + 0.95) / 2))
