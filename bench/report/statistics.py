@@ -61,25 +61,20 @@ def assess(source: Source) -> list[Assessment]:
     runs = {entry.name: entry.runs for entry in source.entries if entry.runs}
     seedless = {entry.name for entry in source.entries if not entry.is_network}
     samples = resample_all(runs, source.metric, seedless)
-    assessments = [_assess(entry, samples.get(entry.name), source.metric) for entry in source.entries]
     comparisons = compare_with_best(samples)
-    for assessment in assessments:
-        assessment.comparison = comparisons.get(assessment.name)
+    assessments = []
+    for entry in source.entries:
+        validated, sample = entry.searches.validation, samples.get(entry.name)
+        validation = None if validated.isna().all() else float(validated.mean())
+        assessment = Assessment(entry, validation, comparison=comparisons.get(entry.name))
+        assessments.append(assessment)
+        if sample is not None:
+            assessment.metrics = estimates(entry.runs)
+        if sample is not None and math.isfinite(sample.estimate):
+            assessment.test, assessment.sample = intervals.of_replicates(sample), sample
+            if averaged := ensemble(entry.runs):
+                assessment.ensemble = intervals.interval(averaged, source.metric)
     return assessments
-
-
-def _assess(entry: Entry, sample: Replicates | None, metric: str) -> Assessment:
-    validated = entry.searches.validation
-    assessment = Assessment(entry, validation=None if validated.isna().all() else float(validated.mean()))
-    if sample is None:
-        return assessment
-    runs, found = entry.runs, intervals.of_replicates(sample)
-    assessment.metrics = estimates(runs)
-    if math.isfinite(found.estimate):
-        assessment.test, assessment.sample = found, sample
-        if averaged := ensemble(runs):
-            assessment.ensemble = intervals.interval(averaged, metric)
-    return assessment
 
 
 def uninformed(runs: Sequence[Run]) -> dict[str, float]:
@@ -95,9 +90,8 @@ def uninformed(runs: Sequence[Run]) -> dict[str, float]:
 
 def estimates(runs: Sequence[Run]) -> dict[str, float]:
     """Every metric that is defined for these runs, as in `Replicates.estimate`, without its uncertainty."""
-    n_classes = runs[0].n_classes
     names = [name for name, metric in METRICS.items() if not metric.binary]
-    names += [f"sensitivity[{column}]" for column in range(n_classes)]
+    names += [f"sensitivity[{column}]" for column in range(runs[0].n_classes)]
     arranged = repetitions(runs)
     subjects = np.unique(np.concatenate([run.subjects for run in arranged[0]]))
     weights = np.ones((1, len(subjects)))
