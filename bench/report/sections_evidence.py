@@ -143,10 +143,9 @@ def _values(values: dict[str, Any]) -> str:
 def _choices(content: Content) -> list[str]:
     """How sure the choices are: what else could have won each search, and which hyperparameters mattered."""
     rows = [
-        row
+        _choice(content, a, search.fold, search.trial)
         for a in content.networks
         for search in a.entry.searches.dropna(subset=["trial"]).itertuples()
-        if (row := _choice(content, a, search.fold, search.trial))
     ]
     if not rows:
         return []
@@ -164,11 +163,9 @@ def _choices(content: Content) -> list[str]:
     ]
 
 
-def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str, str] | None:
-    metric, source = content.metric, content.source
-    trials = source.state.trials(a.name, fold)
-    if (chosen := trials[number]) is None:
-        return None
+def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str, str]:
+    metric, source, search = content.metric, content.source, search_name(a.name, fold)
+    trials, chosen = source.state.trials(a.name, fold), source.state.done[f"trial/{search}/{number}"]
     sign = metrics.sign(metric)
     validation = load_validation(source.folder, source.state, chosen)
     limits, within = formatting.NONE, formatting.NONE
@@ -183,7 +180,7 @@ def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str
         "Fold": str(fold),
         "Validation [95% interval]": limits,
         "Within it": within,
-        "Mattered most": _mattered(source.state, search_name(a.name, fold), trials, sign),
+        "Mattered most": _mattered(source.state, search, trials, sign),
     }
 
 
