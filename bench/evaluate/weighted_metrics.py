@@ -17,9 +17,10 @@ import numpy as np
 from bench.evaluate import metric_definitions, metrics
 from bench.evaluate.predictions import Run
 
-# A metric as a function of sums over samples: what each sample adds to them, float `[n, sums]`, from `(y,
-# probabilities)`, and the metric from the sums `[..., sums]`.
-Family = tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
+# A metric as a function of sums over samples: how many sums; from `(y, probabilities)` pairs of the sum that each
+# sample adds to, int or int `[n]`, and of what it adds, float `[n]`; the metric from the sums `[..., sums]`.
+Pairs = Callable[[np.ndarray, np.ndarray], list[tuple[np.ndarray | int, np.ndarray]]]
+Family = tuple[int, Pairs, Callable[[np.ndarray], np.ndarray]]
 
 
 def evaluate(name: str, arranged: list[list[Run]], subjects: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -39,35 +40,37 @@ def evaluate(name: str, arranged: list[list[Run]], subjects: np.ndarray, weights
     owners = [np.searchsorted(subjects, run.subjects) for run in arranged[0]]
     if name == "auc":
         return np.stack([_auc(folds, owners, weights) for folds in arranged], axis=1)
-    summands, value = _family(name, arranged[0][0].n_classes)
-    shares = np.stack([_by_subject(summands, folds, owners, len(subjects)) for folds in arranged], axis=1)
+    width, pairs, value = _family(name, arranged[0][0].n_classes)
+    # Each subject's share of the sums, with each seed.
+    shares = np.zeros((len(subjects), len(arranged), width))
+    for number, folds in enumerate(arranged):
+        for run, owner in zip(folds, owners, strict=True):
+            for column, added in pairs(run.y, run.probabilities):
+                counts = np.bincount(owner * width + column, added, minlength=len(subjects) * width)
+                shares[:, number] += counts.reshape(-1, width)
     totals = weights @ shares.reshape(len(subjects), -1)
     return value(totals.reshape(len(weights), len(arranged), -1))
-
-
-def _by_subject(
-    summands: Callable, folds: list[Run], owners: list[np.ndarray], n_subjects: int
-) -> np.ndarray:
-    """Each subject's share of the sums, float `[subjects, sums]`."""
-    added = np.concatenate([summands(run.y, run.probabilities) for run in folds])
-    shares = np.zeros((n_subjects, added.shape[1]))
-    np.add.at(shares, np.concatenate(owners), added)
-    return shares
 
 
 def _family(name: str, n_classes: int) -> Family:
     losses = {"accuracy": _correct, "log_loss": _log_losses, "brier": metric_definitions.squared_errors}
     if name in losses:
-        return lambda y, p: _counted(losses[name](y, p)), lambda sums: _ratio(sums[..., 0], sums[..., 1])
+        return (
+            2,
+            lambda y, p: [(0, losses[name](y, p)), (1, np.ones(len(y)))],
+            lambda sums: _ratio(sums[..., 0], sums[..., 1]),
+        )
     if name == "calibration_error":
-        return _gaps, lambda sums: _ratio(np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1])
+        last = metric_definitions.CALIBRATION_BINS
+        return last + 1, _gaps, lambda sums: _ratio(np.abs(sums[..., :last]).sum(axis=-1), sums[..., last])
     if name == "balanced_accuracy":
-        return _recalls(list(range(n_classes)))
+        return _recalls(list(range(n_classes)), n_classes)
     if (of_class := metrics.get(name).of_class) is not None:
-        return _recalls([of_class])
+        return _recalls([of_class], n_classes)
     from_confusion = {"macro_f1": _macro_f1, "mcc": _mcc, "quadratic_weighted_kappa": _kappa}[name]
     return (
-        lambda y, p: np.eye(n_classes**2)[y * n_classes + p.argmax(axis=1)],
+        n_classes**2,
+        lambda y, p: [(y * n_classes + p.argmax(axis=1), np.ones(len(y)))],
         # Confusion matrices `[..., true, predicted]`.
         lambda sums: from_confusion(sums.reshape(*sums.shape[:-1], n_classes, n_classes)),
     )
@@ -81,29 +84,20 @@ def _log_losses(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(metric_definitions.clip(probabilities)[np.arange(len(y)), y])
 
 
-def _counted(*columns: np.ndarray) -> np.ndarray:
-    """Columns, and one that counts the samples."""
-    return np.column_stack([*columns, np.ones(len(columns[0]))])
-
-
-def _recalls(columns: list[int]) -> Family:
+def _recalls(columns: list[int], n_classes: int) -> Family:
     """Mean over `columns` of recall, classes without weight left out."""
-
-    def summands(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-        classes = np.eye(probabilities.shape[1])[y]
-        return np.hstack([classes * _correct(y, probabilities)[:, None], classes])
 
     def value(sums: np.ndarray) -> np.ndarray:
         hits, counts = np.split(sums, 2, axis=-1)
         return _mean_of_present(_ratio(hits[..., columns], counts[..., columns]))
 
-    return summands, value
+    return 2 * n_classes, lambda y, p: [(y, _correct(y, p)), (y + n_classes, np.ones(len(y)))], value
 
 
-def _gaps(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def _gaps(y: np.ndarray, probabilities: np.ndarray) -> list[tuple[np.ndarray | int, np.ndarray]]:
     gaps = _correct(y, probabilities) - probabilities.max(axis=1)
-    bins = np.eye(metric_definitions.CALIBRATION_BINS)[metric_definitions.confidence_bins(probabilities)]
-    return _counted(bins * gaps[:, None])
+    bins = metric_definitions.confidence_bins(probabilities)
+    return [(bins, gaps), (metric_definitions.CALIBRATION_BINS, np.ones(len(y)))]
 
 
 def _macro_f1(confusion: np.ndarray) -> np.ndarray:
