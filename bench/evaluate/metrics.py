@@ -114,11 +114,7 @@ def all_metrics(y: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
         since JSON has no nan.
     """
     n_classes = np.asarray(probabilities).shape[1]
-    values = {
-        name: score(name, y, probabilities)
-        for name, metric in METRICS.items()
-        if not metric.binary or n_classes == 2
-    }
-    for column, label in enumerate(classes):
-        values[f"sensitivity:{label}"] = score(f"sensitivity[{column}]", y, probabilities)
-    return {name: value for name, value in values.items() if np.isfinite(value)}
+    names = {name: name for name, metric in METRICS.items() if not metric.binary or n_classes == 2}
+    names |= {f"sensitivity:{label}": f"sensitivity[{column}]" for column, label in enumerate(classes)}
+    values = {shown: score(name, y, probabilities) for shown, name in names.items()}
+    return {shown: value for shown, value in values.items() if np.isfinite(value)}

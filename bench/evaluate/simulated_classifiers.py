@@ -85,8 +85,7 @@ class Architecture:
 
     def runs(self, n_seeds: int) -> list[Run]:
         """Train with `n_seeds` new seeds in every fold and predict the test subjects."""
-        study = self.study
-        return [self._run(fold, seed) for fold in range(study.n_folds) for seed in range(n_seeds)]
+        return [self._run(fold, seed) for fold in range(self.study.n_folds) for seed in range(n_seeds)]
 
     def _run(self, fold: int, seed: int) -> Run:
         study, random = self.study, self.study.random

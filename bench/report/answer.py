@@ -137,23 +137,17 @@ def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) ->
     verb = "has the best result" if answer.unknown else "is the best"
     measured, corrected = (formatting.value(metric, found.estimate) for found in (best.test, answer.test))
     luck = f" ({measured} as measured)" if measured != corrected else ""
+    kind = "" if best.entry.is_network else "; it is a classical reference, which no network beats here"
     lines = [
         f"{_name(best)} {verb}: {_result(metric, answer.test)} {title} on test subjects that no training and no "
-        f"search has seen, corrected for having been chosen by them out of {_many(tested)}{luck}."
+        f"search has seen, corrected for having been chosen by them out of {_many(tested)}{luck}{kind}."
     ]
-    if not best.entry.is_network:
-        lines[0] = lines[0][:-1] + "; it is a classical reference, which no network beats here."
-    return [*lines, *_by_validation(answer, metric), *_equals(answer, tested, metric)]
-
-
-def _by_validation(answer: Answer, metric: str) -> list[str]:
     chosen = answer.by_validation
-    if chosen is None or chosen.test is None:
-        return []
-    start = "Validation alone would have chosen"
-    if chosen is answer.best:
-        return [f"{start} it too."]
-    return [f"{start} {_name(chosen)}: {_result(metric, chosen.test)}."]
+    if chosen is best:
+        lines.append("Validation alone would have chosen it too.")
+    elif chosen is not None and chosen.test is not None:
+        lines.append(f"Validation alone would have chosen {_name(chosen)}: {_result(metric, chosen.test)}.")
+    return lines + _equals(answer, tested, metric)
 
 
 def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
@@ -162,11 +156,9 @@ def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
     assert best is not None
     assert cheap is not None
     lines = []
-    told = tested - 1 - len(answer.equals) - len(answer.unknown)
     if answer.unknown:
-        others = (
-            _name(answer.unknown[0]) if len(answer.unknown) == 1 else f"{_many(len(answer.unknown))} others"
-        )
+        many = len(answer.unknown)
+        others = _name(answer.unknown[0]) if many == 1 else f"{_many(many)} others"
         known = best.sample and best.sample.seeds.known
         interval = "" if known else "the interval is of this one training, and "
         lines.append(
@@ -174,7 +166,7 @@ def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
             f"{others}; more seeds (`SEEDS=3`) would tell."
         )
     elif not answer.equals:
-        lines.append(f"The data tell the other {_many(told)} from it: each is worse.")
+        lines.append(f"The data tell the other {_many(tested - 1)} from it: each is worse.")
     networks = [a for a in answer.equals if a.entry.is_network]
     references = [a for a in answer.equals if not a.entry.is_network]
     if cheap is not best:
