@@ -11,31 +11,30 @@ from bench.tasks.contract.plug_ins import find_candidates
 from tuning.tuners import TUNERS
 
 
+def add_options(parser: argparse.ArgumentParser, **texts: str) -> None:
+    """Add options of one value each, by name, with what they are for."""
+    for name, text in texts.items():
+        parser.add_argument(f"--{name}", metavar=name.upper(), help=text)
+
+
 def settings_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "--preset",
-        metavar="PRESET",
-        help="smoke (a minute), quick (default, two to twelve minutes) or full",
+    add_options(
+        parser,
+        preset="smoke (a minute), quick (default, two to twelve minutes) or full",
+        arch="architectures, parted by commas (default: the task's)",
+        tuner="random (default), bayesian, hyperband or grid",
+        trials="trials of each search",
+        seeds="refits of each winner",
+        folds="divisions of the subjects; 1: one hold-out; sites: each tested in turn",
+        workers="worker processes (default: one a GPU, else one a core; 0: here)",
+        precision="float32 (default) or mixed, which is faster on GPUs",
+        cluster="address of a Dask scheduler, such as tcp://host:8786",
+        budget="end in order after this time: 90s, 30m, 2h",
+        preprocess="choices of preprocessing: normalisation=none,crop=off",
+        weights="folder with files of keras.applications, for transfer",
     )
-    add("--arch", metavar="ARCH", help="architectures, parted by commas (default: the task's)")
-    add("--tuner", metavar="TUNER", help="random (default), bayesian, hyperband or grid")
-    add("--trials", metavar="TRIALS", help="trials of each search")
-    add("--seeds", metavar="SEEDS", help="refits of each winner")
-    add(
-        "--folds",
-        metavar="FOLDS",
-        help="divisions of the subjects; 1: one hold-out; sites: each tested in turn",
-    )
-    add(
-        "--workers", metavar="WORKERS", help="worker processes (default: one a GPU, else one a core; 0: here)"
-    )
-    add("--precision", metavar="PRECISION", help="float32 (default) or mixed, which is faster on GPUs")
-    add("--cluster", metavar="CLUSTER", help="address of a Dask scheduler, such as tcp://host:8786")
-    add("--budget", metavar="BUDGET", help="end in order after this time: 90s, 30m, 2h")
-    add("--preprocess", metavar="PREPROCESS", help="choices of preprocessing: normalisation=none,crop=off")
-    add("--weights", metavar="WEIGHTS", help="folder with files of keras.applications, for transfer")
-    add("--stall-seconds", metavar="S", help="take a piece back that shows no progress for so long (1800)")
+    text = "take a piece back that shows no progress for so long (1800)"
+    parser.add_argument("--stall-seconds", metavar="S", help=text)
 
 
 def common_options(parser: argparse.ArgumentParser) -> None:
@@ -47,16 +46,17 @@ def common_options(parser: argparse.ArgumentParser) -> None:
     add("--reports", metavar="REPORTS", default="reports", help="where tables go (default: reports)")
 
 
-def latest_run(task: tasks.Task, runs: Path) -> Path:
-    """The run folder of a task in which something was recorded last.
+def latest_run(arguments: argparse.Namespace) -> Path:
+    """The run folder of the task in which something was recorded last.
 
     Raises
     ------
     UserError : there is none.
     """
-    folder = run_directory.latest(runs, task.name)
+    name, runs = s.find_task(arguments.task).name, Path(arguments.runs)
+    folder = run_directory.latest(runs, name)
     if folder is None:
-        raise UserError(f"RUNS={runs}: found no sweep of {task.name}; expected one: make bench first")
+        raise UserError(f"RUNS={runs}: found no sweep of {name}; expected one: make bench first")
     return folder
 
 

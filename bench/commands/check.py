@@ -11,6 +11,8 @@ from bench.data.dataset import Dataset
 from bench.data.folders.folder import check_folder, unlisted
 from bench.data.splits import folds
 from bench.errors import UserError
+from bench.report.figure_images import rows_of_classes
+from bench.report.sample_images import Images
 from bench.tasks import Task
 
 
@@ -60,10 +62,8 @@ def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: 
     found, doubts = scan_survey.faults(report.items, scans)
     problems += found
     warnings += doubts
-    lines += [
-        f"{folder}: {line}" if n == 0 else line
-        for n, line in enumerate(scan_survey.lines(report.items, scans))
-    ]
+    first, *others = scan_survey.lines(report.items, scans)
+    lines += [f"{folder}: {first}", *others]
     small = scan_survey.thumbnails(report.items, scans)
     if small is None:
         return None
@@ -78,9 +78,6 @@ def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: 
 
 def _draw(dataset: Dataset, task: Task, path: Path) -> list[str]:
     """Draw some samples of each class; say where."""
-    from bench.report.figure_images import rows_of_classes
-    from bench.report.sample_images import Images
-
     figure = rows_of_classes(Images(dataset, task.name, {}), dataset.classes)
     if figure is None:
         return []

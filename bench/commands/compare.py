@@ -7,7 +7,6 @@ the medians at least half again apart. All other costs are listed.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,10 +42,6 @@ class Side:
         """The rows of the report, by architecture."""
         return self.report["rows"].set_index("architecture")
 
-    @property
-    def references(self) -> list[str]:
-        return list(self.rows.index[self.rows.kind == "reference"])
-
 
 @dataclass(frozen=True)
 class Change:
@@ -76,11 +71,14 @@ def compare(a: Path, b: Path) -> tuple[str, bool]:
     UserError : a side that cannot be read, or two that answer different questions.
     """
     before, after = _read(a), _read(b)
-    for name in ("task", "metric"):
-        _require_same(a, b, name, before.report[name], after.report[name])
-    _require_same(a, b, "classes", before.report["data"]["classes"], after.report["data"]["classes"])
-    references = {name for side in (before, after) for name in side.references}
-    found = changes(before.runs, after.runs, before.report["metric"], references)
+    for name, (first, second) in {
+        "task": (before.report["task"], after.report["task"]),
+        "metric": (before.report["metric"], after.report["metric"]),
+        "classes": (before.report["data"]["classes"], after.report["data"]["classes"]),
+    }.items():
+        if first != second:
+            raise UserError(f"A={a}, B={b}: found {name} {first!r} and {second!r}; expected the same in both")
+    found = _changes(before, after)
     lost = [name for name in before.runs if after.rows.status.get(name) == "failed"]
     times = {name: verdict for name in before.rows.index if (verdict := time_verdict(name, before, after))}
     lines = [
@@ -96,28 +94,24 @@ def compare(a: Path, b: Path) -> tuple[str, bool]:
     return "\n".join(lines), worse
 
 
-def changes(
-    before: Mapping[str, Sequence[Run]],
-    after: Mapping[str, Sequence[Run]],
-    metric: str,
-    seedless: Collection[str] = (),
-) -> list[Change]:
+def _changes(before: Side, after: Side) -> list[Change]:
     """Test every architecture that both sides have tested; p values are corrected for their number.
 
-    How far seeds scatter is learned from all rows of both sides; `seedless` methods have none. Where no row has two
-    seeds, a change is unknown.
+    How far seeds scatter is learned from all rows of both sides; references have none. Where no row has two seeds,
+    a change is unknown.
     """
-    names = [name for name in before if name in after]
-    sides = {f"{side} {name}": runs[name] for side, runs in (("A", before), ("B", after)) for name in runs}
-    samples = resample_all(sides, metric, {f"{side} {name}" for side in "AB" for name in seedless})
+    names, metric = [name for name in before.runs if name in after.runs], before.report["metric"]
+    both = (("A", before), ("B", after))
+    references = {name for _, side in both for name in side.rows.query("kind == 'reference'").index}
+    runs = {f"{label} {name}": side.runs[name] for label, side in both for name in side.runs}
+    samples = resample_all(runs, metric, {f"{label} {name}" for label, _ in both for name in references})
     differences = [difference(samples[f"B {name}"], samples[f"A {name}"]) for name in names]
     corrected = holm([d.p if d.seeds_known else 1.0 for d in differences])
-    sign = 1 if metrics.direction(metric) == "max" else -1
     found = []
     for name, each, p in zip(names, differences, corrected, strict=True):
         verdict = UNCHANGED if each.seeds_known else UNKNOWN
         if p < SIGNIFICANCE and math.isfinite(each.estimate):
-            verdict = BETTER if sign * each.estimate > 0 else WORSE
+            verdict = BETTER if metrics.sign(metric) * each.estimate > 0 else WORSE
         found.append(Change(name, verdict, each, p))
     return found
 
@@ -147,11 +141,6 @@ def _read(path: Path) -> Side:
         return Side(report, unpack(report["predictions"], len(report["data"]["classes"])))
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise UserError(f"{path}: found damaged predictions ({error}); expected a report's JSON") from error
-
-
-def _require_same(a: Path, b: Path, name: str, first: Any, second: Any) -> None:
-    if first != second:
-        raise UserError(f"A={a}, B={b}: found {name} {first!r} and {second!r}; expected the same in both")
 
 
 def _describe(side: Side) -> str:

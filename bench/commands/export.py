@@ -8,19 +8,17 @@ from bench.deploy import run_network
 from bench.deploy.export import export
 from bench.errors import UserError
 from bench.sweep.settings import find_task
+from tuning import runtime
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export and say how far the formats agree."""
     task = find_task(arguments.task)
-    runs = Path(arguments.runs)
-    from tuning import runtime
-
     runtime.configure()
-    chosen = run_network.choose(latest_run(task, runs), arguments.model)
+    chosen = run_network.choose(latest_run(arguments), arguments.model)
     if chosen.ensemble:
         raise UserError(f"MODEL={arguments.model}: found an ensemble; expected a single network, by its name")
-    folder = Path(arguments.output or runs / "models" / f"{task.name}-{chosen.assessment.name}")
+    folder = Path(arguments.output or f"{arguments.runs}/models/{task.name}-{chosen.assessment.name}")
     facts = export(task, chosen, folder)
     for name, found in facts["agreement"].items():
         print(f"{name}: the same classes in {found['cases']} test cases, within {found['difference']:.1e}")

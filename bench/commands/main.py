@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import os
 import signal
 import subprocess
@@ -15,7 +16,17 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import architectures  # noqa: E402
+from bench import report, tasks  # noqa: E402
+from bench.commands.arguments import (  # noqa: E402
+    add_options,
+    common_options,
+    latest_run,
+    read_settings,
+    settings_options,
+)
 from bench.errors import UserError  # noqa: E402
+from bench.sweep.settings import find_task  # noqa: E402
 
 EXIT_WORSE, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -28,7 +39,6 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from bench.commands.arguments import read_settings
     from bench.commands.run_sweep import bench
     from bench.sweep.progress import Display
 
@@ -36,8 +46,6 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 
 def _data(arguments: argparse.Namespace) -> int:
-    from bench.sweep.settings import find_task
-
     task, name = find_task(arguments.task), arguments.name or ""
     if name not in (task.sets or ("",)):
         expected = f"one of {', '.join(task.sets)}" if task.sets else "none, there is only one set"
@@ -47,31 +55,22 @@ def _data(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _latest_run(arguments: argparse.Namespace) -> Path:
-    from bench.commands.arguments import latest_run
-    from bench.sweep.settings import find_task
-
-    return latest_run(find_task(arguments.task), Path(arguments.runs))
-
-
 def _report(arguments: argparse.Namespace) -> int:
-    from bench import report
-
-    print(report.write(_latest_run(arguments), Path(arguments.reports)))
+    print(report.write(latest_run(arguments), Path(arguments.reports)))
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
     from bench.commands.status import status
 
-    print(status(_latest_run(arguments)))
+    print(status(latest_run(arguments)))
     return 0
 
 
 def _tensorboard(arguments: argparse.Namespace) -> int:
     from bench.commands.tensorboard import export
 
-    logs = export(_latest_run(arguments))
+    logs = export(latest_run(arguments))
     print(f"{logs}: starting TensorBoard; press Ctrl-C to end it")
     return subprocess.call([sys.executable, "-m", "tensorboard.main", "--logdir", str(logs)])
 
@@ -88,7 +87,6 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from bench.commands.check import check
-    from bench.sweep.settings import find_task
 
     task = find_task(arguments.task).configured(arguments.data or None)
     text, sound = check(task, arguments.data, Path(arguments.data_folder), Path(arguments.runs))
@@ -96,28 +94,12 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if sound else EXIT_USER
 
 
-def _pretrain(arguments: argparse.Namespace) -> int:
-    from bench.commands.pretrain import run
-
-    return run(arguments)
-
-
-def _predict(arguments: argparse.Namespace) -> int:
-    from bench.commands.predict import run
-
-    return run(arguments)
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from bench.commands.export import run
-
-    return run(arguments)
+def _run(arguments: argparse.Namespace) -> int:
+    """A verb whose module says it all."""
+    return importlib.import_module(f"bench.commands.{arguments.verb}").run(arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    import architectures
-    from bench import tasks
-
     print("tasks:")
     for name in tasks.names():
         task = tasks.load(name)
@@ -129,8 +111,6 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from bench.commands.arguments import common_options, settings_options
-
     parser = _Parser(prog="scanbench", description="Which network, and at what cost?")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
 
@@ -158,35 +138,28 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", nargs="?", metavar="A", help="the earlier")
     compare.add_argument("b", nargs="?", metavar="B", help="the later; status 1 if it is significantly worse")
     verb("check", _check, "verify your data, and look for what would make results untrue")
-    pretrain = verb("pretrain", _pretrain, "train a network on generated images alone and save it")
-    predict = verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures")
-    export = verb("export", _export, "write a tested network as Keras, LiteRT and ONNX, with a model card")
     model = "a candidate of the latest sweep (default: its best network)"
-    for added, options in (
-        (
-            pretrain,
-            {
-                "preset": "decides the number of epochs (default: full)",
-                "arch": "the architecture (default: the task's first)",
-                "classes": "classes to tell apart, parted by commas (default: normal and not)",
-                "samples": "number of generated images (default: the task's)",
-                "epochs": "epochs, of all networks together (default: the preset's)",
-                "preprocess": "choices of preprocessing: normalisation=none,crop=off",
-                "output": "folder for the network",
-            },
-        ),
-        (
-            predict,
-            {
-                "model": f"{model}, `ensemble` or `NAME-ensemble` (all its seeds), or a saved network's folder",
-                "input": "an image, or a folder of images",
-                "output": "the CSV (default: predictions.csv); pictures are named after it",
-            },
-        ),
-        (export, {"model": model, "output": "the folder (default: RUNS/models/TASK-NAME)"}),
-    ):
-        for name, text in options.items():
-            added.add_argument(f"--{name}", metavar=name.upper(), help=text)
+    add_options(
+        verb("pretrain", _run, "train a network on generated images alone and save it"),
+        preset="decides the number of epochs (default: full)",
+        arch="the architecture (default: the task's first)",
+        classes="classes to tell apart, parted by commas (default: normal and not)",
+        samples="number of generated images (default: the task's)",
+        epochs="epochs, of all networks together (default: the preset's)",
+        preprocess="choices of preprocessing: normalisation=none,crop=off",
+        output="folder for the network",
+    )
+    add_options(
+        verb("predict", _run, "apply a network to new scans; writes a CSV and pictures"),
+        model=f"{model}, `ensemble` or `NAME-ensemble` (all its seeds), or a saved network's folder",
+        input="an image, or a folder of images",
+        output="the CSV (default: predictions.csv); pictures are named after it",
+    )
+    add_options(
+        verb("export", _run, "write a tested network as Keras, LiteRT and ONNX, with a model card"),
+        model=model,
+        output="the folder (default: RUNS/models/TASK-NAME)",
+    )
     verb("list", _list, "list tasks, candidates and architectures")
     return parser
 

@@ -11,6 +11,7 @@ from bench.deploy.saved_network import Network
 from bench.errors import UserError
 from bench.sweep.settings import find_task
 from bench.tasks import Task
+from tuning import runtime
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -22,10 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not source.exists():
         raise UserError(f"INPUT={source}: found no such file or folder; expected images")
     output = Path(arguments.output or "predictions.csv")
-    from tuning import runtime
-
     runtime.configure()
-    network, known = open_network(task, arguments.model, Path(arguments.runs))
+    network, known = open_network(task, arguments)
     predictions, pictures = predict(task, network, known, source, output)
     doubtful = [prediction for prediction in predictions if prediction.warnings]
     for prediction in doubtful:
@@ -39,13 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(prediction.probabilities is not None for prediction in predictions) else 2
 
 
-def open_network(task: Task, model: str | None, runs: Path) -> tuple[Network, Known | None]:
+def open_network(task: Task, arguments: argparse.Namespace) -> tuple[Network, Known | None]:
     """Open what MODEL names, and what its training data were like."""
+    model = arguments.model
     if model and Path(model).is_dir():
         return saved_network.load(Path(model), task), familiarity.load(Path(model))
     if model and "/" in model:
         raise UserError(f"MODEL={model}: found no such folder; expected one with a saved network, or a name")
-    chosen = run_network.choose(latest_run(task, runs), model)
+    chosen = run_network.choose(latest_run(arguments), model)
     network = run_network.open_network(chosen, task)
     data = run_network.open_data(chosen, task)
     return network, run_network.learn(data, network) if data else None

@@ -15,7 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     architecture = settings.choice(
         "ARCH", arguments.arch, tuple(architectures.names()), task.candidates[0].architecture
     )
-    folder = Path(arguments.output or Path(arguments.runs) / "models" / f"{task.name}-{architecture}")
+    folder = Path(arguments.output or f"{arguments.runs}/models/{task.name}-{architecture}")
     pretrain(
         task,
         folder,

@@ -1,5 +1,6 @@
 """What a sweep has done, is doing and has left: read from its run folder, which may be in use."""
 
+import contextlib
 import fcntl
 import json
 import time
@@ -16,8 +17,8 @@ from bench.tasks import Candidate
 
 def recorded_settings(state: State) -> Settings:
     """The settings that the sweep was last started with, as far as they say what is planned."""
-    plan = state.sweep["plan"]
-    task = find_task(plan.get("task", state.sweep["identity"]["task"]))
+    plan, identity = state.sweep["plan"], state.sweep["identity"]
+    task, splits = find_task(plan.get("task", identity["task"])), identity.get("splits", {})
     return Settings(
         task=task.but(metric=plan["metric"], references=tuple(plan["references"])),
         candidates=tuple(Candidate(c["architecture"], c["transfer"]) for c in plan["candidates"]),
@@ -27,24 +28,21 @@ def recorded_settings(state: State) -> Settings:
         seeds=plan["seeds"],
         folds=plan["folds"],
         ablations=plan.get("ablations", True),
-        by_site=state.sweep["identity"].get("splits", {}).get("by") == "site",
-        inner_folds=state.sweep["identity"].get("splits", {}).get("inner", 1),
-        preprocess=state.sweep["identity"].get("preprocessing", {}),
+        by_site=splits.get("by") == "site",
+        inner_folds=splits.get("inner", 1),
+        preprocess=identity.get("preprocessing", {}),
         workers=state.sweep["workers"],
-        precision=state.sweep["identity"].get("precision", "float32"),
+        precision=identity.get("precision", "float32"),
     )
 
 
 def holder(folder: Path) -> str | None:
     """Who holds the run folder; None if nobody does."""
-    try:
-        with open(folder / "lock") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return file.read().strip() or "a sweep"
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open(folder / "lock") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return file.read().strip() or "a sweep"
     return None
 
 
@@ -96,10 +94,8 @@ def _running(folder: Path, state: State) -> list[str]:
     for path in sorted((folder / "work").glob("*.progress")):
         if path.stem in settled:
             continue
-        try:
+        with contextlib.suppress(OSError, ValueError):
             note = json.loads(path.read_text())
             age = time.time() - path.stat().st_mtime
-        except (OSError, ValueError):
-            continue
-        lines.append(f"{path.stem}: epoch {note.get('epoch', 0)}, heard {duration(age)} ago")
+            lines.append(f"{path.stem}: epoch {note.get('epoch', 0)}, heard {duration(age)} ago")
     return lines

@@ -1,13 +1,11 @@
 """The bootstrap over subjects: weights, and a metric of every repetition under each of them.
 
-A subject that is drawn brings all its samples, in every fold and with every seed, so predictions of one
-subject are never taken for independent evidence (Field & Welsh 2007, Bootstrapping clustered data: the
-cluster bootstrap). For metrics that are a mean over classes the draws are stratified by class: a class of
-four subjects would be missing from one replicate in sixty, and how many there are of each class does not
-enter the metric's meaning. For the others it does, so their draws run over all subjects. Of the n
-subjects of a stratum n - 1 are drawn, each counting n / (n - 1), because n of n would understate the
-variance by that factor, a quarter for n = 4 (Rao & Wu 1988, Resampling inference with complex survey
-data).
+A subject that is drawn brings all its samples, in every fold and with every seed (Field & Welsh 2007, Bootstrapping
+clustered data: the cluster bootstrap). For metrics that are a mean over classes the draws are stratified by
+class, since a class of four subjects would be missing from one replicate in sixty; for the others they run over all
+subjects, since how many there are of each class enters their meaning. Of the n subjects of a stratum n - 1 are
+drawn, each counting n / (n - 1), because n of n would understate the variance by that factor (Rao & Wu 1988,
+Resampling inference with complex survey data).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -62,11 +60,6 @@ class Replicates:
         return float(self.estimates.mean())
 
     @property
-    def sign(self) -> int:
-        """1 where more of the metric is better, -1 where less is."""
-        return 1 if get(self.metric).direction == "max" else -1
-
-    @property
     def class_weights(self) -> np.ndarray:
         """What each class that is present weighs in the metric, float `[classes present]`."""
         present, of_class = np.unique(self.labels), get(self.metric).of_class
@@ -84,8 +77,7 @@ class Replicates:
 def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Replicates:
     """Compute a metric of `runs` under the resampled subjects.
 
-    The weights depend on the subjects and their classes alone, so that architectures tested on the same
-    subjects get the same draws (which makes their differences paired) and a report is the same each time.
+    The weights depend on the subjects and their classes alone, which pairs architectures tested on the same ones.
 
     Parameters
     ----------

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+from scipy.special import stdtr
 
 from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates, pool_seeds, resample
 from bench.evaluate.intervals import t_quantile
-from bench.evaluate.metrics import get
+from bench.evaluate.metrics import get, sign
 from bench.evaluate.predictions import Run, restrict
 
 SIGNIFICANCE = 0.05
@@ -49,39 +50,32 @@ class Comparison:
 
     Attributes
     ----------
-    name, best : the two.
     difference : of this one less the best (negative is worse where more is better).
     p_holm : corrected for all pairs of architectures; 1 where seeds are unknown.
     distinguishable : whether `p_holm` is below 0.05.
     """
 
-    name: str
-    best: str
     difference: Difference
     p_holm: float
     distinguishable: bool
 
 
-def compare_with_best(samples: Mapping[str, Replicates]) -> list[Comparison]:
+def compare_with_best(samples: Mapping[str, Replicates]) -> dict[str, Comparison]:
     """Compare every architecture with the one whose estimate is best.
 
-    The best is chosen by the very data it is then tested on, so the largest of the differences is no
-    ordinary one: of five equal architectures, the first and the last differ by more than any two
-    chosen beforehand. The p values are therefore corrected (Holm 1979) for all pairs, whichever of them
-    the data turn out to single out, and not for the comparisons with the best alone.
-
-    With one seed of each nothing shows how far seeds differ, so nothing is claimed: of five networks of one
-    architecture whose seeds scatter by two points of accuracy, some two differ "significantly" in one
-    sweep of six with 200 subjects. Where other rows have several seeds, theirs stand in.
+    The best is chosen by the very data it is then tested on: of five equal architectures, the first and the last
+    differ by more than any two chosen beforehand. The p values are therefore corrected (Holm 1979) for all pairs,
+    whichever of them the data turn out to single out. Where nothing shows how far seeds differ, nothing is
+    claimed: of five networks of one architecture whose seeds scatter by two points of accuracy, some two differ
+    "significantly" in one sweep of six with 200 subjects.
 
     Parameters
     ----------
-    samples : the rows of a report (`bootstrap.resample_all`).
+    samples : the rows of a report (`bootstrap.resample_all`); those whose metric is undefined are left out.
 
     Returns
     -------
-    list : a comparison for each architecture but the best, in the order given; empty for only one.
-        Architectures whose metric is undefined are left out.
+    dict : a comparison for each architecture but the best, in the order given; empty for only one.
     """
     best = best_of(samples)
     names = [name for name, sample in samples.items() if math.isfinite(sample.estimate) and name != best]
@@ -90,22 +84,18 @@ def compare_with_best(samples: Mapping[str, Replicates]) -> list[Comparison]:
     }
     p_values = [each.p if each.seeds_known else 1.0 for each in differences.values()]
     corrected = dict(zip(differences, holm(p_values), strict=True))
-    return [
-        Comparison(
-            name=name,
-            best=best,
-            difference=_reverse(differences[best, name]),
-            p_holm=corrected[best, name],
-            distinguishable=corrected[best, name] < SIGNIFICANCE,
+    return {
+        name: Comparison(
+            _reverse(differences[best, name]), corrected[best, name], corrected[best, name] < SIGNIFICANCE
         )
         for name in names
-    ]
+    }
 
 
 def best_of(samples: Mapping[str, Replicates]) -> str:
     """The name of the best estimate, the first of equal ones; "" where none is defined."""
     finite = {name: sample for name, sample in samples.items() if math.isfinite(sample.estimate)}
-    return max(finite, key=lambda name: finite[name].sign * finite[name].estimate, default="")
+    return max(finite, key=lambda name: sign(finite[name].metric) * finite[name].estimate, default="")
 
 
 def paired_difference(
@@ -147,7 +137,7 @@ def _restrict(sample: Replicates, subjects: np.ndarray) -> Replicates:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p values for their number so that any false claim has at most the stated chance (Holm 1979)."""
+    """Correct p values for their number: any false claim has at most the stated chance (Holm 1979)."""
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p)
     stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
@@ -157,15 +147,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
-    from scipy.special import stdtr
-
     n_subjects = min(a.n_subjects, b.n_subjects)
     estimate = a.estimate - b.estimate
     if not math.isfinite(estimate):
         return Difference(math.nan, math.nan, math.nan, 1.0, math.nan, paired, n_subjects)
     spread = variance.of_difference(a, b, paired)
     error = math.sqrt(spread.total)
-    half = t_quantile(1 - SIGNIFICANCE, spread.degrees_of_freedom) * error
+    half = t_quantile(spread.degrees_of_freedom) * error
     lowest, highest = get(a.metric).bounds
     return Difference(
         estimate=estimate,

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scipy.special import stdtrit
+
 from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates, resample
 from bench.evaluate.metrics import get
@@ -12,31 +14,27 @@ from bench.evaluate.predictions import Run
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the limits that hold the truth at the given confidence.
+    """An estimate with its 95% limits.
 
     Attributes
     ----------
     estimate : mean over seeds of the metric, folds pooled; nan where it is undefined, the limits too.
     low, high : the limits.
-    method : how they were found, in words for the report.
     """
 
     estimate: float
     low: float
     high: float
-    method: str
 
 
-def interval(runs: Sequence[Run], metric: str, level: float = 0.95) -> Interval:
-    """Estimate a metric from refits on test subjects, with a confidence interval.
+def interval(runs: Sequence[Run], metric: str) -> Interval:
+    """Estimate a metric from refits of one architecture on test subjects, with its 95% confidence interval.
 
-    The estimate pools the folds of each seed (see `weighted`) and takes the mean over seeds. Its variance
-    is bootstrapped over subjects, stratified by class (see `bootstrap`), with the seeds' own part
-    added (see `variance`). Limits are those of a score interval (Wilson 1927) for as many independent
-    subjects as would have this variance, with the quantile of t for the evidence there is: they stay
-    within the metric's bounds, are wider towards the middle, and have a width also at a perfect score,
-    where the number of subjects takes the place of the variance. Where a metric has no upper
-    bound (log loss) the interval is symmetrical in its logarithm.
+    The mean over seeds, folds pooled (see `weighted_metrics`). The limits are those of a score interval (Wilson
+    1927) for as many independent subjects as would have the `variance`, with the quantile of t for the
+    evidence there is: they stay within the metric's bounds, are wider towards the middle, and have a width
+    also at a perfect score, where the number of subjects takes the place of the variance. Where a metric has
+    no upper bound (log loss) the interval is symmetrical in its logarithm.
 
     The method was chosen by the coverage of simulated classifiers (`python -m bench.evaluate.simulate`).
     With 40 subjects, 2 to 10 classes and 5 seeds, percentile intervals held the truth in 87% to 93%, z on
@@ -45,43 +43,34 @@ def interval(runs: Sequence[Run], metric: str, level: float = 0.95) -> Interval:
     known of the seeds' part, and the interval is about the one network rather than its architecture.
     Rows of one report learn it from each other: `of_replicates` with `bootstrap.resample_all`.
 
-    Parameters
-    ----------
-    runs : of one architecture: all folds, all seeds.
-    metric : a name from `metrics`.
-    level : confidence, between 0 and 1.
-
     Raises
     ------
-    ValueError : no runs, an unknown metric, a level outside 0 to 1.
+    ValueError : no runs, an unknown metric.
     """
-    return of_replicates(resample(runs, metric), level)
+    return of_replicates(resample(runs, metric))
 
 
-def of_replicates(sample: Replicates, level: float = 0.95, estimate: float | None = None) -> Interval:
+def of_replicates(sample: Replicates, estimate: float | None = None) -> Interval:
     """The interval of `interval` from replicates that are there already.
 
     About another `estimate`, if given, for as many subjects as show the variance at the sample's own: nearer to the
     middle of its range a metric varies more.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}, expected between 0 and 1")
     estimate = sample.estimate if estimate is None else estimate
     if not math.isfinite(estimate):
-        return Interval(math.nan, math.nan, math.nan, "undefined for these predictions")
+        return Interval(math.nan, math.nan, math.nan)
     spread = variance.of_estimate(sample)
-    t = t_quantile(level, spread.degrees_of_freedom)
+    t = t_quantile(spread.degrees_of_freedom)
     lowest, highest = get(sample.metric).bounds
     if math.isinf(highest):
         factor = math.exp(t * math.sqrt(spread.total) / sample.estimate) if sample.estimate > 0 else 1.0
-        return Interval(estimate, estimate / factor, estimate * factor, "bootstrap over subjects, log scale")
+        return Interval(estimate, estimate / factor, estimate * factor)
     width = highest - lowest
     binomial = (sample.estimate - lowest) * (highest - sample.estimate)
     shows_variance = min(spread.total, binomial) > 1e-12 * width**2
     n = binomial / spread.total if shows_variance else sample.effective_subjects
     low, high = _score_limits((estimate - lowest) / width, n, t)
-    method = "bootstrap over subjects, score interval"
-    return Interval(estimate, lowest + width * low, lowest + width * high, method)
+    return Interval(estimate, lowest + width * low, lowest + width * high)
 
 
 def _score_limits(part: float, n: float, t: float) -> tuple[float, float]:
@@ -95,8 +84,6 @@ def _score_limits(part: float, n: float, t: float) -> tuple[float, float]:
     return (0.0 if part == 0 else max(middle - half, 0.0)), (1.0 if part == 1 else min(middle + half, 1.0))
 
 
-def t_quantile(level: float, degrees_of_freedom: float) -> float:
-    """The two-sided quantile of Student's t."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees_of_freedom, (1 + level) / 2))
+def t_quantile(degrees_of_freedom: float) -> float:
+    """The quantile of Student's t for two-sided 95% limits."""
+    return float(stdtrit(degrees_of_freedom, (1 + 0.95) / 2))

@@ -3,6 +3,8 @@
 A class that is absent from `y` is left out of every mean over classes: nothing can be said of it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 # Predictions are made in float32, where a probability below this cannot be told from none.
@@ -12,18 +14,20 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
 CALIBRATION_BINS = 10
 
 
-def accuracy(y: np.ndarray, probabilities: np.ndarray) -> float:
-    """The part of samples whose most probable class is the true one."""
-    from sklearn.metrics import accuracy_score
+def _of_classes(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
+    """A function of scikit-learn's of true and predicted classes."""
 
-    return accuracy_score(y, probabilities.argmax(axis=1))
+    def compute(y: np.ndarray, probabilities: np.ndarray) -> float:
+        import sklearn.metrics
+
+        return getattr(sklearn.metrics, name)(y, probabilities.argmax(axis=1))
+
+    return compute
 
 
-def balanced_accuracy(y: np.ndarray, probabilities: np.ndarray) -> float:
-    """The mean over classes of sensitivity, unadjusted for chance."""
-    from sklearn.metrics import balanced_accuracy_score
-
-    return balanced_accuracy_score(y, probabilities.argmax(axis=1))
+accuracy = _of_classes("accuracy_score")
+balanced_accuracy = _of_classes("balanced_accuracy_score")  # unadjusted for chance
+mcc = _of_classes("matthews_corrcoef")  # Gorodkin 2004 for several classes; zero where it is 0/0
 
 
 def macro_f1(y: np.ndarray, probabilities: np.ndarray) -> float:
@@ -46,19 +50,11 @@ def auc(y: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.mean(areas)) if areas else float("nan")
 
 
-def mcc(y: np.ndarray, probabilities: np.ndarray) -> float:
-    """Matthews correlation coefficient (Gorodkin 2004 for several classes); zero where it is 0/0."""
-    from sklearn.metrics import matthews_corrcoef
-
-    return matthews_corrcoef(y, probabilities.argmax(axis=1))
-
-
 def log_loss(y: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean negative log likelihood in nats, probabilities clipped to float32's epsilon."""
     from sklearn.metrics import log_loss as sklearn_log_loss
 
-    clipped = clip(probabilities)
-    return sklearn_log_loss(y, clipped, labels=np.arange(probabilities.shape[1]))
+    return sklearn_log_loss(y, clip(probabilities), labels=np.arange(probabilities.shape[1]))
 
 
 def clip(probabilities: np.ndarray) -> np.ndarray:
@@ -109,23 +105,9 @@ def quadratic_weighted_kappa(y: np.ndarray, probabilities: np.ndarray) -> float:
     return cohen_kappa_score(y, probabilities.argmax(axis=1), labels=labels, weights="quadratic")
 
 
-def sensitivity(y: np.ndarray, probabilities: np.ndarray) -> float:
-    """Recall of class 1, the positive one of two."""
-    return class_sensitivity(y, probabilities, 1)
-
-
-def specificity(y: np.ndarray, probabilities: np.ndarray) -> float:
-    """Recall of class 0, the negative one of two."""
-    return class_sensitivity(y, probabilities, 0)
-
-
 def class_sensitivity(y: np.ndarray, probabilities: np.ndarray, column: int) -> float:
     """Recall of one class; nan where it is absent."""
-    from sklearn.metrics import recall_score
-
     if column >= probabilities.shape[1]:
         raise ValueError(f"class {column} of {probabilities.shape[1]}")
-    if not np.any(y == column):
-        return float("nan")
-    recalls = recall_score(y, probabilities.argmax(axis=1), labels=[column], average=None, zero_division=0)
-    return float(recalls[0])
+    found = probabilities.argmax(axis=1)[y == column] == column
+    return float(found.mean()) if len(found) else float("nan")

@@ -6,7 +6,7 @@ imported where it is first used, so that a report that only lists metrics starts
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,6 @@ import numpy as np
 from bench.evaluate import metric_definitions
 
 Direction = Literal["max", "min"]
-Values = Callable[[np.ndarray, np.ndarray], float]
 
 
 @dataclass(frozen=True)
@@ -27,17 +26,16 @@ class Metric:
     name : as in tasks, tables and journals.
     title : as in headings.
     direction : `max` where more is better, `min` where less is.
-    function : `(y [n], probabilities [n, classes]) -> float`; nan where it is undefined.
     bounds : the lowest and highest possible value; `inf` where there is none.
     per_class : a mean over classes (each class weighs the same, however few its subjects).
-    of_class : the one class that counts; None for all.
+    of_class : the one class whose sensitivity it is; None where it is the function of that name in
+        `metric_definitions`.
     binary : defined for two classes only.
     """
 
     name: str
     title: str
-    direction: Direction
-    function: Values
+    direction: Direction = "max"
     bounds: tuple[float, float] = (0.0, 1.0)
     per_class: bool = False
     of_class: int | None = None
@@ -47,39 +45,17 @@ class Metric:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "Accuracy", "max", metric_definitions.accuracy),
-        Metric(
-            "balanced_accuracy",
-            "Balanced accuracy",
-            "max",
-            metric_definitions.balanced_accuracy,
-            per_class=True,
-        ),
-        Metric("macro_f1", "Macro F1", "max", metric_definitions.macro_f1, per_class=True),
-        Metric("auc", "AUC", "max", metric_definitions.auc, per_class=True),
-        Metric("mcc", "Matthews correlation", "max", metric_definitions.mcc, bounds=(-1.0, 1.0)),
-        Metric("log_loss", "Log loss", "min", metric_definitions.log_loss, bounds=(0.0, float("inf"))),
-        Metric("brier", "Brier score", "min", metric_definitions.brier, bounds=(0.0, 2.0)),
-        Metric("calibration_error", "Calibration error", "min", metric_definitions.calibration_error),
-        Metric(
-            "quadratic_weighted_kappa",
-            "Quadratic weighted kappa",
-            "max",
-            metric_definitions.quadratic_weighted_kappa,
-            bounds=(-1.0, 1.0),
-        ),
-        *(
-            Metric(
-                name,
-                name.capitalize(),
-                "max",
-                getattr(metric_definitions, name),
-                per_class=True,
-                of_class=column,
-                binary=True,
-            )
-            for name, column in (("sensitivity", 1), ("specificity", 0))
-        ),
+        Metric("accuracy", "Accuracy"),
+        Metric("balanced_accuracy", "Balanced accuracy", per_class=True),
+        Metric("macro_f1", "Macro F1", per_class=True),
+        Metric("auc", "AUC", per_class=True),
+        Metric("mcc", "Matthews correlation", bounds=(-1.0, 1.0)),
+        Metric("log_loss", "Log loss", "min", bounds=(0.0, float("inf"))),
+        Metric("brier", "Brier score", "min", bounds=(0.0, 2.0)),
+        Metric("calibration_error", "Calibration error", "min"),
+        Metric("quadratic_weighted_kappa", "Quadratic weighted kappa", bounds=(-1.0, 1.0)),
+        Metric("sensitivity", "Sensitivity", per_class=True, of_class=1, binary=True),
+        Metric("specificity", "Specificity", per_class=True, of_class=0, binary=True),
     )
 }
 
@@ -95,14 +71,7 @@ def get(name: str) -> Metric:
         return METRICS[name]
     if match := re.fullmatch(r"sensitivity\[(\d+)\]", name):
         column = int(match[1])
-        return Metric(
-            name,
-            f"Sensitivity of class {column}",
-            "max",
-            lambda y, probabilities: metric_definitions.class_sensitivity(y, probabilities, column),
-            per_class=True,
-            of_class=column,
-        )
+        return Metric(name, f"Sensitivity of class {column}", per_class=True, of_class=column)
     raise ValueError(
         f"metric {name!r} is unknown, expected one of {', '.join(METRICS)} or sensitivity[CLASS]"
     )
@@ -113,6 +82,11 @@ def direction(name: str) -> Direction:
     return get(name).direction
 
 
+def sign(name: str) -> int:
+    """1 where more of a metric is better, -1 where less is."""
+    return 1 if direction(name) == "max" else -1
+
+
 def score(name: str, y: np.ndarray, probabilities: np.ndarray) -> float:
     """Compute one metric of `y` `[n]` and `probabilities` `[n, classes]`; nan where it is undefined.
 
@@ -120,13 +94,15 @@ def score(name: str, y: np.ndarray, probabilities: np.ndarray) -> float:
     quadratic weighted kappa of one class only.
     """
     metric = get(name)
-    probabilities = np.asarray(probabilities, dtype=np.float64)
+    y, probabilities = np.asarray(y), np.asarray(probabilities, dtype=np.float64)
     if metric.binary and probabilities.shape[1] != 2:
         raise ValueError(f"{name} is for two classes, found {probabilities.shape[1]}; use sensitivity[CLASS]")
     with warnings.catch_warnings():
         # Absent classes are expected in small test sets and are dealt with; scikit-learn warns of each.
         warnings.simplefilter("ignore")
-        return float(metric.function(np.asarray(y), probabilities))
+        if metric.of_class is not None:
+            return metric_definitions.class_sensitivity(y, probabilities, metric.of_class)
+        return float(getattr(metric_definitions, name)(y, probabilities))
 
 
 def all_metrics(y: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
@@ -138,13 +114,7 @@ def all_metrics(y: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
         since JSON has no nan.
     """
     n_classes = np.asarray(probabilities).shape[1]
-    if len(classes) != n_classes:
-        raise ValueError(f"{len(classes)} class names for {n_classes} columns of probabilities")
-    values = {
-        name: score(name, y, probabilities)
-        for name, metric in METRICS.items()
-        if not metric.binary or n_classes == 2
-    }
-    for column, label in enumerate(classes):
-        values[f"sensitivity:{label}"] = score(f"sensitivity[{column}]", y, probabilities)
-    return {name: value for name, value in values.items() if np.isfinite(value)}
+    names = {name: name for name, metric in METRICS.items() if not metric.binary or n_classes == 2}
+    names |= {f"sensitivity:{label}": f"sensitivity[{column}]" for column, label in enumerate(classes)}
+    values = {shown: score(name, y, probabilities) for shown, name in names.items()}
+    return {shown: value for shown, value in values.items() if np.isfinite(value)}

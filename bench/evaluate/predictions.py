@@ -1,7 +1,8 @@
 """Predictions of refits on test subjects: what every number of a report is computed from."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Run:
     seed: int
 
     def __post_init__(self) -> None:
-        y, probabilities = np.asarray(self.y), np.asarray(self.probabilities)
+        y, probabilities = self.y, self.probabilities
         if probabilities.ndim != 2 or y.shape != probabilities.shape[:1] or len(self.subjects) != len(y):
             raise ValueError(
                 f"shapes differ: y {y.shape}, probabilities {probabilities.shape}, "
@@ -45,7 +46,7 @@ class Run:
 
     @property
     def n_classes(self) -> int:
-        return int(np.asarray(self.probabilities).shape[1])
+        return self.probabilities.shape[1]
 
 
 def repetitions(runs: Sequence[Run]) -> list[list[Run]]:
@@ -65,59 +66,36 @@ def repetitions(runs: Sequence[Run]) -> list[list[Run]]:
         raise ValueError("runs differ in their number of classes")
     folds = by_fold(runs)
     for members in folds.values():
+        first = members[0]
         for run in members[1:]:
-            require_same_samples(members[0], run)
+            if not (np.array_equal(first.y, run.y) and np.array_equal(first.subjects, run.subjects)):
+                raise ValueError(
+                    f"fold {first.fold}: seeds {first.seed} and {run.seed} predict different samples"
+                )
     count = max(len(members) for members in folds.values())
     return [[members[i % len(members)] for members in folds.values()] for i in range(count)]
 
 
-def require_same_samples(a: Run, b: Run) -> None:
-    """Refuse two seeds of a fold whose samples differ.
-
-    Raises
-    ------
-    ValueError : other classes, subjects or order.
-    """
-    if not (np.array_equal(a.y, b.y) and np.array_equal(a.subjects, b.subjects)):
-        raise ValueError(f"fold {a.fold}: seeds {a.seed} and {b.seed} predict different samples")
-
-
 def by_fold(runs: Iterable[Run]) -> dict[int, list[Run]]:
     """Group runs by fold, folds and the seeds in them in rising order."""
-    folds: dict[int, list[Run]] = {}
-    for run in sorted(runs, key=lambda run: (run.fold, run.seed)):
-        folds.setdefault(run.fold, []).append(run)
-    return folds
+    ordered = sorted(runs, key=lambda run: (run.fold, run.seed))
+    return {fold: list(members) for fold, members in groupby(ordered, key=lambda run: run.fold)}
 
 
 def restrict(runs: Iterable[Run], subjects: np.ndarray) -> list[Run]:
     """Leave only the samples of `subjects`; runs with none of them are dropped."""
-    kept = []
-    for run in runs:
-        mask = np.isin(run.subjects, subjects)
-        if mask.all():
-            kept.append(run)
-        elif mask.any():
-            kept.append(Run(run.y[mask], run.probabilities[mask], run.subjects[mask], run.fold, run.seed))
-    return kept
+    masked = [(run, np.isin(run.subjects, subjects)) for run in runs]
+    return [
+        Run(run.y[mask], run.probabilities[mask], run.subjects[mask], run.fold, run.seed)
+        for run, mask in masked
+        if mask.any()
+    ]
 
 
-def ensemble(runs: Sequence[Run]) -> Run:
-    """Average the probabilities of several seeds of one fold into one run.
-
-    All runs must have the same samples in the same order. The ensemble's seed is the lowest of theirs.
-
-    Raises
-    ------
-    ValueError : no runs, several folds, or samples that differ.
-    """
-    if not runs:
-        raise ValueError("no runs to average")
-    first = min(runs, key=lambda run: run.seed)
-    for run in runs:
-        if run.fold != first.fold:
-            raise ValueError(f"an ensemble is of one fold, found folds {first.fold} and {run.fold}")
-        require_same_samples(first, run)
-    ordered = sorted(runs, key=lambda run: run.seed)
-    mean = np.mean([np.asarray(run.probabilities, dtype=np.float64) for run in ordered], axis=0)
-    return Run(first.y, mean, first.subjects, first.fold, first.seed)
+def ensemble(runs: Iterable[Run]) -> list[Run]:
+    """Average the probabilities of the seeds of each fold; empty where no fold has two of them."""
+    folds = by_fold(runs).values()
+    if max(map(len, folds)) < 2:
+        return []
+    means = [np.mean([run.probabilities.astype(np.float64) for run in members], axis=0) for members in folds]
+    return [replace(members[0], probabilities=mean) for members, mean in zip(folds, means, strict=True)]

@@ -1,12 +1,11 @@
 """How far an architecture's results scatter from seed to seed, learned from all rows of a report together.
 
-Two or three seeds show next to nothing of their own variance: an interval from one degree of freedom is that
-of the t distribution and not of the network. Architectures trained alike on the same data differ in that
-variance, but not without bounds, so each one's is shrunken towards what all rows show, and the
-degrees of freedom of both add up (Smyth 2004, Linear models and empirical Bayes methods, section 3: the
-moderated t statistic). Near the end of its range a metric cannot scatter as in the middle, so variances are
-compared in units of a proportion's, p (1 - p). A row of a single seed is judged by the others alone; where
-no row has two seeds, nothing is known.
+Two or three seeds show next to nothing of their own variance. Architectures trained alike on the same data
+differ in it, but not without bounds, so each one's is shrunken towards what all rows show, and the degrees of
+freedom of both add up (Smyth 2004, Linear models and empirical Bayes methods, section 3: the moderated t
+statistic). Near the end of its range a metric cannot scatter as in the middle, so variances are compared in
+units of a proportion's, p (1 - p). A row of a single seed is judged by the others alone; where no row has two
+seeds, nothing is known.
 """
 
 import math

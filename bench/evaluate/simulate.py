@@ -19,7 +19,7 @@ from bench.evaluate.bootstrap import resample, resample_all
 from bench.evaluate.comparisons import SIGNIFICANCE, best_of, compare_with_best, paired_difference
 from bench.evaluate.intervals import interval, of_replicates
 from bench.evaluate.predictions import Run
-from bench.evaluate.simulated_classifiers import Architecture, Study, World
+from bench.evaluate.simulated_classifiers import SEED_SPREAD, Architecture, Study
 from bench.evaluate.winner import interval_of_best
 
 METRICS = ("accuracy", "balanced_accuracy")
@@ -36,16 +36,15 @@ class Setting:
     samples_per_subject: int = 1
     class_sizes: tuple[int, ...] = ()  # the hardest class first
     seeds: tuple[int, ...] = (5,)  # of the first architecture, of the second, ...; then over again
-    seed_spread: float = World.seed_spread
+    seed_spread: float = SEED_SPREAD
 
     def studies(self, name: str, count: int, seed: int) -> Iterator[Study]:
         """Draw `count` studies, whose random numbers hang on the names and numbers of the setting."""
         entropy = [seed, *name.encode(), *repr(self).encode()]
-        world = World(seed_spread=self.seed_spread)
         for child in np.random.SeedSequence(entropy).spawn(count):
             random = np.random.default_rng(child)
             subjects = (self.n_subjects, self.n_classes, self.samples_per_subject, self.n_folds)
-            yield Study(random, *subjects, world, self.class_sizes)
+            yield Study(random, *subjects, self.seed_spread, self.class_sizes)
 
     def runs(self, architectures: Sequence[Architecture]) -> dict[str, list[Run]]:
         """Train each architecture with its number of seeds."""
@@ -109,7 +108,7 @@ def false_claims(setting: Setting, count: int, seed: int) -> dict[str, float]:
     for row, study in zip(claims, setting.studies("A/A", count, seed), strict=True):
         runs = setting.runs([study.architecture(setting.accuracy)] * 5)
         for i, metric in enumerate(METRICS):
-            row[i] = any(c.distinguishable for c in compare_with_best(resample_all(runs, metric)))
+            row[i] = any(c.distinguishable for c in compare_with_best(resample_all(runs, metric)).values())
     return dict(zip(METRICS, claims.mean(axis=0), strict=True))
 
 
@@ -175,8 +174,8 @@ def power(setting: Setting, count: int, seed: int, apart: float = 0.1) -> dict[s
         accuracies = {"better": setting.accuracy + apart / 2, "worse": setting.accuracy - apart / 2}
         runs = {name: study.architecture(accuracy).runs(5) for name, accuracy in accuracies.items()}
         for i, metric in enumerate(METRICS):
-            (comparison,) = compare_with_best(resample_all(runs, metric))
-            row[i] = comparison.best == "better" and comparison.distinguishable
+            comparisons = compare_with_best(resample_all(runs, metric))
+            row[i] = "worse" in comparisons and comparisons["worse"].distinguishable
             difference = paired_difference(runs["better"], runs["worse"], metric)
             true = study.truth(accuracies["better"], metric) - study.truth(accuracies["worse"], metric)
             row[len(METRICS) + i] = difference.low <= true <= difference.high
@@ -203,10 +202,8 @@ def table(title: str, rows: Sequence[tuple[Setting, dict[str, float]]]) -> str:
         for setting, parts in rows
     ]
     columns = pd.DataFrame(shown)
-    written = columns.to_markdown(
-        index=False, disable_numparse=True, colalign=["right"] * len(columns.columns)
-    )
-    return f"### {title}\n\n{written}\n"
+    sides = ["right"] * len(columns.columns)
+    return f"### {title}\n\n{columns.to_markdown(index=False, disable_numparse=True, colalign=sides)}\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,32 +6,18 @@ architecture, and for this seed of it; the first part is shared by the samples o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 from bench.evaluate.predictions import Run
 
-
-@dataclass(frozen=True)
-class World:
-    """What is common to the simulated classifiers of a test.
-
-    Attributes
-    ----------
-    common, own : shares of the variance of difficulty: for all architectures, for one of them; the rest
-        belongs to the seed. With these, two seeds agree on 83% of samples at an accuracy of 80%, and
-        two architectures on 80%.
-    seed_spread : standard deviation, in probits, of ability between seeds: two points of accuracy at 80%.
-    class_spread : accuracy of the easiest class less that of the hardest.
-    imbalance : size of the largest class over that of the smallest.
-    """
-
-    common: float = 0.5
-    own: float = 0.15
-    seed_spread: float = 0.07
-    class_spread: float = 0.1
-    imbalance: float = 2.0
+# Shares of the variance of difficulty: for all architectures, for one of them; the rest belongs to the seed. With
+# these, two seeds agree on 83% of samples at an accuracy of 80%, and two architectures on 80%.
+COMMON, OWN = 0.5, 0.15
+SEED_SPREAD = 0.07  # standard deviation, in probits, of ability between seeds: two points of accuracy at 80%
+CLASS_SPREAD = 0.1  # accuracy of the easiest class less that of the hardest
+IMBALANCE = 2.0  # size of the largest class over that of the smallest
 
 
 class Study:
@@ -39,8 +25,8 @@ class Study:
 
     Attributes
     ----------
-    y : int `[samples]`. Classes have the sizes given, or those that the world's imbalance asks for; the first
-        is the hardest, and the smallest if the world has its way.
+    y : int `[samples]`. Classes have the sizes given, or those that `IMBALANCE` asks for; the first is the
+        hardest, and then the smallest.
     subjects : str `[samples]`.
     """
 
@@ -51,11 +37,11 @@ class Study:
         n_classes: int,
         samples_per_subject: int = 1,
         n_folds: int = 1,
-        world: World | None = None,
+        seed_spread: float = SEED_SPREAD,
         class_sizes: Sequence[int] = (),
     ) -> None:
-        self.random, self.n_classes, self.n_folds, self.world = random, n_classes, n_folds, world or World()
-        shares = np.linspace(1.0, self.world.imbalance, n_classes)
+        self.random, self.n_classes, self.n_folds, self.seed_spread = random, n_classes, n_folds, seed_spread
+        shares = np.linspace(1.0, IMBALANCE, n_classes)
         quantiles = (np.arange(n_subjects) + 0.5) / n_subjects
         classes = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], quantiles)
         if class_sizes:
@@ -65,12 +51,12 @@ class Study:
         self.subjects = np.array([f"s{i:04d}" for i in range(n_subjects)])[owner]
         self.fold = (np.arange(n_subjects) % n_folds)[owner]
         self._owner = owner
-        self._difficulty = self._noise(self.world.common)
+        self._difficulty = self._noise(COMMON)
         self._confused = (self.y + random.integers(1, n_classes, size=len(owner))) % n_classes
 
     def class_accuracies(self, accuracy: float) -> np.ndarray:
         """True accuracy in each class, `[classes]`, about a mean of `accuracy`; always below one."""
-        return accuracy + min(self.world.class_spread, 1 - accuracy) * np.linspace(-0.5, 0.5, self.n_classes)
+        return accuracy + min(CLASS_SPREAD, 1 - accuracy) * np.linspace(-0.5, 0.5, self.n_classes)
 
     def truth(self, accuracy: float, metric: str) -> float:
         """The true value over subjects and seeds of `accuracy` or `balanced_accuracy`."""
@@ -78,8 +64,8 @@ class Study:
         return float(per_class.mean() if metric == "balanced_accuracy" else per_class[self.y].mean())
 
     def architecture(self, accuracy: float, seed_spread: float | None = None) -> "Architecture":
-        """Draw an architecture whose mean accuracy over classes is `accuracy`; its seeds spread as the world's."""
-        return Architecture(self, accuracy, self.world.seed_spread if seed_spread is None else seed_spread)
+        """Draw an architecture whose mean accuracy over classes is `accuracy`; its seeds spread as the study's."""
+        return Architecture(self, accuracy, self.seed_spread if seed_spread is None else seed_spread)
 
     def _noise(self, variance: float) -> np.ndarray:
         """Normal difficulty of each sample, half of its variance the subject's."""
@@ -93,18 +79,17 @@ class Architecture:
 
     def __init__(self, study: Study, accuracy: float, seed_spread: float) -> None:
         self.study, self.seed_spread = study, seed_spread
-        self._difficulty = study._difficulty + study._noise(study.world.own)
+        self._difficulty = study._difficulty + study._noise(OWN)
         total = np.sqrt(1.0 + seed_spread**2)
-        self._ability = total * _probit(study.class_accuracies(accuracy))[study.y]
+        self._ability = total * ndtri(study.class_accuracies(accuracy))[study.y]
 
     def runs(self, n_seeds: int) -> list[Run]:
         """Train with `n_seeds` new seeds in every fold and predict the test subjects."""
-        study = self.study
-        return [self._run(fold, seed) for fold in range(study.n_folds) for seed in range(n_seeds)]
+        return [self._run(fold, seed) for fold in range(self.study.n_folds) for seed in range(n_seeds)]
 
     def _run(self, fold: int, seed: int) -> Run:
-        study, random, world = self.study, self.study.random, self.study.world
-        difficulty = self._difficulty + study._noise(1.0 - world.common - world.own)
+        study, random = self.study, self.study.random
+        difficulty = self._difficulty + study._noise(1.0 - COMMON - OWN)
         margin = self._ability + self.seed_spread * random.normal() - difficulty
         predicted = np.where(margin > 0, study.y, study._confused)
         # Logits: the predicted class ahead of the others by the margin, which share what is left unevenly.
@@ -114,9 +99,3 @@ class Architecture:
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         here = study.fold == fold
         return Run(study.y[here], probabilities[here], study.subjects[here], fold, seed)
-
-
-def _probit(probability: np.ndarray) -> np.ndarray:
-    from scipy.special import ndtri
-
-    return ndtri(probability)

@@ -1,22 +1,19 @@
 """How far an estimate may be from the truth, and from how much evidence: subjects and seeds apart.
 
-The truth meant is the metric's value over all subjects like these and over all seeds. A bootstrap over
-subjects alone takes the seeds at hand for all there are; two sets of five seeds of one architecture then
-differ "significantly" more often than stated. So the seeds' own part is added. With x the metric of subject
-i and seed s = mean + a_i + b_s + e_is, the mean over n subjects and S seeds has the variance
-Var(a) / n + Var(e) / (n S) + Var(b) / S. The variance of the bootstrapped means estimates the first two.
-The estimates of single seeds scatter with Var(b) + Var(e) / n, and how far single seeds stray from
-their mean under resampling of the subjects is Var(e) / n: the difference, not below zero, is Var(b)
-(the crossed random effects of Owen 2007, The pigeonhole bootstrap, section 3; for benchmarks: Bouthillier
-et al. 2021, Accounting for variance in machine learning benchmarks). What another training set would change
-is not in it: cross-validation gives no unbiased estimate of that (Bengio & Grandvalet 2004). How rows of a report
-learn the seeds' part from each other: see `seeds`.
+The truth meant is the metric's value over all subjects like these and over all seeds. A bootstrap over subjects
+alone takes the seeds at hand for all there are, so their own part is added. With x the metric of subject i and
+seed s = mean + a_i + b_s + e_is, the mean over n subjects and S seeds has the variance
+Var(a) / n + Var(e) / (n S) + Var(b) / S. The variance of the bootstrapped means estimates the first two. The
+estimates of single seeds scatter with Var(b) + Var(e) / n, and how far they stray from their mean under
+resampling is Var(e) / n: the difference, not below zero, is Var(b) (the crossed random effects of Owen 2007, The
+pigeonhole bootstrap, section 3; for benchmarks: Bouthillier et al. 2021, Accounting for variance in machine
+learning benchmarks). What another training set would change is not in it: cross-validation gives no unbiased
+estimate of that (Bengio & Grandvalet 2004). How rows learn the seeds' part from each other: see `seeds`.
 
-Of a mean over classes, a class of three subjects may make up nearly all of the variance, which then has two
-degrees of freedom and not as many as there are subjects; and where those three are all classified
-rightly it seems to have none. So variance and degrees of freedom are worked out by class (Satterthwaite
-1946), and each class is given one more, imagined subject that strays as one of any class does, estimate
-times (1 - estimate): what Agresti & Coull (1998) do for a single proportion.
+Of a mean over classes, a class of three subjects may make up nearly all of the variance, and where those three
+are all classified rightly it seems to have none. So variance and degrees of freedom are worked out by class
+(Satterthwaite 1946), and each class is given one more, imagined subject that strays as one of any class does,
+estimate times (1 - estimate): what Agresti & Coull (1998) do for a single proportion.
 """
 
 import math
@@ -55,8 +52,11 @@ Part = tuple[float, float]  # a variance and its degrees of freedom
 
 def of_estimate(sample: Replicates) -> Variance:
     """The variance of a mean over seeds."""
-    parts = _subject_parts(sample, _means(sample), _pseudo_variance(sample))
-    return _combine(parts, [sample.seeds], sample)
+    metric = get(sample.metric)
+    low, high = metric.bounds
+    # Of the subject that each class is given; none for metrics that are no mean over classes.
+    pseudo = max((sample.estimate - low) * (high - sample.estimate), 0.0) if metric.per_class else 0.0
+    return _combine(_subject_parts(sample, _means(sample), pseudo), [sample.seeds], sample)
 
 
 def of_difference(a: Replicates, b: Replicates, paired: bool) -> Variance:
@@ -78,21 +78,6 @@ def of_difference(a: Replicates, b: Replicates, paired: bool) -> Variance:
 
 def _means(sample: Replicates) -> np.ndarray:
     return sample.values.mean(axis=1)
-
-
-def _variance(values: np.ndarray) -> float:
-    """Variance over the replicates where the metric is defined."""
-    finite = values[np.isfinite(values)]
-    return float(finite.var(ddof=1)) if len(finite) > 1 else 0.0
-
-
-def _pseudo_variance(sample: Replicates) -> float:
-    """The variance of the subject that each class is given; none for metrics that are no mean over classes."""
-    metric = get(sample.metric)
-    if not metric.per_class:
-        return 0.0
-    low, high = metric.bounds
-    return max((sample.estimate - low) * (high - sample.estimate), 0.0)
 
 
 def _least_variance(a: Replicates, b: Replicates) -> float:
@@ -117,10 +102,10 @@ def _subject_parts(sample: Replicates, values: np.ndarray, pseudo: float) -> lis
     What each subject contributes is its covariance with its weight, less the noise of a finite bootstrap (the
     infinitesimal jackknife: Wager, Hastie & Efron 2014, Confidence intervals for random forests, eq. 7).
     """
-    total = _variance(values)
+    finite = np.isfinite(values)
+    total = float(values[finite].var(ddof=1)) if finite.sum() > 1 else 0.0
     if not get(sample.metric).per_class:
         return [(total + pseudo / sample.n_subjects**2, max(sample.n_subjects - 1.0, 1.0))]
-    finite = np.isfinite(values)
     centred = values[finite] - values[finite].mean() if finite.any() else np.zeros(0)
     weights = sample.weights[1:][finite]
     influence = np.square(centred @ weights / max(len(centred), 1)) - total / max(len(centred), 1)

@@ -1,42 +1,26 @@
 """Metrics under many weightings of the subjects at once: what makes a bootstrap of thousands affordable.
 
-Most metrics are functions of sums over samples: of counts in the confusion matrix, of losses, of gaps in a
-bin. So each subject's share of the sums is worked out once, and a matrix product with the weights gives
-the sums of every bootstrap replicate. The AUC, which counts pairs, has its own path. Values
-with equal weights are scikit-learn's (see `definitions`; the tests hold them together).
+Most metrics are functions of sums over samples: of counts in the confusion matrix, of losses, of gaps in a bin. So
+each subject's share of the sums is worked out once, and a matrix product with the weights gives the sums of every
+replicate. Values with equal weights are those of `metric_definitions` (the tests hold them together).
 
-Folds are pooled: the sums run over the samples of all folds, so a fold of three subjects in which a class is
-missing does not get a metric of its own (Forman & Scholz 2010, Apples-to-apples in cross-validation studies:
-averaging F1 over folds is biased, pooling the counts is not). Only the AUC compares samples within a fold
-alone, since the scores of different models have no common scale, and pools the pairs.
+Folds are pooled, so one of three subjects in which a class is missing gets no metric of its own (Forman & Scholz
+2010, Apples-to-apples in cross-validation studies: averaging F1 over folds is biased, pooling the counts is not).
+Only the AUC compares samples within a fold alone, since the scores of different models have no common scale, and
+pools the pairs.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from bench.evaluate import metric_definitions
+from bench.evaluate import metric_definitions, metrics
 from bench.evaluate.predictions import Run
 
-Contributions = list[tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Sums:
-    """A metric as a function of sums over samples.
-
-    Attributes
-    ----------
-    width : how many sums, from the number of classes.
-    contributions : of `(y, probabilities)`: pairs of `column` int `[n]` and `value` float `[n]`; each sample
-        adds its value to that sum.
-    value : the metric from the sums `[..., width]`.
-    """
-
-    width: Callable[[int], int]
-    contributions: Callable[[np.ndarray, np.ndarray], Contributions]
-    value: Callable[[np.ndarray], np.ndarray]
+# A metric as a function of sums over samples: how many sums; from `(y, probabilities)` pairs of the sum that each
+# sample adds to, int or int `[n]`, and of what it adds, float `[n]`; the metric from the sums `[..., sums]`.
+Pairs = Callable[[np.ndarray, np.ndarray], list[tuple[np.ndarray | int, np.ndarray]]]
+Family = tuple[int, Pairs, Callable[[np.ndarray], np.ndarray]]
 
 
 def evaluate(name: str, arranged: list[list[Run]], subjects: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -56,39 +40,40 @@ def evaluate(name: str, arranged: list[list[Run]], subjects: np.ndarray, weights
     owners = [np.searchsorted(subjects, run.subjects) for run in arranged[0]]
     if name == "auc":
         return np.stack([_auc(folds, owners, weights) for folds in arranged], axis=1)
-    family = _family(name, arranged[0][0].n_classes)
-    shares = np.stack([_subject_sums(family, folds, owners, len(subjects)) for folds in arranged], axis=1)
+    width, pairs, value = _family(name, arranged[0][0].n_classes)
+    # Each subject's share of the sums, with each seed.
+    shares = np.zeros((len(subjects), len(arranged), width))
+    for number, folds in enumerate(arranged):
+        for run, owner in zip(folds, owners, strict=True):
+            for column, added in pairs(run.y, run.probabilities):
+                counts = np.bincount(owner * width + column, added, minlength=len(subjects) * width)
+                shares[:, number] += counts.reshape(-1, width)
     totals = weights @ shares.reshape(len(subjects), -1)
-    return family.value(totals.reshape(len(weights), len(arranged), -1))
+    return value(totals.reshape(len(weights), len(arranged), -1))
 
 
-def _subject_sums(family: Sums, folds: list[Run], owners: list[np.ndarray], n_subjects: int) -> np.ndarray:
-    """Each subject's share of the sums, float `[subjects, width]`."""
-    width = family.width(folds[0].n_classes)
-    shares = np.zeros(n_subjects * width)
-    for run, owner in zip(folds, owners, strict=True):
-        for column, value in family.contributions(run.y, run.probabilities):
-            shares += np.bincount(owner * width + column, value, minlength=len(shares))
-    return shares.reshape(n_subjects, width)
-
-
-def _family(name: str, n_classes: int) -> Sums:
-    if name == "accuracy":
-        return _mean_of(_correct)
-    if name == "log_loss":
-        return _mean_of(_log_losses)
-    if name == "brier":
-        return _mean_of(metric_definitions.squared_errors)
+def _family(name: str, n_classes: int) -> Family:
+    losses = {"accuracy": _correct, "log_loss": _log_losses, "brier": metric_definitions.squared_errors}
+    if name in losses:
+        return (
+            2,
+            lambda y, p: [(0, losses[name](y, p)), (1, np.ones(len(y)))],
+            lambda sums: _ratio(sums[..., 0], sums[..., 1]),
+        )
     if name == "calibration_error":
-        return Sums(lambda classes: metric_definitions.CALIBRATION_BINS + 1, _gaps, _calibration_error)
+        last = metric_definitions.CALIBRATION_BINS
+        return last + 1, _gaps, lambda sums: _ratio(np.abs(sums[..., :last]).sum(axis=-1), sums[..., last])
     if name == "balanced_accuracy":
-        return _recalls(list(range(n_classes)))
-    if name in ("sensitivity", "specificity"):
-        return _recalls([1 if name == "sensitivity" else 0])
-    if name.startswith("sensitivity["):
-        return _recalls([int(name[len("sensitivity[") : -1])])
+        return _recalls(list(range(n_classes)), n_classes)
+    if (of_class := metrics.get(name).of_class) is not None:
+        return _recalls([of_class], n_classes)
     from_confusion = {"macro_f1": _macro_f1, "mcc": _mcc, "quadratic_weighted_kappa": _kappa}[name]
-    return Sums(lambda classes: classes**2, _confusion, lambda sums: from_confusion(_square(sums, n_classes)))
+    return (
+        n_classes**2,
+        lambda y, p: [(y * n_classes + p.argmax(axis=1), np.ones(len(y)))],
+        # Confusion matrices `[..., true, predicted]`.
+        lambda sums: from_confusion(sums.reshape(*sums.shape[:-1], n_classes, n_classes)),
+    )
 
 
 def _correct(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -99,44 +84,20 @@ def _log_losses(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(metric_definitions.clip(probabilities)[np.arange(len(y)), y])
 
 
-def _mean_of(losses: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Sums:
-    def contributions(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
-        first = np.zeros(len(y), dtype=int)
-        return [(first, losses(y, probabilities)), (first + 1, np.ones(len(y)))]
-
-    return Sums(lambda classes: 2, contributions, lambda sums: _ratio(sums[..., 0], sums[..., 1]))
-
-
-def _recalls(columns: list[int]) -> Sums:
+def _recalls(columns: list[int], n_classes: int) -> Family:
     """Mean over `columns` of recall, classes without weight left out."""
-
-    def contributions(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
-        return [(y, _correct(y, probabilities)), (y + probabilities.shape[1], np.ones(len(y)))]
 
     def value(sums: np.ndarray) -> np.ndarray:
         hits, counts = np.split(sums, 2, axis=-1)
         return _mean_of_present(_ratio(hits[..., columns], counts[..., columns]))
 
-    return Sums(lambda classes: 2 * classes, contributions, value)
+    return 2 * n_classes, lambda y, p: [(y, _correct(y, p)), (y + n_classes, np.ones(len(y)))], value
 
 
-def _gaps(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
-    gap = _correct(y, probabilities) - probabilities.max(axis=1)
-    count_column = np.full(len(y), metric_definitions.CALIBRATION_BINS)
-    return [(metric_definitions.confidence_bins(probabilities), gap), (count_column, np.ones(len(y)))]
-
-
-def _calibration_error(sums: np.ndarray) -> np.ndarray:
-    return _ratio(np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1])
-
-
-def _confusion(y: np.ndarray, probabilities: np.ndarray) -> Contributions:
-    return [(y * probabilities.shape[1] + probabilities.argmax(axis=1), np.ones(len(y)))]
-
-
-def _square(sums: np.ndarray, n_classes: int) -> np.ndarray:
-    """Confusion matrices `[..., true, predicted]`."""
-    return sums.reshape(*sums.shape[:-1], n_classes, n_classes)
+def _gaps(y: np.ndarray, probabilities: np.ndarray) -> list[tuple[np.ndarray | int, np.ndarray]]:
+    gaps = _correct(y, probabilities) - probabilities.max(axis=1)
+    bins = metric_definitions.confidence_bins(probabilities)
+    return [(bins, gaps), (metric_definitions.CALIBRATION_BINS, np.ones(len(y)))]
 
 
 def _macro_f1(confusion: np.ndarray) -> np.ndarray:

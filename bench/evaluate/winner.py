@@ -1,18 +1,15 @@
 """What the best of several is worth, when it was chosen by the very results that it is then judged by.
 
-Of eight equal networks tested on forty subjects the first leads by luck, and its result is four points too
-high. How much of a lead is luck shows where a bootstrap replicate moves all results as chance may, and the
-best of the moved is one that the move favoured. The mean of that favour is the bootstrap's estimate of the
-optimism (Efron & Tibshirani 1993, An introduction to the bootstrap, chapter 10). It is too low among equals,
-whose measured results lie further apart than their true ones. The other way is to judge what the
-moved results choose by a move the other way, as if one half of the subjects had chosen and the other half
-judged (Leiner et al. 2023, Data fission): that is right among equals, and too low for one that leads by
-three standard errors, which half of the subjects often miss. The mean of the two is used. Nothing is corrected
+Of eight equal networks tested on forty subjects the first leads by luck, and its result is four points too high. A
+bootstrap replicate moves all results as chance may; what the moves give to the then best, in the mean, is the
+bootstrap's estimate of the optimism (Efron & Tibshirani 1993, An introduction to the bootstrap, chapter 10): too
+low among equals, whose measured results lie further apart than their true ones. Data fission (Leiner et al. 2023)
+judges what the moved results choose by a move the other way: right among equals, and too low for one that leads
+by three standard errors, which half of the subjects often miss. The mean of the two is used. Nothing is corrected
 where a row leads by far, since no move changes the choice.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +17,7 @@ from bench.data.dataset import fingerprint
 from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates
 from bench.evaluate.intervals import Interval, of_replicates
-from bench.evaluate.metrics import get
+from bench.evaluate.metrics import get, sign
 
 
 def interval_of_best(samples: Mapping[str, Replicates], best: str) -> Interval:
@@ -37,17 +34,18 @@ def interval_of_best(samples: Mapping[str, Replicates], best: str) -> Interval:
     best : the name of the chosen one.
     """
     sample, measured = samples[best], of_replicates(samples[best])
+    better = sign(sample.metric)
     contenders = {name: each for name, each in samples.items() if np.isfinite(each.estimate)}
     lowest, highest = get(sample.metric).bounds
-    estimate = min(max(measured.estimate - sample.sign * _optimism(contenders), lowest), highest)
+    estimate = min(max(measured.estimate - better * _optimism(contenders, better), lowest), highest)
     found = of_replicates(sample, estimate=estimate)
-    low, high = (found.low, measured.high) if sample.sign > 0 else (measured.low, found.high)
-    return replace(found, low=low, high=high, method=f"{found.method}, corrected for the choice of the best")
+    low, high = (found.low, measured.high) if better > 0 else (measured.low, found.high)
+    return Interval(found.estimate, low, high)
 
 
-def _optimism(samples: Mapping[str, Replicates]) -> float:
-    estimates = np.array([each.sign * each.estimate for each in samples.values()])
-    moves = np.stack([each.sign * _moves(name, each) for name, each in samples.items()], axis=1)
+def _optimism(samples: Mapping[str, Replicates], better: int) -> float:
+    estimates = np.array([better * each.estimate for each in samples.values()])
+    moves = np.stack([better * _moves(name, each) for name, each in samples.items()], axis=1)
     chosen = (estimates + moves).argmax(axis=1)
     missed = estimates.max() - estimates[chosen].mean()
     return float(moves[np.arange(len(moves)), chosen].mean() + missed / 2)

@@ -39,8 +39,8 @@ class Ablation:
     name: str
     candidate: str
     title: str
-    learning: str
-    effect: str
+    learning: str = ""
+    effect: str = "without"
     switched: list[Run] = field(default_factory=list)
     base: list[Run] = field(default_factory=list)
     contribution: Difference | None = None
@@ -54,7 +54,7 @@ class Ablation:
         if self.p_holm >= SIGNIFICANCE or not self.contribution.seeds_known:
             return "these data cannot tell"
         more = self.contribution.estimate > 0
-        return "supported" if more == (metrics.direction(metric) == "max") else "refuted: it harms"
+        return "supported" if more == (metrics.sign(metric) > 0) else "refuted: it harms"
 
 
 def find(source: Source) -> list[Ablation]:
@@ -66,20 +66,18 @@ def find(source: Source) -> list[Ablation]:
         kind, *rest = key.split("/")
         if kind == "pretrain" and len(rest) == 2 and key in source.state.failed:
             candidate, switch = rest
-            failed = found.setdefault((switch, candidate), Ablation(switch, candidate, switch, "", "without"))
-            failed.failures.append(str(result))
-        if kind != "ablation" or len(rest) != 5:
+        elif kind == "ablation" and len(rest) == 5:
+            switch, candidate, fold, trial, seed = rest
+        else:
             continue
-        switch, candidate, fold, trial, seed = rest
-        described = result if isinstance(result, dict) else {}
-        ablation = found.setdefault((switch, candidate), Ablation(switch, candidate, switch, "", "without"))
-        if not described:
+        ablation = found.setdefault((switch, candidate), Ablation(switch, candidate, switch))
+        if not isinstance(result, dict):
             ablation.failures.append(str(result))
             continue
-        ablation.title = described.get("title", switch)
-        ablation.learning = described.get("learning", "")
-        ablation.effect = described.get("effect", "without")
-        run, _ = load_predictions(source.folder, described, int(fold), int(seed), source.dropped)
+        ablation.title = result.get("title", switch)
+        ablation.learning = result.get("learning", "")
+        ablation.effect = result.get("effect", "without")
+        run, _ = load_predictions(source.folder, result, int(fold), int(seed), source.dropped)
         stem = f"refit/{candidate}/{fold}/{trial}/"
         if stem not in winners:
             winners[stem] = _refits(source, stem, int(fold))
@@ -103,13 +101,13 @@ def _refits(source: Source, stem: str, fold: int) -> list[Run]:
 
 def _compare(ablations: list[Ablation], metric: str) -> list[Ablation]:
     measured = [ablation for ablation in ablations if ablation.switched]
+    found = []
     for ablation in measured:
         sides = (ablation.base, ablation.switched)
         having, lacking = sides if ablation.effect == "without" else sides[::-1]
-        ablation.contribution = paired_difference(having, lacking, metric, alike=True)
-    corrected = holm([a.contribution.p for a in measured if a.contribution])
-    for ablation, p in zip(measured, corrected, strict=True):
-        ablation.p_holm = p
+        found.append(paired_difference(having, lacking, metric, alike=True))
+    for ablation, each, p in zip(measured, found, holm([each.p for each in found]), strict=True):
+        ablation.contribution, ablation.p_holm = each, p
     return ablations
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from bench.evaluate import metrics
-from bench.evaluate.comparisons import Difference, difference
+from bench.evaluate.comparisons import difference
 from bench.evaluate.intervals import Interval
 from bench.evaluate.winner import interval_of_best
 from bench.report import formatting
@@ -40,16 +40,6 @@ RULES = (
 
 
 @dataclass(frozen=True)
-class Step:
-    """A step along the front: what the slower of two neighbours gains, and for how many times the time."""
-
-    faster: Assessment
-    slower: Assessment
-    gain: Difference
-    times: float
-
-
-@dataclass(frozen=True)
 class Answer:
     """What the report says first.
 
@@ -70,7 +60,6 @@ class Answer:
     equals: list[Assessment] = field(default_factory=list)
     unknown: list[Assessment] = field(default_factory=list)
     front: list[Assessment] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
 
 
 def find(assessments: Sequence[Assessment], metric: str) -> Answer:
@@ -84,24 +73,17 @@ def find(assessments: Sequence[Assessment], metric: str) -> Answer:
     equals = [a for a, found in compared if found.difference.seeds_known and not found.distinguishable]
     networks = [a for a in (best, *equals) if a.entry.is_network]
     validated = [a for a in tested if a.validation is not None]
-    front = pareto([a for a in tested if a.entry.is_network], metric)
     return Answer(
         best=best,
         cheapest=cheapest(networks or [best, *equals], metric),
         test=interval_of_best({a.name: a.sample for a in tested if a.sample}, best.name),
-        by_validation=max(validated, key=lambda a: _sign(metric) * (a.validation or 0.0), default=None),
+        by_validation=max(
+            validated, key=lambda a: metrics.sign(metric) * (a.validation or 0.0), default=None
+        ),
         equals=equals,
         unknown=[a for a, found in compared if not found.difference.seeds_known],
-        front=front,
-        steps=[_step(faster, slower) for faster, slower in pairwise(front)],
+        front=pareto([a for a in tested if a.entry.is_network], metric),
     )
-
-
-def _step(faster: Assessment, slower: Assessment) -> Step:
-    assert faster.sample is not None
-    assert slower.sample is not None
-    times = (slower.inference_ms or 0.0) / (faster.inference_ms or 1.0)
-    return Step(faster, slower, difference(slower.sample, faster.sample), times)
 
 
 def cheapest(among: Sequence[Assessment], metric: str) -> Assessment:
@@ -130,18 +112,14 @@ def ranked(assessments: Sequence[Assessment], metric: str) -> list[Assessment]:
             a.test is None,
             -_goodness(a, metric) if a.test else 0.0,
             a.validation is None,
-            -_sign(metric) * (a.validation or 0.0),
+            -metrics.sign(metric) * (a.validation or 0.0),
         ),
     )
 
 
 def _goodness(a: Assessment, metric: str) -> float:
     assert a.test is not None
-    return _sign(metric) * a.test.estimate
-
-
-def _sign(metric: str) -> int:
-    return 1 if metrics.direction(metric) == "max" else -1
+    return metrics.sign(metric) * a.test.estimate
 
 
 def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) -> list[str]:
@@ -159,23 +137,17 @@ def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) ->
     verb = "has the best result" if answer.unknown else "is the best"
     measured, corrected = (formatting.value(metric, found.estimate) for found in (best.test, answer.test))
     luck = f" ({measured} as measured)" if measured != corrected else ""
+    kind = "" if best.entry.is_network else "; it is a classical reference, which no network beats here"
     lines = [
         f"{_name(best)} {verb}: {_result(metric, answer.test)} {title} on test subjects that no training and no "
-        f"search has seen, corrected for having been chosen by them out of {_many(tested)}{luck}."
+        f"search has seen, corrected for having been chosen by them out of {_many(tested)}{luck}{kind}."
     ]
-    if not best.entry.is_network:
-        lines[0] = lines[0][:-1] + "; it is a classical reference, which no network beats here."
-    return [*lines, *_by_validation(answer, metric), *_equals(answer, tested, metric)]
-
-
-def _by_validation(answer: Answer, metric: str) -> list[str]:
     chosen = answer.by_validation
-    if chosen is None or chosen.test is None:
-        return []
-    start = "Validation alone would have chosen"
-    if chosen is answer.best:
-        return [f"{start} it too."]
-    return [f"{start} {_name(chosen)}: {_result(metric, chosen.test)}."]
+    if chosen is best:
+        lines.append("Validation alone would have chosen it too.")
+    elif chosen is not None and chosen.test is not None:
+        lines.append(f"Validation alone would have chosen {_name(chosen)}: {_result(metric, chosen.test)}.")
+    return lines + _equals(answer, tested, metric)
 
 
 def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
@@ -184,22 +156,17 @@ def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
     assert best is not None
     assert cheap is not None
     lines = []
-    told = tested - 1 - len(answer.equals) - len(answer.unknown)
     if answer.unknown:
-        others = (
-            _name(answer.unknown[0]) if len(answer.unknown) == 1 else f"{_many(len(answer.unknown))} others"
-        )
+        many = len(answer.unknown)
+        others = _name(answer.unknown[0]) if many == 1 else f"{_many(many)} others"
+        known = best.sample and best.sample.seeds.known
+        interval = "" if known else "the interval is of this one training, and "
         lines.append(
-            "Nothing shows how far results scatter from seed to seed, so "
-            + (
-                ""
-                if best.sample and best.sample.seeds.known
-                else "the interval is of this one training, and "
-            )
-            + f"it cannot be compared with {others}; more seeds (`SEEDS=3`) would tell."
+            f"Nothing shows how far results scatter from seed to seed, so {interval}it cannot be compared with "
+            f"{others}; more seeds (`SEEDS=3`) would tell."
         )
     elif not answer.equals:
-        lines.append(f"The data tell the other {_many(told)} from it: each is worse.")
+        lines.append(f"The data tell the other {_many(tested - 1)} from it: each is worse.")
     networks = [a for a in answer.equals if a.entry.is_network]
     references = [a for a in answer.equals if not a.entry.is_network]
     if cheap is not best:
@@ -247,31 +214,29 @@ def _room(a: Assessment, metric: str) -> str:
     if a.comparison is None:
         return ""
     found = a.comparison.difference
-    most = -found.low if metrics.direction(metric) == "max" else found.high
-    unit = " points" if formatting.is_percent(metric) else ""
-    return (
-        f"; the data leave room for it to be up to {formatting.bare(metric, most)}{unit} worse"
-        if most > 0
-        else ""
-    )
+    most = -found.low if metrics.sign(metric) > 0 else found.high
+    if most <= 0:
+        return ""
+    return f"; the data leave room for it to be up to {formatting.points(metric, most)} worse"
 
 
 def front_lines(answer: Answer, metric: str) -> list[str]:
     """What each step along the front buys, a list item each; empty where there is no step."""
     lines = []
-    for step in answer.steps:
-        gain = step.gain
+    sampled = [(a, a.sample) for a in answer.front if a.sample]
+    for (faster, sample), (slower, slower_sample) in pairwise(sampled):
+        gain = difference(slower_sample, sample)
         found = formatting.difference_limits(metric, gain.estimate, gain.low, gain.high)
-        certain = gain.seeds_known and ((gain.low > 0) if _sign(metric) > 0 else (gain.high < 0))
-        doubt = (
-            "the interval includes no gain at all" if gain.seeds_known else "with other seeds it may be none"
-        )
+        times = (slower.inference_ms or 0.0) / (faster.inference_ms or 1.0)
+        doubt = "; the interval includes no gain at all"
+        if not gain.seeds_known:
+            doubt = "; with other seeds it may be none"
+        elif gain.low > 0 if metrics.sign(metric) > 0 else gain.high < 0:
+            doubt = ""
         lines.append(
-            f"- from {_name(step.faster)} ({formatting.number(step.faster.inference_ms)} ms) to "
-            f"{_name(step.slower)} "
-            f"({formatting.number(step.slower.inference_ms)} ms): {found} for "
-            f"{formatting.number(step.times, 2)} times the inference time"
-            f"{'' if certain else f'; {doubt}'}"
+            f"- from {_name(faster)} ({formatting.number(faster.inference_ms)} ms) to "
+            f"{_name(slower)} ({formatting.number(slower.inference_ms)} ms): {found} for "
+            f"{formatting.number(times, 2)} times the inference time{doubt}"
         )
     return lines
 

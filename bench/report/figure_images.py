@@ -30,8 +30,7 @@ def rows_of_classes(images: images_.Images, classes: Sequence[str]) -> Figure | 
     pictures = [[images.picture(int(index)) for index in row] for row in indices]
     names = [figure_style.shortened(name, 14) for name in classes]
     margin = 0.12 + 0.085 * max(map(len, names))
-    axes = _montage(pictures, columns, margin, above=0.0)
-    if axes is None:
+    if (axes := _montage(pictures, columns, margin, above=0.0)) is None:
         return None
     for row, name in enumerate(names):
         axes.text(-0.08, row * (1 + _GAP) + 0.5, name, ha="right", va="center", fontsize=9.5)
@@ -41,21 +40,20 @@ def rows_of_classes(images: images_.Images, classes: Sequence[str]) -> Figure | 
 def hardest(content: Content, look: figure_style.Look) -> Figure | None:
     """The test images whose true class gets the lowest probability, mean over all tested networks."""
     images = content.images
-    if images is None:
-        return None
     entries = [a.entry for a in content.tested if a.entry.is_network] or [a.entry for a in content.tested]
+    if images is None or not entries:
+        return None
     found = images_.hardest(entries, _HARDEST)
-    pictures = [images.picture(image.index) for image in found]
+    pictures = [images.picture(image.sample) for image in found.itertuples()]
     rows = [pictures[start : start + _HARDEST_COLUMNS] for start in range(0, len(found), _HARDEST_COLUMNS)]
     if not pictures or pictures[0] is None:
         return None
     tall, wide = pictures[0].shape[:2]
     above = 0.5 * wide / tall  # room for three lines of text, however tall the pictures
-    axes = _montage(rows, _HARDEST_COLUMNS, 0.05, above)
-    if axes is None:
+    if (axes := _montage(rows, _HARDEST_COLUMNS, 0.05, above)) is None:
         return None
     classes = content.source.classes
-    for number, image in enumerate(found):
+    for number, image in enumerate(found.itertuples()):
         row, column = divmod(number, _HARDEST_COLUMNS)
         truth, told = (figure_style.shortened(classes[label], 9) for label in (image.truth, image.told))
         axes.text(

@@ -1,5 +1,7 @@
 """Which classes are taken for which, and whether confidence means what it says."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -18,18 +20,16 @@ def confusion(content: Content, look: figure_style.Look) -> Figure | None:
     if not shown:
         return None
     longest = max(map(len, classes))
-    slanted = longest > 3
+    slant: Any = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if longest > 3 else {}
     room = 0.35 + 0.075 * longest
-    margins = figure_style.Margins(
-        left=room + 0.2, bottom=0.5 + (0.055 * longest if slanted else 0), between=room
-    )
+    margins = figure_style.Margins(left=room + 0.2, bottom=0.5 + bool(slant) * 0.055 * longest, between=room)
     side = min(1.2 + 0.24 * len(classes), 3.5)
     width = margins.left + len(shown) * side + (len(shown) - 1) * margins.between + margins.right
-    figure, grid = figure_style.panels(len(shown), width, side, margins, len(shown))
+    figure, grid = figure_style.panels(len(shown), width, side, margins)
     for axes, a in zip(grid, shown, strict=True):
         shares = 100 * confusion_shares(a.entry.runs)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-        axes.set_xticks(range(len(classes)), classes, **_slant(slanted))
+        axes.set_xticks(range(len(classes)), classes, **slant)
         axes.set_yticks(range(len(classes)), classes)
         axes.grid(False)
         axes.tick_params(length=0)
@@ -48,14 +48,9 @@ def _cell(share: float) -> str:
     return "" if share == 0 else "·" if share < 0.5 else f"{share:.0f}"
 
 
-def _slant(slanted: bool) -> dict:
-    return {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
-
-
 def confusion_shares(runs: list[Run]) -> np.ndarray:
     """How often a class is taken for which, float `[true, predicted]`; rows sum to 1, seeds and folds pooled."""
-    n_classes = runs[0].n_classes
-    counts = np.zeros((n_classes, n_classes))
+    counts = np.zeros((runs[0].n_classes,) * 2)
     for run in runs:
         np.add.at(counts, (run.y, run.probabilities.argmax(axis=1)), 1)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -63,40 +58,24 @@ def confusion_shares(runs: list[Run]) -> np.ndarray:
 
 def calibration(content: Content, look: figure_style.Look) -> Figure | None:
     """Share of right answers against stated confidence, in the bins of the calibration error."""
-    shown = [a for a in content.tested if a.entry.is_network][: figure_style.MOST] or content.tested[
-        : figure_style.MOST
-    ]
+    shown = [a for a in content.tested if a.entry.is_network] or content.tested
+    shown = shown[: figure_style.MOST]
     if not shown:
         return None
-    columns = 4 if len(shown) > 3 else len(shown)
-    figure, grid = figure_style.panels(
-        len(shown), min(8, 3.4 * columns), 1.75, figure_style.Margins(), columns, sharex=True, sharey=True
-    )
+    width = min(8, 3.4 * len(shown))
+    figure, grid = figure_style.network_panels(shown, "Right answers (%)", width, sharex=True)
     for axes, a in zip(grid, shown, strict=True):
         confidence, right, share = reliability(a.entry.runs)
         axes.plot([0, 100], [0, 100], color="#afb8c1", linewidth=1, zorder=1)
-        axes.plot(100 * confidence, 100 * right, color=look.colour(a.name), zorder=2)
         sizes, colour = 12 + 160 * share, look.colour(a.name)
+        axes.plot(100 * confidence, 100 * right, color=colour, zorder=2)
         axes.scatter(100 * confidence, 100 * right, sizes, color=colour, alpha=0.8, zorder=3, clip_on=False)
-        axes.set_title(figure_style.shortened(a.entry.title, 24 if columns > 2 else 40))
-        error = a.metrics.get("calibration_error")
-        axes.text(
-            96,
-            4,
-            f"error {formatting.number(error, 2)}",
-            ha="right",
-            color=figure_style.QUIET,
-            fontsize=8.5,
-        )
-        axes.set_xlim(0, 104)
-        axes.set_ylim(0, 104)
-        axes.set_xticks((0, 50, 100))
-        axes.set_yticks((0, 50, 100))
-    for axes in grid[-columns:]:
+        error = f"error {formatting.number(a.metrics.get('calibration_error'), 2)}"
+        axes.text(96, 4, error, ha="right", color=figure_style.QUIET, fontsize=8.5)
+        axes.set(xlim=(0, 104), ylim=(0, 104), xticks=(0, 50, 100), yticks=(0, 50, 100))
+    for axes in grid[-4:]:
         axes.set_xlabel("Confidence (%)")
         axes.xaxis.set_tick_params(labelbottom=True)
-    for axes in grid[::columns]:
-        axes.set_ylabel("Right answers (%)")
     return figure
 
 

@@ -18,10 +18,7 @@ def learning(content: Content, look: figure_style.Look) -> Figure | None:
     shown = [a for a in content.networks if _histories(a.entry)][: figure_style.MOST]
     if not shown:
         return None
-    columns = 4 if len(shown) > 3 else len(shown)
-    figure, grid = figure_style.panels(
-        len(shown), 8, 1.75, figure_style.Margins(top=0.62), columns, sharey=True
-    )
+    figure, grid = figure_style.network_panels(shown, "Loss (log scale)", top=0.62)
     lowest, highest = np.inf, 0.0
     for axes, a in zip(grid, shown, strict=True):
         histories = _histories(a.entry)
@@ -31,13 +28,11 @@ def learning(content: Content, look: figure_style.Look) -> Figure | None:
                 if not points:
                     continue
                 epochs, values = np.array(points, float).T
-                mark = "." if len(epochs) < 6 else ""
-                width = 1.7 if len(histories) == 1 else 1.1
-                axes.plot(
-                    epochs, values, line, marker=mark, color=look.colour(a.name), alpha=alpha, linewidth=width
+                (curve,) = axes.plot(epochs, values, line, color=look.colour(a.name), alpha=alpha)
+                curve.set(
+                    marker="." if len(epochs) < 6 else "", linewidth=1.7 if len(histories) == 1 else 1.1
                 )
                 lowest, highest = min(lowest, np.nanmin(values)), max(highest, np.nanmax(values))
-        axes.set_title(figure_style.shortened(a.entry.title, 24 if columns > 2 else 40))
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
         axes.set_yscale("log")
@@ -47,8 +42,6 @@ def learning(content: Content, look: figure_style.Look) -> Figure | None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.7 else (1,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
-    for first in grid[::columns]:
-        first.set_ylabel("Loss (log scale)")
     axes.plot([], [], "--", color=figure_style.QUIET, label="training", alpha=0.65)
     axes.plot([], [], "-", color=figure_style.QUIET, label="validation")
     figure.legend(*axes.get_legend_handles_labels(), loc="upper right", ncols=2)
@@ -67,7 +60,6 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
     if not shown:
         return None
     factor = 100 if formatting.is_percent(content.metric) else 1
-    sign = 1 if metrics.direction(content.metric) == "max" else -1
     legend_rows = -(-len(shown) // _LEGEND_COLUMNS)
     margins = figure_style.Margins(left=0.75, bottom=0.55 + 0.22 * legend_rows, top=0.12, between=0.25)
     figure, (by_trial, by_second) = figure_style.panels(2, 8, 2.6, margins, sharey=True)
@@ -75,10 +67,8 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
     starts: list[float] = []
     seconds: list[float] = []
     for a in shown:
-        trial, second = _curves(a.entry, sign, factor)
+        trial, second = _curves(a.entry, metrics.sign(content.metric), factor)
         for axes, (x, y), size in ((by_trial, trial, 4), (by_second, second, 0)):
-            if len(x) == 0:
-                continue
             mark = look.marker(a.name) if size else ""
             axes.plot(
                 x,
@@ -114,8 +104,6 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
 
 def _y_range(axes, ends: list[float], starts: list[float]) -> None:
     """Show where the searches ended; a first trial far below them runs off the edge."""
-    if not ends:
-        return
     spread = max(np.ptp(ends), 0.01 * max(abs(end) for end in ends))
     low = max(min(starts + ends), min(ends) - 2 * spread)
     high = min(max(starts + ends), max(ends) + 2 * spread)
@@ -135,8 +123,6 @@ def _curves(entry: Entry, sign: int, factor: float) -> tuple[Curve, Curve]:
     folds = done.assign(best=sign * factor * best).groupby("fold")
     scores = [group.best.to_numpy() for _, group in folds]
     times = [group.seconds.cumsum().to_numpy() for _, group in folds]
-    if not scores:
-        return (np.array([]), np.array([])), (np.array([]), np.array([]))
     length = min(map(len, scores))
     by_trial = np.mean([score[:length] for score in scores], axis=0)
     # From the moment on at which every fold has a score.

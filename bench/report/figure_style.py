@@ -96,14 +96,12 @@ class Margins:
     below: float = 0.8  # a row of panels and the next
 
 
-def panels(
-    count: int, width: float, height: float, margins: Margins, columns: int = 4, **options
-) -> tuple[Figure, list[Axes]]:
-    """Make a grid of `count` panels in a figure `width` inches wide, each row `height` inches high.
+def panels(count: int, width: float, height: float, margins: Margins, **options) -> tuple[Figure, list[Axes]]:
+    """Make a grid of `count` panels, four in a row, in a figure `width` inches wide, each row `height` inches high.
 
     Unused places stay empty.
     """
-    columns = min(columns, count)
+    columns = min(4, count)
     rows = -(-count // columns)
     total = margins.top + rows * height + (rows - 1) * margins.below + margins.bottom
     figure = new(width, total)
@@ -120,6 +118,17 @@ def panels(
     for unused in grid[count:]:
         unused.set_axis_off()
     return figure, list(grid[:count])
+
+
+def network_panels(
+    shown: Sequence[Assessment], label: str, width: float = 8, top: float = 0.3, **options
+) -> tuple[Figure, list[Axes]]:
+    """Make a panel for each network, four in a row, with its title and a label at the left."""
+    figure, grid = panels(len(shown), width, 1.75, Margins(top=top), sharey=True, **options)
+    for number, (axes, a) in enumerate(zip(grid, shown, strict=True)):
+        axes.set_title(shortened(a.entry.title, 24 if len(shown) > 2 else 40))
+        axes.set_ylabel("" if number % 4 else label)
+    return figure, grid
 
 
 def save(figure: Figure, path: Path) -> None:

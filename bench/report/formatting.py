@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from bench.evaluate import metrics
 
@@ -13,8 +13,8 @@ MINUS = "−"
 _AS_PERCENT = ("accuracy", "balanced_accuracy", "sensitivity", "specificity")
 
 
-def _finite(value_: float | None) -> float | None:
-    return value_ if value_ is not None and math.isfinite(value_) else None
+def _known(number: float | None) -> TypeGuard[float]:
+    return number is not None and math.isfinite(number)
 
 
 def _of_known(write: Callable[..., str]) -> Callable[..., str]:
@@ -22,7 +22,7 @@ def _of_known(write: Callable[..., str]) -> Callable[..., str]:
 
     @functools.wraps(write)
     def written(number: float | None, *rest: Any) -> str:
-        return NONE if _finite(number) is None else write(number, *rest)
+        return write(number, *rest) if _known(number) else NONE
 
     return written
 
@@ -40,8 +40,7 @@ def metric_title(metric: str) -> str:
 
 def value(metric: str, number: float | None) -> str:
     """Write a metric: `95.5%`, `0.912`."""
-    number = _finite(number)
-    if number is None:
+    if not _known(number):
         return NONE
     return f"{100 * number:.1f}%" if is_percent(metric) else _signed(f"{number:.3f}")
 
@@ -51,6 +50,11 @@ def bare(metric: str, number: float | None) -> str:
     return value(metric, number).rstrip("%")
 
 
+def points(metric: str, number: float) -> str:
+    """Write the size of a difference: `1.2 points`, `0.034`."""
+    return f"{bare(metric, number)}{' points' if is_percent(metric) else ''}"
+
+
 def limits(metric: str, low: float, high: float) -> str:
     """Write an interval: `[94.6, 96.3]`."""
     return f"[{bare(metric, low)}, {bare(metric, high)}]"
@@ -58,16 +62,13 @@ def limits(metric: str, low: float, high: float) -> str:
 
 def with_limits(metric: str, number: float | None, low: float | None, high: float | None) -> str:
     """Write a metric with its interval: `95.5% [94.6, 96.3]`."""
-    low, high = _finite(low), _finite(high)
-    if low is None or high is None:
-        return value(metric, number)
-    return f"{value(metric, number)} {limits(metric, low, high)}"
+    inside = f" {limits(metric, low, high)}" if _known(low) and _known(high) else ""
+    return f"{value(metric, number)}{inside}"
 
 
 def difference(metric: str, number: float | None, unit: bool = True) -> str:
     """Write a difference of a metric, always signed: `+1.2 points`, `−0.034`."""
-    number = _finite(number)
-    if number is None:
+    if not _known(number):
         return NONE
     text = _signed(f"{100 * number:+.1f}" if is_percent(metric) else f"{number:+.3f}")
     return f"{text} points" if is_percent(metric) and unit else text
@@ -139,13 +140,6 @@ def duration(seconds: float) -> str:
     if rounded < 3600:
         return f"{rounded // 60} min {rounded % 60} s"
     return f"{rounded // 3600} h {rounded % 3600 // 60} min"
-
-
-def hyperparameter(value_: Any) -> str:
-    """Write a hyperparameter's value: numbers to three digits, the rest as it is."""
-    if isinstance(value_, float):
-        return f"{value_:.3g}"
-    return str(value_)
 
 
 def _signed(text: str) -> str:

@@ -33,14 +33,9 @@ SEARCHES: dict[str, Any] = {
 }
 
 
-def trainings(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Make a frame of `TRAININGS`; what else is in the rows is left out."""
-    return pd.DataFrame(rows, columns=list(TRAININGS), dtype=object).astype(TRAININGS)
-
-
-def searches(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Make a frame of `SEARCHES`."""
-    return pd.DataFrame(rows, columns=list(SEARCHES), dtype=object).astype(SEARCHES)
+def frame(rows: list[dict[str, Any]], columns: dict[str, Any]) -> pd.DataFrame:
+    """Make a frame of `TRAININGS` or of `SEARCHES`; what else is in the rows is left out."""
+    return pd.DataFrame(rows, columns=list(columns), dtype=object).astype(columns)
 
 
 def search(

@@ -114,7 +114,7 @@ def load(path: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise UserError(f"{path}: found no JSON ({error}); expected a report's JSON") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        version = found.get("format") if isinstance(found, dict) else None
+    version = found.get("format") if isinstance(found, dict) else None
+    if version != FORMAT:
         raise UserError(f"{path}: found format {version!r}; expected a report's JSON of format {FORMAT}")
     return {**found, **{name: pd.DataFrame(found.get(name), dtype=object) for name in _FRAMES}}

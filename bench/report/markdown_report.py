@@ -125,8 +125,7 @@ def _suspicion(content: Content, a: Assessment) -> str:
     if reference is None or not reference.suspicion or test is None or metric not in content.uninformed:
         return ""
     chance = content.uninformed[metric]
-    beats = test.low > chance if metrics.direction(metric) == "max" else test.high < chance
-    if not beats:
+    if not (test.low > chance if metrics.sign(metric) > 0 else test.high < chance):
         return ""
     return (
         f"{a.entry.title} reaches {formatting.with_limits(metric, test.estimate, test.low, test.high)}, "
@@ -192,21 +191,15 @@ def verdict(content: Content, a: Assessment) -> str:
         return f"{text}, cheapest" if a is found.cheapest and rivals else text
     assert a.comparison is not None
     d, p = a.comparison.difference, formatting.p_value(a.comparison.p_holm)
+    limits = formatting.difference_limits(content.metric, d.estimate, d.low, d.high)
     if not d.seeds_known:
-        found_here = formatting.difference_limits(content.metric, d.estimate, d.low, d.high)
-        return f"seeds unknown ({found_here} between these trainings)"
+        return f"seeds unknown ({limits} between these trainings)"
     if not a.comparison.distinguishable:
         text = "**indistinguishable, cheapest**" if a is found.cheapest else "indistinguishable"
-        return f"{text} ({formatting.difference_limits(content.metric, d.estimate, d.low, d.high)}, {p})"
-    size, ends = abs(d.estimate), sorted((d.low, d.high), key=abs)
-    if d.estimate < 0:
-        ends = [-d.high, -d.low]
-    shown = f"{formatting.bare(content.metric, size)}{_unit(content.metric)}"
-    return f"worse by {shown} {formatting.limits(content.metric, ends[0], ends[1])}, {p}"
-
-
-def _unit(metric: str) -> str:
-    return " points" if formatting.is_percent(metric) else ""
+        return f"{text} ({limits}, {p})"
+    ends = (d.low, d.high) if d.estimate > 0 else (-d.high, -d.low)
+    size = formatting.points(content.metric, abs(d.estimate))
+    return f"worse by {size} {formatting.limits(content.metric, *ends)}, {p}"
 
 
 def _ensembles(content: Content) -> list[str]:

@@ -1,5 +1,6 @@
 """`reports/README.md`: all tasks on one page, from the JSON files that stand beside it."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,8 @@ def overview(reports: Path) -> str:
     """Compose the page. Files that are no reports of this format are left out."""
     found = []
     for path in sorted(reports.glob("*.json")):
-        try:
+        with contextlib.suppress(UserError):
             found.append((path.stem, load(path)))
-        except UserError:
-            continue
     header = ["Task", "Winner", "Test [95% interval]", "Runner-up", "Cheapest equal", "Costs", "Data", "Date"]
     rows = pd.DataFrame([_row(stem, report) for stem, report in found], columns=header)
     return "\n\n".join(["# Reports", table(rows, texts=header), _NOTE]) + "\n"

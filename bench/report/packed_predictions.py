@@ -14,19 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.evaluate.metrics import METRICS
 from bench.evaluate.predictions import Run
 
-# Metrics that are functions of true and predicted classes alone.
-_OF_CLASSES = {
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "mcc",
-    "quadratic_weighted_kappa",
-    "sensitivity",
-    "specificity",
-}
+# Metrics that are no functions of true and predicted classes alone.
+_OF_PROBABILITIES = ("auc", "log_loss", "brier", "calibration_error")
 _STEPS = 65535
 
 
@@ -34,18 +25,22 @@ def pack(runs_by_name: Mapping[str, Sequence[Run]], metric: str) -> dict[str, An
     """Pack the runs of several architectures, ready for JSON."""
     samples: list[dict[str, Any]] = []
     known: dict[bytes, int] = {}
-    packed: dict[str, list[dict[str, Any]]] = {}
+    packed: dict[str, list[dict[str, Any]]] = {name: [] for name in runs_by_name}
     for name, runs in runs_by_name.items():
-        packed[name] = []
         for run in runs:
-            y = np.asarray(run.y, np.uint16)
+            y = run.y.astype("<u2")
             subjects = _hashes(run.subjects)
             identity = y.tobytes() + subjects.tobytes()
             if identity not in known:
                 known[identity] = len(samples)
                 samples.append({"y": _encode(y), "subjects": _encode(subjects)})
-            content = _probabilities(run) if needs_probabilities(metric) else _classes(run)
-            packed[name].append({"fold": run.fold, "seed": run.seed, "samples": known[identity], **content})
+            if metric in _OF_PROBABILITIES:
+                columns = run.probabilities[:, 1:] if run.n_classes == 2 else run.probabilities
+                content = {"probabilities": np.rint(np.clip(columns, 0, 1) * _STEPS)}
+            else:
+                content = {"classes": run.probabilities.argmax(axis=1)}
+            encoded = {key: _encode(array.astype("<u2")) for key, array in content.items()}
+            packed[name].append({"fold": run.fold, "seed": run.seed, "samples": known[identity], **encoded})
     return {"metric": metric, "samples": samples, "runs": packed}
 
 
@@ -58,39 +53,23 @@ def unpack(packed: dict[str, Any], n_classes: int) -> dict[str, list[Run]]:
     """
     samples = [
         (
-            _decode(each["y"], np.uint16).astype(np.int64),
-            np.array([f"{value:016x}" for value in _decode(each["subjects"], np.uint64)]),
+            _decode(each["y"], "<u2").astype(np.int64),
+            np.array([f"{value:016x}" for value in _decode(each["subjects"], "<u8")]),
         )
         for each in packed["samples"]
     ]
-    found: dict[str, list[Run]] = {}
+    found: dict[str, list[Run]] = {name: [] for name in packed["runs"]}
     for name, runs in packed["runs"].items():
-        found[name] = []
         for run in runs:
             y, subjects = samples[run["samples"]]
             if "probabilities" in run:
-                columns = _decode(run["probabilities"], np.uint16).reshape(len(y), -1) / _STEPS
-                probabilities = (
-                    columns if columns.shape[1] == n_classes else np.hstack([1 - columns, columns])
-                )
+                probabilities = _decode(run["probabilities"], "<u2").reshape(len(y), -1) / _STEPS
+                if probabilities.shape[1] != n_classes:
+                    probabilities = np.hstack([1 - probabilities, probabilities])
             else:
-                probabilities = np.eye(n_classes)[_decode(run["classes"], np.uint16)]
+                probabilities = np.eye(n_classes)[_decode(run["classes"], "<u2")]
             found[name].append(Run(y, probabilities, subjects, run["fold"], run["seed"]))
     return found
-
-
-def needs_probabilities(metric: str) -> bool:
-    """Whether a metric needs more than the predicted classes."""
-    return metric in METRICS and metric not in _OF_CLASSES
-
-
-def _classes(run: Run) -> dict[str, str]:
-    return {"classes": _encode(run.probabilities.argmax(axis=1).astype(np.uint16))}
-
-
-def _probabilities(run: Run) -> dict[str, str]:
-    columns = run.probabilities[:, 1:] if run.n_classes == 2 else run.probabilities
-    return {"probabilities": _encode(np.rint(np.clip(columns, 0, 1) * _STEPS).astype(np.uint16))}
 
 
 def _hashes(subjects: np.ndarray) -> np.ndarray:
@@ -99,12 +78,11 @@ def _hashes(subjects: np.ndarray) -> np.ndarray:
 
 
 def _encode(array: np.ndarray) -> str:
-    little = array.astype(array.dtype.newbyteorder("<"))
-    return base64.b64encode(zlib.compress(little.tobytes(), 9)).decode()
+    return base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()
 
 
-def _decode(text: str, dtype: type) -> np.ndarray:
+def _decode(text: str, dtype: str) -> np.ndarray:
     try:
-        return np.frombuffer(zlib.decompress(base64.b64decode(text)), np.dtype(dtype).newbyteorder("<"))
+        return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
     except zlib.error as error:
         raise ValueError(f"packed array: {error}") from error

@@ -12,6 +12,8 @@ from bench.report.markdown import without_paths
 from bench.report.run_results import Entry, Source
 from bench.report.statistics import Assessment
 
+_COSTS = ("bytes_on_disk", "throughput_32", "peak_memory_bytes", "energy_1000_inferences_joules")
+
 
 def status(entry: Entry) -> str:
     """One of `done`, `unfinished`, `failed` (no result, and none to come), `not started`."""
@@ -30,11 +32,6 @@ def _current(entry: Entry) -> bool:
     return entry.searches.trial.equals(entry.searches.best)
 
 
-def trials(entry: Entry) -> tuple[int, int]:
-    """Trials done and planned, over all folds."""
-    return int(entry.searches.trials_done.sum()), int(entry.searches.trials_planned.sum())
-
-
 def progress(entry: Entry) -> list[str]:
     """What is not finished, in a few words each: `12 of 20 trials`, `3 of 5 seeds`."""
     found = []
@@ -43,7 +40,7 @@ def progress(entry: Entry) -> list[str]:
     state = status(entry)
     if state in ("failed", "not started"):
         return [state, *found]
-    done, planned = trials(entry)
+    done, planned = entry.searches[["trials_done", "trials_planned"]].sum()
     if entry.is_network and done < planned:
         found.append(f"{done} of {planned} trials")
     if not _current(entry):
@@ -75,24 +72,24 @@ def summary(source: Source, assessments: Sequence[Assessment]) -> pd.DataFrame:
 
 def _row(source: Source, assessment: Assessment) -> dict[str, Any]:
     # Other programs rely on the first 19 names and on their order.
-    entry, comparison = assessment.entry, assessment.comparison
+    entry, comparison, sample = assessment.entry, assessment.comparison, assessment.sample
     difference = comparison.difference if comparison else None
-    done, planned = trials(entry)
+    validation, test = assessment.validation, assessment.test
     return {
         "task": source.task,
         "architecture": entry.name,
         "kind": entry.kind,
         "metric": source.metric,
-        "validation": assessment.validation,
-        **interval(assessment.test, "test", "test_low", "test_high"),
+        "validation": validation,
+        **interval(test, "test", "test_low", "test_high"),
         "accuracy": assessment.metrics.get("accuracy"),
         "parameters": assessment.parameters,
-        "macs": assessment.macs,
+        "macs": entry.cost.get("macs"),
         "inference_ms": assessment.inference_ms,
-        "inference_p95_ms": assessment.inference_p95_ms,
-        "training_seconds": assessment.training_seconds,
-        "trials_done": done,
-        "trials_planned": planned,
+        "inference_p95_ms": entry.inference.get("inference_p95_ms"),
+        "training_seconds": entry.timing.get("training_seconds"),
+        "trials_done": int(entry.searches.trials_done.sum()),
+        "trials_planned": int(entry.searches.trials_planned.sum()),
         "seeds": _seeds(entry),
         "folds": _folds(entry),
         "status": status(entry),
@@ -102,29 +99,23 @@ def _row(source: Source, assessment: Assessment) -> dict[str, Any]:
         "trials_failed": int(entry.searches.trials_failed.sum()),
         "seeds_planned": entry.seeds_planned,
         "folds_planned": entry.folds_planned,
-        "optimism": assessment.optimism,
-        "seed_spread": assessment.seed_spread,
+        "optimism": validation - test.estimate if validation is not None and test else None,
+        "seed_spread": sample.estimates.std(ddof=1) if sample and len(sample.estimates) > 1 else None,
         **interval(assessment.ensemble, "ensemble", "ensemble_low", "ensemble_high"),
         **interval(difference, "difference_from_best", "difference_low", "difference_high"),
         "p_holm": comparison.p_holm if comparison else None,
         "effect_size": difference.effect_size if difference else None,
-        "bytes_on_disk": entry.cost.get("bytes_on_disk"),
-        "throughput_32": entry.cost.get("throughput_32"),
-        "peak_memory_bytes": entry.cost.get("peak_memory_bytes"),
-        "energy_1000_inferences_joules": entry.cost.get("energy_1000_inferences_joules"),
-        "search_seconds": search_seconds(entry),
+        **{name: entry.cost.get(name) for name in _COSTS},
+        # That workers were busy with an entry's trials; with a reference, its test included.
+        "search_seconds": (entry.trials if entry.is_network else entry.refits).seconds.sum() or None,
     }
 
 
 def interval(found: Interval | Difference | None, *names: str) -> dict[str, float | None]:
     """Estimate, lower and upper end, under three names."""
-    values = (found.estimate, found.low, found.high) if found else (None, None, None)
-    return dict(zip(names, values, strict=True))
-
-
-def search_seconds(entry: Entry) -> float | None:
-    """Seconds that workers were busy with an entry's trials; with a reference, its test included."""
-    return (entry.trials if entry.is_network else entry.refits).seconds.sum() or None
+    return {
+        name: getattr(found, end, None) for name, end in zip(names, ("estimate", "low", "high"), strict=True)
+    }
 
 
 def rounded(value: Any) -> Any:

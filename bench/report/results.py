@@ -50,7 +50,7 @@ class Content:
 
     @cached_property
     def uninformed(self) -> dict[str, float]:
-        """Every metric of an answer that is the same for all test samples; see `assess.uninformed`."""
+        """Every metric of an answer that is the same for all test samples; see `statistics.uninformed`."""
         return statistics.uninformed(self.tested[0].entry.runs) if self.tested else {}
 
     @property

@@ -38,8 +38,8 @@ class Entry:
     kind: str
     plan: dict[str, Any]
     in_plan: bool
-    trainings: pd.DataFrame = field(default_factory=lambda: frames.trainings([]))
-    searches: pd.DataFrame = field(default_factory=lambda: frames.searches([]))
+    trainings: pd.DataFrame = field(default_factory=lambda: frames.frame([], frames.TRAININGS))
+    searches: pd.DataFrame = field(default_factory=lambda: frames.frame([], frames.SEARCHES))
     cost: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
     failures: Counter[str] = field(default_factory=Counter)
@@ -61,6 +61,11 @@ class Entry:
     @property
     def is_network(self) -> bool:
         return self.kind == "network"
+
+    @property
+    def inference(self) -> dict[str, Any]:
+        """Where the inference times stand: a network's are of a fresh process, a reference's of the sweep."""
+        return self.cost if self.is_network else self.timing
 
     @property
     def folds_planned(self) -> int:
@@ -124,26 +129,22 @@ def read(folder: Path) -> Source:
             f"{folder}: found no sweep in {journal.FILE}; expected a run folder (make bench first)"
         )
     latest = state.sweep["plan"]
-    direction = metrics.direction(latest["metric"])
     names = [candidate["name"] for candidate in latest["candidates"]] + latest["references"]
     references = {name for plan in state.plans.values() for name in plan["references"]}
     everything = sorted(
         dict.fromkeys([*names, *state.plans]), key=lambda name: (name in references, name not in names)
     )
-    entries = []
-    for name in everything:
-        plan = state.plans[name]
-        if name in references:
-            entries.append(_reference(folder, state, name, plan, name in names, dropped))
-        else:
-            entries.append(_network(folder, state, name, plan, name in names, direction, dropped))
+    entries = [
+        (_reference if name in references else _network)(folder, state, name, name in names, dropped)
+        for name in everything
+    ]
     times = [event["time"] for event in events if "time" in event]
     return Source(folder, state, entries, min(times), max(times), dropped)
 
 
-def _network(
-    folder: Path, state: State, name: str, plan: dict, in_plan: bool, direction: str, dropped: list[str]
-) -> Entry:
+def _network(folder: Path, state: State, name: str, in_plan: bool, dropped: list[str]) -> Entry:
+    plan = state.plans[name]
+    direction = metrics.direction(plan["metric"])
     entry = Entry(name, _title(name, plan, state), "network", plan, in_plan)
     entry.blocked = state.failed.get(f"space/{name}") or state.failed.get(f"pretrain/{name}")
     searches, trainings = [], []
@@ -156,11 +157,14 @@ def _network(
         if chosen is not None:
             for seed, result in list(state.refits(name, fold, chosen).items())[: plan["seeds"]]:
                 trainings.append(_refit(folder, name, fold, chosen, seed, result, dropped))
-    entry.searches, entry.trainings = frames.searches(searches), frames.trainings(trainings)
+    entry.searches = frames.frame(searches, frames.SEARCHES)
+    entry.trainings = frames.frame(trainings, frames.TRAININGS)
     first = searches[0]["trial"]
     if first is not None:
         entry.timing = state.done.get(f"timing/{name}/{first}", {})
-        entry.cost = _latest_cost(state, name, first)
+        for key, result in state.done.items():
+            if key.startswith("latency/") and result["costs"].get(name, {}).get("trial") == first:
+                entry.cost = result["costs"][name]
     reported = {(search["fold"], search["trial"]) for search in searches}
     for key, reason in state.failed.items():
         parts = parse_key(key)
@@ -179,15 +183,8 @@ def _refit(
 ) -> dict[str, Any]:
     """A row of `frames.TRAININGS`, with the predictions; see `load_predictions`."""
     run, indices = load_predictions(folder, result, fold, seed, dropped)
-    place = {
-        "architecture": name,
-        "stage": "refit",
-        "fold": fold,
-        "trial": trial,
-        "seed": seed,
-        "chosen": True,
-    }
-    return {**result, **place, "run": run, "indices": indices}
+    place = {"architecture": name, "stage": "refit", "fold": fold, "trial": trial, "seed": seed}
+    return {**result, **place, "chosen": True, "run": run, "indices": indices}
 
 
 def _title(name: str, plan: dict, state: State) -> str:
@@ -201,7 +198,8 @@ def _title(name: str, plan: dict, state: State) -> str:
     return title if mine["transfer"] == "scratch" else f"{title} ({mine['transfer']})"
 
 
-def _reference(folder: Path, state: State, name: str, plan: dict, in_plan: bool, dropped: list[str]) -> Entry:
+def _reference(folder: Path, state: State, name: str, in_plan: bool, dropped: list[str]) -> Entry:
+    plan = state.plans[name]
     entry = Entry(name, name.replace("_", " ").capitalize(), "reference", plan, in_plan)
     searches, trainings = [], []
     for fold in range(plan["folds"]):
@@ -218,21 +216,14 @@ def _reference(folder: Path, state: State, name: str, plan: dict, in_plan: bool,
         searches.append(frames.search(name, fold, grid, len(grid), best, best))
         trainings += frames.trials(name, fold, grid, best)
         trainings.append(_refit(folder, name, fold, best or 0, 0, result, dropped))
-    entry.searches, entry.trainings = frames.searches(searches), frames.trainings(trainings)
+    entry.searches = frames.frame(searches, frames.SEARCHES)
+    entry.trainings = frames.frame(trainings, frames.TRAININGS)
     if sum(entry.failures.values()) == plan["folds"]:
         entry.blocked = entry.failures.most_common(1)[0][0]
     for key, result in state.done.items():
         if key.startswith(f"timing/{name}/"):
             entry.timing = result
     return entry
-
-
-def _latest_cost(state: State, name: str, trial: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, result in state.done.items():
-        if key.startswith("latency/") and result["costs"].get(name, {}).get("trial") == trial:
-            found = result["costs"][name]
-    return found
 
 
 def load_validation(folder: Path, state: State, trial: dict) -> Run | None:

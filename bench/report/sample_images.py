@@ -2,7 +2,6 @@
 
 import contextlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +9,6 @@ import pandas as pd
 from bench import tasks
 from bench.data.caches.cached_dataset import DamagedCacheError, open_cached
 from bench.data.dataset import Dataset
-from bench.data.splits import divide
-from bench.errors import UserError
-from bench.report import frames
 from bench.report.run_results import Entry, Source
 
 
@@ -62,58 +58,24 @@ def open_images(source: Source) -> Images | None:
     )
 
 
-def part_sizes(source: Source, images: Images | None) -> list[dict[str, Any]]:
-    """Samples in train, validation and test part of each fold; empty where the dataset is not at hand."""
-    splits = source.sweep["identity"].get("splits", {})
-    if images is None or "seed" not in splits:
-        return []
-    try:
-        found = divide(images.dataset, source.plan["folds"], splits)
-    except UserError:
-        return []
-    return [
-        {"fold": fold.name, **{part: len(getattr(fold, part)) for part in ("train", "validation", "test")}}
-        for fold in found
-    ]
-
-
-@dataclass(frozen=True)
-class HardImage:
-    """A test image that is hard to tell.
-
-    Attributes
-    ----------
-    index : of the sample in the dataset.
-    truth, told : true class, and the predicted one: that of the highest mean probability.
-    probability : of the true class, mean over all trainings that tested this sample.
-    """
-
-    index: int
-    truth: int
-    told: int
-    probability: float
-
-
-def hardest(entries: list[Entry], number: int) -> list[HardImage]:
+def hardest(entries: list[Entry], number: int) -> pd.DataFrame:
     """Find the test images whose true class gets the lowest probability, over the trainings of `entries`.
 
-    Every training that tested an image counts the same.
+    Returns
+    -------
+    frame, hardest first: `sample` (its index in the dataset), `truth` and `told` (the true class and the one of the
+    highest mean probability), `probability` (of the true class, mean over all trainings that tested it).
     """
-    refits = pd.concat([entry.refits for entry in entries]) if entries else frames.trainings([])
+    refits = pd.concat([entry.refits for entry in entries])
     refits = refits[refits.run.notna() & refits.indices.notna()]
     if refits.empty:
-        return []
-    indices = np.concatenate(refits["indices"].tolist())
-    samples, position = np.unique(indices, return_inverse=True)
+        return pd.DataFrame()
+    samples, position = np.unique(np.concatenate(refits["indices"].tolist()), return_inverse=True)
     probabilities = np.concatenate([run.probabilities for run in refits.run])
     truth = np.zeros(len(samples), int)
     truth[position] = np.concatenate([run.y for run in refits.run])
-    means = (
-        np.stack([np.bincount(position, column, len(samples)) for column in probabilities.T], axis=1)
-        / np.bincount(position)[:, None]
-    )
-    of_truth = means[np.arange(len(samples)), truth]
-    order = np.argsort(of_truth, kind="stable")[:number]
-    return [
-        HardImage(int(samples[i]), int(truth[i]), int(means[i].argmax()), float(of_truth[i])) for i in order
-    ]
+    sums = [np.bincount(position, column, len(samples)) for column in probabilities.T]
+    means = np.stack(sums, axis=1) / np.bincount(position)[:, None]
+    found = {"sample": samples, "truth": truth, "told": means.argmax(axis=1)}
+    found["probability"] = means[np.arange(len(samples)), truth]
+    return pd.DataFrame(found).sort_values("probability", kind="stable").head(number)

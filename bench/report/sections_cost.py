@@ -42,7 +42,7 @@ def _runtimes(content: Content) -> list[str]:
             for each, time in zip(found, times, strict=True)
         ]
         batched[title] = [formatting.number(time["throughput_32"] if time else None) for time in times]
-    drift = max((a.entry.cost.get("machine_drift") or 1.0 for a in measured), default=1.0)
+    drift = max(a.entry.cost.get("machine_drift") or 1.0 for a in measured)
     return [
         "### Inference",
         table(single),
@@ -118,9 +118,7 @@ def _holding(content: Content) -> list[str]:
     return ["### Size, memory, energy", table(shown), " ".join(notes)]
 
 
-def _columns_of(
-    measured: list[dict[str, Any]], columns: dict[str, tuple[str, Callable[[Any], str]]]
-) -> pd.DataFrame:
+def _columns_of(measured: list[dict], columns: dict[str, tuple[str, Callable[[Any], str]]]) -> pd.DataFrame:
     """A column for each title in `columns`: what was measured under a name, written by a function."""
     return pd.DataFrame(
         {title: [write(each.get(name)) for each in measured] for title, (name, write) in columns.items()}

@@ -4,13 +4,18 @@ from typing import Any
 
 import pandas as pd
 
-from bench.evaluate.metrics import METRICS
-from bench.report import formatting, sections_search
+from bench.evaluate import metrics
+from bench.evaluate.importance import Importance, importances
+from bench.evaluate.intervals import interval
+from bench.report import formatting
 from bench.report.markdown import code, escape, folded, picture, prose, table
 from bench.report.results import Content
+from bench.report.run_results import load_validation
+from bench.report.statistics import Assessment
+from bench.sweep.state import State, search_name
 
 _MOST_CLASSES = 20
-
+_MOST_MATTERED = 3  # hyperparameters of a search
 
 # What is said of each picture; {shown} are the networks whose errors are shown.
 _PICTURES = {
@@ -48,7 +53,7 @@ def blocks(content: Content, pictures: dict[str, str]) -> list[str]:
         *_sensitivities(content),
         *_show(content, pictures, "confusion", "calibration", "samples", "hardest"),
         *_hyperparameters(content),
-        *sections_search.blocks(content),
+        *_choices(content),
         *_show(content, pictures, "learning", "search"),
         *_failures(content),
     ]
@@ -66,18 +71,17 @@ def _show(content: Content, pictures: dict[str, str], *names: str) -> list[str]:
 
 
 def _metrics(content: Content) -> list[str]:
-    names = [
-        name
-        for name, metric in METRICS.items()
-        if not metric.binary and any(name in a.metrics for a in content.tested)
-    ]
-    if not names:
-        return []
     arrows = {"max": "↑", "min": "↓"}
-    titles = {name: f"{METRICS[name].title} {arrows[METRICS[name].direction]}" for name in names}
+    titles = {
+        name: f"{metric.title} {arrows[metric.direction]}"
+        for name, metric in metrics.METRICS.items()
+        if not metric.binary and any(name in a.metrics for a in content.tested)
+    }
+    if not titles:
+        return []
     return [
         "### Other metrics",
-        table(_scores(content, titles, ("*Always the same answer*", content.uninformed))),
+        _scores(content, titles, ("*Always the same answer*", content.uninformed)),
         "Means over seeds, folds pooled; ↑ more is better, ↓ less is better. AUC: area under the ROC curve, one "
         "class against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is "
         "biased upwards on small test sets, the more so the fewer subjects. An SVM's probabilities are a softmax "
@@ -86,14 +90,14 @@ def _metrics(content: Content) -> list[str]:
     ]
 
 
-def _scores(content: Content, titles: dict[str, str], *others: tuple[str, dict[str, float]]) -> pd.DataFrame:
-    """The metrics that `titles` names, of all that was tested and of others."""
+def _scores(content: Content, titles: dict[str, str], *others: tuple[str, dict[str, float]]) -> str:
+    """A table of the metrics that `titles` names, of all that was tested and of others."""
     tested = [(escape(a.entry.title), a.metrics) for a in content.tested]
     rows = [
         [name, *(formatting.value(metric, found.get(metric)) for metric in titles)]
         for name, found in (*tested, *others)
     ]
-    return pd.DataFrame(rows, columns=["Test", *titles.values()])
+    return table(pd.DataFrame(rows, columns=["Test", *titles.values()]))
 
 
 def _sensitivities(content: Content) -> list[str]:
@@ -101,15 +105,12 @@ def _sensitivities(content: Content) -> list[str]:
     if not content.tested or len(classes) > _MOST_CLASSES:
         return []
     titles = {f"sensitivity[{label}]": escape(name) for label, name in enumerate(classes)}
+    of_two = " Of two classes, the sensitivity of one is the specificity of the other."
     return [
         "### Sensitivity by class",
-        table(_scores(content, titles)),
+        _scores(content, titles),
         "The share of a class's test samples that are predicted right."
-        + (
-            " Of two classes, the sensitivity of one is the specificity of the other."
-            if len(classes) == 2
-            else ""
-        ),
+        + (of_two if len(classes) == 2 else ""),
     ]
 
 
@@ -135,20 +136,70 @@ def _hyperparameters(content: Content) -> list[str]:
 
 
 def _values(values: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{code(name)} {escape(formatting.hyperparameter(value))}" for name, value in values.items()
-    )
+    written = {name: f"{each:.3g}" if isinstance(each, float) else each for name, each in values.items()}
+    return ", ".join(f"{code(name)} {escape(each)}" for name, each in written.items())
+
+
+def _choices(content: Content) -> list[str]:
+    """How sure the choices are: what else could have won each search, and which hyperparameters mattered."""
+    rows = [
+        _choice(content, a, search.fold, search.trial)
+        for a in content.networks
+        for search in a.entry.searches.dropna(subset=["trial"]).itertuples()
+    ]
+    if not rows:
+        return []
+    shown = pd.DataFrame(rows)
+    if shown.Fold.nunique() == 1:
+        del shown["Fold"]
+    return [
+        "### How sure the choices are",
+        table(shown, texts=["Best trial of", "Mattered most"]),
+        "*Within it*: the other trials whose own score lies in the interval of the best one's, which the search "
+        "could have chosen as well; of trials ended early, the score when they were ended. *Mattered most*: "
+        "hyperparameters by how the scores of all trials, each after the same first epochs, went along with "
+        "them: Spearman's ρ of a number, η² of a choice; p by Spearman's and Kruskal and Wallis' tests, corrected "
+        "(Holm) for their number.",
+    ]
+
+
+def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str, str]:
+    metric, source, search = content.metric, content.source, search_name(a.name, fold)
+    trials, chosen = source.state.trials(a.name, fold), source.state.done[f"trial/{search}/{number}"]
+    sign = metrics.sign(metric)
+    validation = load_validation(source.folder, source.state, chosen)
+    limits, within = formatting.NONE, formatting.NONE
+    if validation is not None:
+        found = interval([validation], metric)
+        limits = formatting.with_limits(metric, chosen["score"], found.low, found.high)
+        lowest = min(sign * found.low, sign * found.high)
+        others = [trial for other, trial in trials.items() if trial and other != number]
+        within = f"{sum(sign * other['score'] >= lowest for other in others)} of {len(others)}"
+    return {
+        "Best trial of": escape(a.entry.title),
+        "Fold": str(fold),
+        "Validation [95% interval]": limits,
+        "Within it": within,
+        "Mattered most": _mattered(source.state, search, trials, sign),
+    }
+
+
+def _mattered(state: State, search: str, trials: dict[int, dict | None], sign: int) -> str:
+    stages = state.stages(search)
+    first = [stages.get(number, {}).get((0, 0)) or trial for number, trial in trials.items() if trial]
+    found = importances([trial["values"] for trial in first], [sign * trial["score"] for trial in first])
+    return ", ".join(map(_said, found[:_MOST_MATTERED])) or "too few trials to tell"
+
+
+def _said(each: Importance) -> str:
+    size = f"ρ {each.effect:+.2f}" if each.ordered else f"η² {each.effect:.2f}"
+    return f"{code(each.name)} ({size}, {formatting.p_value(each.p_holm)})"
 
 
 def _failures(content: Content) -> list[str]:
     rows = [
-        (escape(a.entry.title), str(number), prose(reason))
+        {"Of": escape(a.entry.title), "Pieces": str(number), "Reason": prose(reason)}
         for a in content.assessments
         for reason, number in a.entry.failures.most_common()
     ]
-    if not rows:
-        return []
-    return [
-        "### Failures",
-        table(pd.DataFrame(rows, columns=["Of", "Pieces", "Reason"]), texts=("Pieces", "Reason")),
-    ]
+    return ["### Failures", table(pd.DataFrame(rows), texts=("Pieces", "Reason"))] if rows else []

@@ -1,13 +1,15 @@
 """How a report was made: command, data, parts, seeds, environment, duration."""
 
+import contextlib
 from typing import Any
 
 import pandas as pd
 
+from bench.data.splits import divide
+from bench.errors import UserError
 from bench.report import formatting
 from bench.report.markdown import code, escape, facts, prose, table, without_paths
 from bench.report.results import Content
-from bench.report.sample_images import part_sizes
 
 
 def blocks(content: Content) -> list[str]:
@@ -17,14 +19,13 @@ def blocks(content: Content) -> list[str]:
 
 def _sweep(content: Content) -> str:
     source = content.source
-    plan, identity = source.plan, source.sweep["identity"]
+    plan, identity, workers = source.plan, source.sweep["identity"], source.sweep.get("workers")
+    busy = f"{workers} worker processes" if workers else "in one process"
+    prepared = [f"{name}: {value}" for name, value in identity.get("preprocessing", {}).items()]
     found = [
         ("Command", code(without_paths(source.sweep["command"]))),
         ("Time", f"{formatting.date(source.started)} to {formatting.date(source.ended)}"),
-        (
-            "Sweeps took",
-            f"{formatting.duration(source.state.seconds)}, {_workers(source.sweep.get('workers'))}",
-        ),
+        ("Sweeps took", f"{formatting.duration(source.state.seconds)}, {busy}"),
         ("Task", f"{code(source.task)}, primary metric {formatting.metric_title(source.metric)}"),
         ("Preset", f"{code(plan['preset'])}, {plan['epochs']} epochs"),
         (
@@ -33,26 +34,16 @@ def _sweep(content: Content) -> str:
             f"{_folds(plan, identity)}",
         ),
         ("Refits", f"seeds 1 to {plan['seeds']}" if plan["seeds"] > 1 else "one seed"),
-        ("Preprocessing", _nested(identity.get("preprocessing"))),
+        ("Preprocessing", escape(", ".join(prepared) or "none")),
         ("Augmentation", escape(", ".join(identity.get("augmentation", [])) or "none")),
     ]
     return facts("Sweep", found)
-
-
-def _workers(number: int | None) -> str:
-    return f"{number} worker processes" if number else "in one process"
 
 
 def _folds(plan: dict[str, Any], identity: dict[str, Any]) -> str:
     if identity.get("splits", {}).get("by") == "site":
         return f"{plan['folds']} folds, each of which leaves one site out and tests it"
     return "1 fold (a hold-out)" if plan["folds"] == 1 else f"{plan['folds']} folds"
-
-
-def _nested(value: Any) -> str:
-    if isinstance(value, dict):
-        return escape(", ".join(f"{name}: {inner}" for name, inner in value.items()) or "none")
-    return escape(value if value is not None else "none")
 
 
 def _data(content: Content) -> list[str]:
@@ -70,13 +61,18 @@ def _data(content: Content) -> list[str]:
 
 
 def _parts(content: Content) -> list[str]:
-    sizes = pd.DataFrame(part_sizes(content.source, content.images))
-    seed = content.source.sweep["identity"].get("splits", {}).get("seed")
-    if len(sizes):
-        counts = sizes.drop(columns="fold").map(formatting.whole)
-        shown = pd.concat([sizes.fold.map(escape), counts], axis=1).rename(columns=str.capitalize)
-        note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {seed}."
-        return [table(shown), note]
+    """How many samples are in the parts of each fold; in the test parts alone where the dataset is not at hand."""
+    splits = content.source.sweep["identity"].get("splits", {})
+    found = []
+    if content.images is not None and "seed" in splits:
+        with contextlib.suppress(UserError):
+            found = divide(content.images.dataset, content.source.plan["folds"], splits)
+    if found:
+        columns = {"Fold": [escape(fold.name) for fold in found]}
+        for part in ("train", "validation", "test"):
+            columns[part.capitalize()] = [formatting.whole(len(getattr(fold, part))) for fold in found]
+        note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {splits['seed']}."
+        return [table(pd.DataFrame(columns)), note]
     tested = content.trainings[content.trainings.run.notna()].drop_duplicates("fold").sort_values("fold")
     if tested.empty:
         return []

@@ -12,7 +12,7 @@ from bench.evaluate.bootstrap import Replicates, resample_all
 from bench.evaluate.comparisons import Comparison, compare_with_best
 from bench.evaluate.intervals import Interval
 from bench.evaluate.metrics import METRICS
-from bench.evaluate.predictions import Run, by_fold, ensemble, repetitions
+from bench.evaluate.predictions import Run, ensemble, repetitions
 from bench.report.run_results import Entry, Source
 
 
@@ -24,7 +24,6 @@ class Assessment:
     ----------
     validation : mean over folds of the chosen trials' scores; None before the first trial.
     test : of the primary metric; None before the first test.
-    seeds : the metric with each seed, folds pooled.
     ensemble : of the mean probabilities of the seeds; None with fewer than two.
     metrics : every metric that is defined, mean over seeds, folds pooled; `sensitivity[k]` by class.
     comparison : with the best; None for the best itself and for what has not been tested.
@@ -34,7 +33,6 @@ class Assessment:
     entry: Entry
     validation: float | None = None
     test: Interval | None = None
-    seeds: list[float] = field(default_factory=list)
     ensemble: Interval | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     comparison: Comparison | None = None
@@ -45,29 +43,9 @@ class Assessment:
         return self.entry.name
 
     @property
-    def optimism(self) -> float | None:
-        """Validation less test."""
-        if self.validation is None or self.test is None:
-            return None
-        return self.validation - self.test.estimate
-
-    @property
-    def seed_spread(self) -> float | None:
-        """Standard deviation over seeds."""
-        return float(np.std(self.seeds, ddof=1)) if len(self.seeds) > 1 else None
-
-    @property
     def inference_ms(self) -> float | None:
         """Median of a call at batch 1: a network's in Keras on one thread, a reference's in scikit-learn."""
-        return (self.entry.cost if self.entry.is_network else self.entry.timing).get("inference_ms")
-
-    @property
-    def inference_p95_ms(self) -> float | None:
-        return (self.entry.cost if self.entry.is_network else self.entry.timing).get("inference_p95_ms")
-
-    @property
-    def training_seconds(self) -> float | None:
-        return self.entry.timing.get("training_seconds")
+        return self.entry.inference.get("inference_ms")
 
     @property
     def parameters(self) -> int | None:
@@ -77,45 +55,26 @@ class Assessment:
         known = pd.concat([self.entry.refits, trials[trials.chosen]]).parameters.dropna()
         return None if known.empty else int(known.iloc[0])
 
-    @property
-    def macs(self) -> int | None:
-        return self.entry.cost.get("macs")
-
 
 def assess(source: Source) -> list[Assessment]:
     """Assess every entry of a source, in its order."""
     runs = {entry.name: entry.runs for entry in source.entries if entry.runs}
     seedless = {entry.name for entry in source.entries if not entry.is_network}
     samples = resample_all(runs, source.metric, seedless)
-    assessments = [_assess(entry, samples.get(entry.name), source.metric) for entry in source.entries]
-    comparisons = {c.name: c for c in compare_with_best(samples)}
-    for assessment in assessments:
-        assessment.comparison = comparisons.get(assessment.name)
+    comparisons = compare_with_best(samples)
+    assessments = []
+    for entry in source.entries:
+        validated, sample = entry.searches.validation, samples.get(entry.name)
+        validation = None if validated.isna().all() else float(validated.mean())
+        assessment = Assessment(entry, validation, comparison=comparisons.get(entry.name))
+        assessments.append(assessment)
+        if sample is not None:
+            assessment.metrics = estimates(entry.runs)
+        if sample is not None and math.isfinite(sample.estimate):
+            assessment.test, assessment.sample = intervals.of_replicates(sample), sample
+            if averaged := ensemble(entry.runs):
+                assessment.ensemble = intervals.interval(averaged, source.metric)
     return assessments
-
-
-def _assess(entry: Entry, sample: Replicates | None, metric: str) -> Assessment:
-    validated = entry.searches.validation
-    assessment = Assessment(entry, validation=None if validated.isna().all() else float(validated.mean()))
-    if sample is None:
-        return assessment
-    runs, found = entry.runs, intervals.of_replicates(sample)
-    assessment.metrics = estimates(runs)
-    if math.isfinite(found.estimate):
-        assessment.test, assessment.sample = found, sample
-        assessment.seeds = sample.estimates.tolist()
-    seeds = seeds_ensemble(runs)
-    if seeds and assessment.test:
-        assessment.ensemble = intervals.interval(seeds, metric)
-    return assessment
-
-
-def seeds_ensemble(runs: Sequence[Run]) -> list[Run]:
-    """Average the seeds of each fold; empty where no fold has two of them."""
-    folds = by_fold(runs)
-    if max(len(members) for members in folds.values()) < 2:
-        return []
-    return [ensemble(members) for members in folds.values()]
 
 
 def uninformed(runs: Sequence[Run]) -> dict[str, float]:
@@ -131,9 +90,8 @@ def uninformed(runs: Sequence[Run]) -> dict[str, float]:
 
 def estimates(runs: Sequence[Run]) -> dict[str, float]:
     """Every metric that is defined for these runs, as in `Replicates.estimate`, without its uncertainty."""
-    n_classes = runs[0].n_classes
     names = [name for name, metric in METRICS.items() if not metric.binary]
-    names += [f"sensitivity[{column}]" for column in range(n_classes)]
+    names += [f"sensitivity[{column}]" for column in range(runs[0].n_classes)]
     arranged = repetitions(runs)
     subjects = np.unique(np.concatenate([run.subjects for run in arranged[0]]))
     weights = np.ones((1, len(subjects)))

@@ -9,10 +9,10 @@ from evaluation_runs import random_run, run_of
 from scipy import stats
 
 from bench.evaluate.bootstrap import resample_all
-from bench.evaluate.comparisons import compare_with_best, difference, holm, paired_difference
+from bench.evaluate.comparisons import best_of, compare_with_best, difference, holm, paired_difference
 from bench.evaluate.predictions import Run
 from bench.evaluate.simulate import Setting, false_claims, main, power
-from bench.evaluate.simulated_classifiers import Study, World
+from bench.evaluate.simulated_classifiers import Study
 
 
 def pair(a_only, b_only, both, neither=0):
@@ -96,11 +96,12 @@ def test_best_by_the_metrics_direction():
     y = [0, 1] * 30
     good, bad = run_of(y, y, 2), run_of(y, [0] * 60, 2)
     for metric, sign in (("accuracy", -1), ("log_loss", 1)):
-        (comparison,) = compare_with_best(resample_all({"bad": [bad] * 2, "good": [good] * 2}, metric))
-        assert (comparison.name, comparison.best, comparison.distinguishable) == ("bad", "good", True)
+        samples = resample_all({"bad": [bad] * 2, "good": [good] * 2}, metric)
+        ((name, comparison),) = compare_with_best(samples).items()
+        assert (name, best_of(samples), comparison.distinguishable) == ("bad", "good", True)
         assert np.sign(comparison.difference.estimate) == sign
         assert comparison.difference.low < comparison.difference.estimate < comparison.difference.high
-    assert compare_with_best(resample_all({"alone": [good]}, "accuracy")) == []
+    assert compare_with_best(resample_all({"alone": [good]}, "accuracy")) == {}
 
 
 def test_holm_is_over_all_pairs():
@@ -108,13 +109,13 @@ def test_holm_is_over_all_pairs():
     samples = resample_all(runs, "accuracy")
     raw = {frozenset(p): difference(samples[p[0]], samples[p[1]]).p for p in combinations("abc", 2)}
     corrected = dict(zip(raw, holm(list(raw.values())), strict=True))
-    for comparison in compare_with_best(samples):
-        expected = corrected[frozenset((comparison.name, comparison.best))]
+    for name, comparison in compare_with_best(samples).items():
+        expected = corrected[frozenset((name, best_of(samples)))]
         assert comparison.p_holm == pytest.approx(expected)
 
 
 def test_simulated_classifiers_have_the_accuracy_they_say():
-    study = Study(np.random.default_rng(0), 20000, 4, world=World(seed_spread=0.2))
+    study = Study(np.random.default_rng(0), 20000, 4, seed_spread=0.2)
     runs = study.architecture(0.8).runs(40)
     correct = [(run.probabilities.argmax(axis=1) == run.y).mean() for run in runs]
     assert np.mean(correct) == pytest.approx(study.truth(0.8, "accuracy"), abs=0.02)
@@ -140,7 +141,7 @@ def test_a_single_seed_is_judged_by_how_far_the_others_scatter():
     """Five trainings of a network whose seeds scatter by six points, and one more of the very same."""
     claims, naive = [], []
     for number in range(100):
-        study = Study(np.random.default_rng([5, number]), 280, 2, world=World(seed_spread=0.25))
+        study = Study(np.random.default_rng([5, number]), 280, 2, seed_spread=0.25)
         network = study.architecture(0.85)
         five, one = network.runs(5), network.runs(1)
         claims.append(paired_difference(five, one, "balanced_accuracy", alike=True).p < 0.05)

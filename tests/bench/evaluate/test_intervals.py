@@ -87,13 +87,6 @@ def test_every_metric_has_an_interval_around_its_estimate(metric):
     assert low <= found.low < found.estimate < found.high <= high
 
 
-def test_more_confidence_is_wider():
-    runs = [random_run(0)]
-    assert interval(runs, "accuracy", 0.99).low < interval(runs, "accuracy", 0.9).low
-    with pytest.raises(ValueError, match="level is 95"):
-        interval(runs, "accuracy", 95)
-
-
 def test_classes_of_one_subject_and_runs_of_one_sample():
     run = run_of([0, 0, 0, 1, 2], [0, 1, 0, 1, 0], 3)
     found = interval([run], "balanced_accuracy")

@@ -10,7 +10,7 @@ from bench.evaluate.bootstrap import resample_all
 from bench.evaluate.comparisons import compare_with_best
 from bench.evaluate.seeds import Seeds
 from bench.evaluate.simulate import Setting, false_claims, pooled_coverage
-from bench.evaluate.simulated_classifiers import Study, World
+from bench.evaluate.simulated_classifiers import Study
 
 
 def test_pooling_by_hand():
@@ -53,14 +53,14 @@ def test_a_single_seed_claims_nothing():
 
 
 def test_a_single_seed_is_told_from_what_is_far_worse_by_what_others_show():
-    study = Study(np.random.default_rng(0), 200, 2, world=World(seed_spread=0.1))
+    study = Study(np.random.default_rng(0), 200, 2, seed_spread=0.1)
     good, middle, bad = (study.architecture(accuracy) for accuracy in (0.95, 0.9, 0.6))
     runs = {"good": good.runs(1), "middle": middle.runs(4), "bad": bad.runs(1)}
-    found = {c.name: c for c in compare_with_best(resample_all(runs, "accuracy"))}
+    found = compare_with_best(resample_all(runs, "accuracy"))
     assert found["bad"].distinguishable
     alone = {name: each[:1] for name, each in runs.items()}
-    assert not any(c.distinguishable for c in compare_with_best(resample_all(alone, "accuracy")))
-    assert not any(c.difference.seeds_known for c in compare_with_best(resample_all(alone, "accuracy")))
+    found = compare_with_best(resample_all(alone, "accuracy"))
+    assert not any(c.distinguishable or c.difference.seeds_known for c in found.values())
 
 
 def test_three_seeds_pooled_hold_the_truth_and_are_narrower():

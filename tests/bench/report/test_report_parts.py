@@ -202,10 +202,10 @@ def test_hardest_images_are_those_of_the_lowest_mean_probability():
         refit(1, [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]),
         refit(2, [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]),
     ]
-    entry = Entry("a", "A", "network", {}, True, frames.trainings(rows))
+    entry = Entry("a", "A", "network", {}, True, frames.frame(rows, frames.TRAININGS))
     found = hardest([entry], 2)
-    assert [(image.index, image.truth, image.told) for image in found] == [(8, 1, 0), (9, 0, 1)]
-    assert [image.probability for image in found] == pytest.approx([0.4, 0.4])
+    assert found[["sample", "truth", "told"]].values.tolist() == [[8, 1, 0], [9, 0, 1]]
+    assert found.probability.tolist() == pytest.approx([0.4, 0.4])
 
 
 @pytest.mark.parametrize("order", itertools.permutations(range(3)))
@@ -351,20 +351,12 @@ def test_numbers_as_readers_see_them():
 
 def test_a_trial_that_ended_early_is_not_the_best_so_far():
     rows = [(0, 5, 0.9), (1, 20, 0.6), (2, 5, 0.8), (3, 20, 0.7)]
-    trials = frames.trainings(
-        [
-            {
-                "stage": "trial",
-                "fold": 0,
-                "trial": trial,
-                "chosen": trial == 3,
-                "epochs": epochs,
-                "score": score,
-            }
-            | {"seconds": float(epochs)}
-            for trial, epochs, score in rows
-        ]
-    )
+    found = [
+        {"stage": "trial", "fold": 0, "trial": trial, "chosen": trial == 3, "epochs": epochs, "score": score}
+        | {"seconds": float(epochs)}
+        for trial, epochs, score in rows
+    ]
+    trials = frames.frame(found, frames.TRAININGS)
     (numbers, by_trial), (moments, by_second) = _curves(SimpleNamespace(trials=trials), 1, 100)
     assert list(numbers) == [1, 2, 3, 4]
     np.testing.assert_allclose(by_trial, [np.nan, 60, 60, 70])
