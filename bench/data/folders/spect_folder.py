@@ -10,7 +10,6 @@ from bench.data.dataset import Dataset, fingerprint
 from bench.data.folders.folder import list_folder
 from bench.data.folders.items import official_masks, split_details
 from bench.data.formats import read
-from bench.data.formats.volume import Volume
 from bench.data.preprocess.spect_slices import orient, to_slice
 from bench.errors import UserError
 
@@ -76,15 +75,10 @@ def read_slices(files: list[tuple[Path, str | None]], slices: Sequence[int] | No
     pictures: dict[tuple[int, ...], dict[int, np.ndarray]] = defaultdict(dict)
     for place, (path, kind) in enumerate(files):
         volume = read(path, kind)
-        if _is_bare_picture(volume):
+        if volume.array.shape in ((109, 91), (91, 109)):
             pictures[volume.array.shape][place] = volume.array
         else:
-            result[place] = to_slice(volume, slices=span, name=str(path)).array
+            result[place] = to_slice(volume, span, str(path))
     for alike in pictures.values():
-        places = list(alike)
-        result[places] = orient(np.stack(list(alike.values())), name=str(files[places[0]][0]))
+        result[list(alike)] = orient(np.stack(list(alike.values())))
     return result
-
-
-def _is_bare_picture(volume: Volume) -> bool:
-    return volume.array.ndim == 2 and volume.array.shape in ((109, 91), (91, 109))
