@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.caches.content_hashes import parts_of
 from bench.data.dataset import Dataset
-from bench.data.folders.items import PARTS, Item, official_masks
+from bench.data.folders.items import PARTS, Item, columns
 from bench.data.formats import read
+from bench.data.formats.listing import parts_of
 from bench.data.preprocess.grid import resample
 from bench.data.processes import cores, map_processes
 from bench.errors import UserError
@@ -51,9 +51,7 @@ def survey(items: Sequence[Item]) -> list[Scan | str]:
     calls = ((item.path, item.kind) for item in items)
     workers = min(cores(), 1 + len(items) // 50)
     return list(
-        map_processes(
-            _examine, calls, total=len(items), workers=workers, description="Reading scans", progress=True
-        )
+        map_processes(_examine, calls, total=len(items), workers=workers, description="Reading scans")
     )
 
 
@@ -158,13 +156,9 @@ def thumbnails(
     dataset = Dataset(
         name="scans",
         x=np.stack([scan.thumbnail for _, scan in pairs])[..., None],
-        y=np.array([classes.index(item.label) for item in kept]),
-        subjects=np.array([item.subject for item in kept]),
-        classes=classes,
+        **columns(kept, classes),
         fingerprint="",
         provenance="",
-        sites=np.array([item.site for item in kept]) if all(item.site for item in kept) else None,
-        **official_masks(kept),
     )
     return dataset, {name: np.array([of(scan) for _, scan in pairs]) for name, of in numbers.items()}
 

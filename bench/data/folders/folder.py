@@ -18,10 +18,10 @@ from bench.data.folders.scan_checks import (
     stem_of,
 )
 from bench.data.formats import EXPECTED, kind_of
-from bench.data.formats.analyze_files import header_of
 from bench.data.formats.listing import (
     broken_link_lines,
     broken_links,
+    header_of,
     is_broken_link,
     is_sidecar,
     unreadable_line,

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.folders.folder import list_folder
-from bench.data.folders.items import official_masks, split_details
+from bench.data.folders.items import columns, official_masks, split_details
 from bench.data.formats import read
 from bench.data.preprocess.spect_slices import orient, to_slice
 from bench.errors import UserError
@@ -36,22 +36,17 @@ def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
     found = {item.label for item in items}
     classes = tuple(s for s in _STAGES if s in found) if found <= set(_STAGES) else tuple(sorted(found))
     x = read_slices([(item.path, item.kind) for item in items], slices)[..., None]
-    y = np.array([classes.index(item.label) for item in items], np.int64)
-    sites = np.array([item.site or "" for item in items])
-    subjects = np.array([item.subject for item in items])
-    masks = official_masks(items)
+    own, masks = columns(items, classes), official_masks(items)
     how = f"slices {slices[0]} to {slices[1]}" if slices else _BY_UPTAKE
-    counts = ", ".join(f"{name} {int((y == label).sum())}" for label, name in enumerate(classes))
+    counts = ", ".join(f"{name} {int((own['y'] == label).sum())}" for label, name in enumerate(classes))
     return Dataset(
         name=f"spect-{folder.resolve().name}",
         x=x,
-        y=y,
-        subjects=subjects,
-        classes=classes,
-        fingerprint=fingerprint(x, y, *subjects, *(part for named in masks.items() for part in named)),
+        **own,
+        fingerprint=fingerprint(
+            x, own["y"], *own["subjects"], *(part for named in masks.items() for part in named)
+        ),
         provenance=f"Own images; of a volume the mean of {how}.",
-        sites=sites if any(sites) else None,
-        **masks,
         details={
             "grid": "109 x 91 pixels of 2 mm, anterior at the top",
             "samples": counts,

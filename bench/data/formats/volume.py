@@ -1,5 +1,6 @@
 """What every reader returns, and the one axis order that networks see."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +39,15 @@ class Volume:
         if self.spacing_mm is None or self.array.ndim == 2:
             return self.spacing_mm
         return self.spacing_mm[::-1]
+
+
+def stored_facts(
+    shape: Sequence[int], spacing_mm: Sequence[float] = (), bits: float | None = None
+) -> dict[str, float | str]:
+    """What a header says about the stored array, along its axes i, j and k (`Volume.facts`)."""
+    facts: dict[str, float | str] = {f"stored_{a}": float(n) for a, n in zip("ijk", shape, strict=False)}
+    facts |= {f"stored_spacing_{a}_mm": float(mm) for a, mm in zip("ijk", spacing_mm, strict=False)}
+    return facts if bits is None else {**facts, "stored_bits": float(bits)}
 
 
 def to_display(array: np.ndarray) -> np.ndarray:

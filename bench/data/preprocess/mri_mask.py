@@ -4,6 +4,8 @@ Source: Otsu, "A threshold selection method from gray-level histograms", IEEE Tr
 and Cybernetics 9(1), 1979; then the largest connected part, as every simple brain extraction does.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
@@ -57,7 +59,7 @@ def brain_mask(volume: np.ndarray) -> np.ndarray:
 
 
 def bounding_box(
-    mask: np.ndarray, voxel_mm: tuple[float, float, float] = (1.0, 1.0, 1.0), margin: float = 0.04
+    mask: np.ndarray, voxel_mm: Sequence[float], margin: float = 0.04
 ) -> tuple[tuple[float, float], ...]:
     """Box around `mask` `[z, y, x]`, from edge to edge in voxels, with a margin; square (in mm) within a
     slice.
