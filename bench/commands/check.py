@@ -40,9 +40,9 @@ def check(task: Task, data: str | None, data_folder: Path, runs: Path) -> tuple[
         except UserError as error:
             problems.append(str(error))
     if dataset is not None:
-        report = check_dataset(dataset)
-        lines = lines or report.lines()
-        warnings += report.warnings()
+        held, doubts = check_dataset(dataset)
+        lines = lines or held
+        warnings += doubts
         lines += _draw(dataset, task, runs / "check" / f"{task.name}.png")
     lines += [f"problem: {line}" for line in dict.fromkeys(problems)]
     lines += [f"warning: {line}" for line in dict.fromkeys(warnings)]

@@ -28,10 +28,7 @@ def shortcuts(dataset: Dataset, facts: Mapping[str, np.ndarray]) -> list[str]:
         groups = _groups(values)
         auc = site_predicts_label(replace(dataset, sites=groups)) if groups is not None else None
         if auc is not None and auc.predicts:
-            found.append(
-                f"the {name} alone predicts the label: AUC {auc.auc:.2f} ({auc.low:.2f} to {auc.high:.2f}); a "
-                "network may learn that instead"
-            )
+            found.append(f"the {name} alone predicts the label: {auc}; a network may learn that instead")
     return found
 
 

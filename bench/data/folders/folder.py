@@ -21,6 +21,7 @@ from bench.data.formats import EXPECTED, kind_of
 from bench.data.formats.listing import (
     broken_link_lines,
     broken_links,
+    first_few,
     header_of,
     is_broken_link,
     is_sidecar,
@@ -105,9 +106,8 @@ def unlisted(folder: str | Path, items: list[Item]) -> list[str]:
             if path.resolve() not in listed and path.parent.resolve() not in listed and kind_of(path)
         ]
         if missing:
-            more = ", …" if len(missing) > 3 else ""
-            names = ", ".join(path.relative_to(folder).as_posix() for path in missing[:3])
-            return [f"{folder / LABELS}: {len(missing)} images of the folder have no row ({names}{more})"]
+            names = first_few([path.relative_to(folder).as_posix() for path in missing])
+            return [f"{folder / LABELS}: {len(missing)} images of the folder have no row ({names})"]
     return []
 
 

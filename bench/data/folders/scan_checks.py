@@ -9,12 +9,12 @@ from pathlib import Path
 from bench.data.folders.items import PARTS, Item
 from bench.data.folders.labels_csv import LABELS
 from bench.data.formats import probe
-from bench.data.formats.listing import visible
+from bench.data.formats.listing import first_few, visible
 from bench.errors import UserError, printable
 
 # the last word of names that segmentations go by, after `_`, `-`, `.` or a space
 _LABEL_MAP = re.compile(r"(^|[_.\- ])(d?seg|segmentation|mask|labels?|lesion)$", re.IGNORECASE)
-_SHOWN = 3  # examples in a line; warnings of one kind in a report
+_SHOWN = 3  # warnings of one kind in a report
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def check_scans(folder: Path, items: list[Item], found: Found) -> None:
     """Look for files of class folders that may be no samples: label maps, and further scans of a subject."""
     maps = [item.path for item in items if _LABEL_MAP.search(stem_of(item.path))]
     if maps:
-        shown = _some([path.relative_to(folder).as_posix() for path in maps])
+        shown = first_few([path.relative_to(folder).as_posix() for path in maps])
         found.problems.append(
             f"DATA={folder}: found {len(maps)} file{'s' if len(maps) > 1 else ''} named like a label map "
             f"({shown}), expected images alone, or {LABELS} to say which they are"
@@ -91,7 +91,7 @@ def check_scans(folder: Path, items: list[Item], found: Found) -> None:
     if several:
         found.warnings["scans"].append(
             f"DATA={folder}: {len(several)} subject{'s have' if len(several) > 1 else ' has'} several scans, "
-            f"each taken for a sample ({several[0]}: {_some(scans[several[0]])}); {LABELS} can say which are"
+            f"each taken for a sample ({several[0]}: {first_few(scans[several[0]])}); {LABELS} can say which are"
         )
 
 
@@ -105,13 +105,9 @@ def _check_names_of_parts(folder: Path, items: list[Item], found: Found) -> None
     if shared:
         found.warnings["split"].append(
             f"DATA={folder}: {len(shared)} name{'s stand' if len(shared) > 1 else ' stands'} in several of "
-            f"{', '.join(PARTS)} ({_some(shared)}), each taken for another subject; if they are the same, "
+            f"{', '.join(PARTS)} ({first_few(shared)}), each taken for another subject; if they are the same, "
             f"the split leaks: {LABELS} (path,label,subject,split) can say so"
         )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
 def probe_all(items: list[Item], found: Found) -> None:

@@ -90,12 +90,17 @@ def broken_links(folder: Path) -> list[Path]:
     return [path for path in visible(folder) if is_broken_link(path) and not is_sidecar(path)]
 
 
+def first_few(names: list[str], most: int = _SHOWN) -> str:
+    """The first of some names, for a message."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
 def broken_link_lines(links: list[Path], where: object, most: int = _SHOWN) -> list[str]:
     """Word broken links for a user: a line each, or, above `most`, one line with the first few."""
     expected = "expected the files themselves (of DataLad and git-annex: `datalad get` fetches them)"
     if len(links) <= most:
         return [f"{link}: found a broken link to {os.readlink(link)}, {expected}" for link in links]
-    shown = ", ".join(map(str, links[:_SHOWN])) + (", …" if len(links) > _SHOWN else "")
+    shown = first_few([str(link) for link in links])
     return [f"{where}: found {len(links)} broken links ({shown}), {expected}"]
 
 
