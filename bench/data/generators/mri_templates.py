@@ -12,8 +12,6 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
-from bench.errors import UserError
-
 TEMPLATE_VOXEL_MM = 2.0
 
 # The tissue probabilities are averages of 152 brains, blurred most where people differ most: in the cortical
@@ -54,19 +52,8 @@ class Templates:
 
 @lru_cache(maxsize=1)
 def load_templates() -> Templates:
-    """Read the templates once in this process (about 3 s, most of it nilearn's import).
-
-    Raises
-    ------
-    UserError : nilearn is not installed.
-    """
-    try:
-        from nilearn import datasets  # heavy, and needed by the process that generates alone
-    except ImportError:
-        raise UserError(
-            "builtin mri data: nilearn, whose templates they are made from, is not installed; "
-            "expected `pip install nilearn`"
-        ) from None
+    """Read the templates once in this process (about 3 s, most of it nilearn's import)."""
+    from nilearn import datasets  # heavy, and needed by the process that generates alone
 
     image = datasets.load_mni152_template(resolution=int(TEMPLATE_VOXEL_MM))
     t1, grey, white, mask = (
@@ -83,12 +70,7 @@ def load_templates() -> Templates:
     t1, grey, white, mask = (np.pad(volume[box], 1) for volume in (t1, grey, white, mask))
     start = np.array([side.start - 1 for side in box])
     origin_mm = np.asarray(image.affine[:3, 3])[::-1] + TEMPLATE_VOXEL_MM * start
-    return _assemble(t1, grey, white, mask > 0.5, origin_mm)
-
-
-def _assemble(
-    t1: np.ndarray, grey: np.ndarray, white: np.ndarray, mask: np.ndarray, origin_mm: np.ndarray
-) -> Templates:
+    mask = mask > 0.5
     fluid = np.clip(1.0 - grey - white, 0.0, 1.0)
     fractions = np.stack([grey, white, fluid]) * mask
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.data.preprocess.mri_resample import apply_along_axes
+
 
 def cubic_b_spline(distance: np.ndarray) -> np.ndarray:
     """Centred cubic B-spline at `distance` (in knot spacings); zero from 2 on."""
@@ -34,17 +36,6 @@ def spline_matrix(n_points: int, n_knots: int) -> np.ndarray:
         raise ValueError(f"n_knots is {n_knots}, a cubic spline needs at least 4")
     position = np.linspace(1.0, n_knots - 2.0, n_points) if n_points > 1 else np.array([(n_knots - 1) / 2.0])
     return cubic_b_spline(position[:, None] - np.arange(n_knots)).astype(np.float32)
-
-
-def apply_along_axes(volume: np.ndarray, matrices: Sequence[np.ndarray | None]) -> np.ndarray:
-    """Multiply each axis of `volume` by its matrix `[n_out, n_in]`; None leaves an axis as it is."""
-    if len(matrices) != volume.ndim:
-        raise ValueError(f"{len(matrices)} matrices for {volume.ndim} axes")
-    steps = [(axis, matrix) for axis, matrix in enumerate(matrices) if matrix is not None]
-    # The strongest reduction first: what follows works on the smaller array.
-    for axis, matrix in sorted(steps, key=lambda step: step[1].shape[0] / step[1].shape[1]):
-        volume = np.moveaxis(np.tensordot(matrix, volume, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(volume)
 
 
 def knots_for(shape: Sequence[int], voxel_mm: float, spacing_mm: float) -> tuple[int, ...]:

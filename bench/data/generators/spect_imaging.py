@@ -43,57 +43,36 @@ class Imaging:
     shape_mm, shape_log, shape_degrees : standard deviations of centre, semi-axes and tilt of the nuclei.
     height_mm : of the striatum along the body's axis.
     eight_bit_probability : how often values are stored in eight bits, brightest 80 to 255, as in a PNG.
+
+    The defaults are of one tracer, one protocol, eight hospitals after spatial normalisation: a multi-centre
+    study.
     """
 
-    fwhm_mm: Range
-    share_before_noise: Range
-    counts: Range
-    smooth_probability: float
-    smooth_fwhm_mm: Range
-    white: Range
-    fluid: Range
-    scalp: Range
-    scalp_at_mm: Range
-    scalp_width_mm: Range
-    scatter: Range
-    shading: float
-    ratio: Range
-    gain: Range
-    rotation_degrees: float
-    shift_mm: float
-    scale: float
-    shape_mm: float
-    shape_log: float
-    shape_degrees: float
-    height_mm: Range
-    eight_bit_probability: float
+    fwhm_mm: Range = (7, 12)
+    share_before_noise: Range = (0.6, 0.85)
+    counts: Range = (8, 40)
+    smooth_probability: float = 0
+    smooth_fwhm_mm: Range = (15, 21)
+    white: Range = (0.7, 0.85)
+    fluid: Range = (0.3, 0.5)
+    scalp: Range = (0.1, 0.3)
+    scalp_at_mm: Range = (9, 12)
+    scalp_width_mm: Range = (2.5, 4)
+    scatter: Range = (0.0, 0.04)
+    shading: float = 0.04
+    ratio: Range = (1, 1)
+    gain: Range = (0.8, 1.25)
+    rotation_degrees: float = 2
+    shift_mm: float = 1.5
+    scale: float = 0.025
+    shape_mm: float = 0.8
+    shape_log: float = 0.05
+    shape_degrees: float = 3
+    height_mm: Range = (26, 30)
+    eight_bit_probability: float = 0
 
 
-# One tracer, one protocol, eight hospitals after spatial normalisation: a multi-centre study.
-STUDY = Imaging(
-    fwhm_mm=(7, 12),
-    share_before_noise=(0.6, 0.85),
-    counts=(8, 40),
-    smooth_probability=0,
-    smooth_fwhm_mm=(15, 21),
-    white=(0.7, 0.85),
-    fluid=(0.3, 0.5),
-    scalp=(0.1, 0.3),
-    scalp_at_mm=(9, 12),
-    scalp_width_mm=(2.5, 4),
-    scatter=(0.0, 0.04),
-    shading=0.04,
-    ratio=(1, 1),
-    gain=(0.8, 1.25),
-    rotation_degrees=2,
-    shift_mm=1.5,
-    scale=0.025,
-    shape_mm=0.8,
-    shape_log=0.05,
-    shape_degrees=3,
-    height_mm=(26, 30),
-    eight_bit_probability=0,
-)
+STUDY = Imaging()
 
 # Wide enough that a real scanner is one more draw: domain randomisation (Tobin et al., IROS 2017; for
 # medical images Billot et al., *Med Image Anal* 2023; 86:102789). Later smoothing of every width: there is no

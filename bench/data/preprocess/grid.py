@@ -8,6 +8,7 @@ from scipy import ndimage
 from bench.data.formats.volume import Volume
 from bench.data.preprocess.mri_head import background_at_zero, head_offsets
 from bench.data.preprocess.mri_mask import otsu_threshold
+from bench.data.preprocess.mri_resample import apply_along_axes
 from bench.errors import UserError
 
 
@@ -109,21 +110,20 @@ def resample(
 
     Returns
     -------
-    float32, of `shape`. The axis that shrinks most goes first, so that the rest handles little.
+    float32, of `shape`.
     """
     if spacing_mm is None or voxel_mm is None:
         steps: list[float | None] = [None] * len(shape)
     else:
         steps = [after / before for after, before in zip(voxel_mm, spacing_mm, strict=True)]
     offsets = offsets or (0.0,) * len(shape)
-    result = np.asarray(array, dtype=np.float32)
-    for axis in sorted(range(len(shape)), key=lambda axis: (shape[axis] / array.shape[axis], axis)):
-        n_in, n_out, step = array.shape[axis], shape[axis], steps[axis]
-        if n_in == n_out and (step is None or abs(step - 1) < 1e-6) and not offsets[axis]:
-            continue
-        weights = interpolation_weights(n_in, n_out, step, antialias, offsets[axis])
-        result = np.moveaxis(np.tensordot(weights, result, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(result, dtype=np.float32)
+    weights = [
+        None
+        if n_in == n_out and (step is None or abs(step - 1) < 1e-6) and not offset
+        else interpolation_weights(n_in, n_out, step, antialias, offset)
+        for n_in, n_out, step, offset in zip(array.shape, shape, steps, offsets, strict=True)
+    ]
+    return apply_along_axes(np.asarray(array, dtype=np.float32), weights)
 
 
 def to_grid(volume: Volume, grid: Grid, source: object) -> np.ndarray:

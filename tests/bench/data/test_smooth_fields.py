@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from bench.data.generators.smooth import apply_along_axes, cubic_b_spline, smooth_field, spline_matrix
+from bench.data.generators.smooth import cubic_b_spline, smooth_field, spline_matrix
+from bench.data.preprocess.mri_resample import apply_along_axes
 
 
 def test_basis_is_scipys_cubic_b_spline() -> None:
