@@ -95,7 +95,7 @@ def _aucs(subjects: np.ndarray, y: np.ndarray, sites: np.ndarray, weights: np.nd
     won = np.zeros((n_classes, len(weights)))
     compared = np.zeros_like(won)
     for repetition in range(_REPETITIONS):
-        parts = partition(subjects, y, _PARTS, f"site/0/{repetition}")
+        parts = partition(subjects, y, _PARTS, f"site/0/{repetition}", range(n_classes))
         for part in range(_PARTS):
             here = parts == part
             counts = np.zeros((n_sites, n_classes))
