@@ -3,6 +3,7 @@
 Section numbers are those of DICOM PS3.3. Geometry is in `dicom_geometry.py`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -115,18 +116,17 @@ def _facts(
     return stored_facts(shape[::-1], spacing_mm, data.get("BitsStored", 16)) | said
 
 
-def _series(folder: Path, header_only: bool = False) -> list[tuple[Path, pydicom.Dataset]]:
-    """Read a folder's files, which must be of one series, and all of it."""
+def _files(folder: Path, header_only: bool = False) -> list[tuple[Path, pydicom.Dataset]]:
+    """Read a file, or a folder's files, which must be of one series, and all of it."""
+    if not folder.is_dir():
+        return [(folder, _read_file(folder, header_only))]
     missing = broken_links(folder)
     if missing:
         raise UserError(broken_link_lines(missing, folder, most=1)[0])
     files = [(path, _read_file(path, header_only)) for path in dicom_files(folder)]
     if not files:
         raise UserError(f"{folder}: found no DICOM file, expected the files of one series")
-    series: dict[str, int] = {}
-    for _, data in files:
-        uid = str(data.get("SeriesInstanceUID", ""))
-        series[uid] = series.get(uid, 0) + 1
+    series = Counter(str(data.get("SeriesInstanceUID", "")) for _, data in files)
     if len(series) > 1:
         sizes = " + ".join(map(str, sorted(series.values(), reverse=True)))
         raise UserError(f"{folder}: found {len(series)} series ({sizes} files), expected one series a folder")
@@ -146,7 +146,7 @@ def probe(path: Path) -> dict[str, str]:
     -------
     `series` and `patient`; `tilt` and `spacing` where these need a warning (see `Stack.warnings`).
     """
-    files = _series(path, header_only=True) if path.is_dir() else [(path, _read_file(path, True))]
+    files = _files(path, header_only=True)
     first_path, first = files[0]
     n_frames = int(_number(first.get("NumberOfFrames"), 1))
     warnings = {}
@@ -180,7 +180,7 @@ def read(path: Path) -> Volume:
     ------
     UserError : several series or time points in one place, a slice missing, no decoder for the pixels.
     """
-    files = _series(path) if path.is_dir() else [(path, _read_file(path))]
+    files = _files(path)
     first_path, first = files[0]
     if len(files) > 1:
         stacked = _stacked(files, path)
