@@ -24,6 +24,7 @@ from bench.data.dataset import Dataset
 from tuning import durable
 
 _FORMAT = 1
+_FACTS = ("name", "classes", "fingerprint", "provenance", "stand_in", "details")
 _SAMPLE_ARRAYS = ("y", "subjects", "sites", "official_test", "official_validation")
 
 
@@ -49,7 +50,7 @@ def save_dataset(
     Parameters
     ----------
     dataset : `x` is written as float32, block by block, so a memory map stays on disk.
-    transform : applied to blocks `[m, ...]` of `x`, for arrays kept in a smaller type in memory.
+    transform : applied to blocks `[m, ...]` of `x`, for arrays kept in a smaller type in memory; keeps shapes.
     headers : facts of each sample's header, to be read by `open_headers`.
     """
     folder = Path(folder)
@@ -57,9 +58,7 @@ def save_dataset(
     with workplace(folder) as place:
         building = place / "new"
         building.mkdir()
-        x = np.lib.format.open_memmap(
-            building / "x.npy", mode="w+", dtype=np.float32, shape=_shape_after(dataset.x, transform)
-        )
+        x = np.lib.format.open_memmap(building / "x.npy", mode="w+", dtype=np.float32, shape=dataset.x.shape)
         if hasattr(os, "posix_fallocate"):  # a full disk is an error here; on writing a map, a SIGBUS
             with (building / "x.npy").open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
@@ -79,11 +78,6 @@ def save_dataset(
         replace_folder(building, folder)
 
 
-def _shape_after(x: np.ndarray, transform: Callable[[np.ndarray], np.ndarray] | None) -> tuple[int, ...]:
-    sample = np.asarray(x[:1])
-    return (len(x), *(transform(sample) if transform is not None else sample).shape[1:])
-
-
 def seal(
     folder: Path, dataset: Dataset, digests: np.ndarray, headers: list[dict[str, Any]] | None = None
 ) -> None:
@@ -101,12 +95,7 @@ def seal(
     stat = (folder / "x.npy").stat()
     meta = {
         "format": _FORMAT,
-        "name": dataset.name,
-        "classes": list(dataset.classes),
-        "fingerprint": dataset.fingerprint,
-        "provenance": dataset.provenance,
-        "stand_in": dataset.stand_in,
-        "details": dataset.details,
+        **{name: getattr(dataset, name) for name in _FACTS},
         "x_bytes": stat.st_size,
         "arrays_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
         "headers_sha256": hashlib.sha256(facts).hexdigest(),
@@ -117,11 +106,11 @@ def seal(
     _write_synced(folder / "meta.json", f"{text}\n{check}\n".encode())
 
 
-def open_cached(folder: Path, *, thorough: bool = False) -> Dataset:
+def open_cached(folder: Path) -> Dataset:
     """Open a cache folder; `x` is a read-only memory map.
 
     Every sample is checked against its digest where `x.npy` has changed since it was last checked (by its
-    time of modification), and with `thorough` always; that reads all of it once.
+    time of modification); that reads all of it once.
 
     Raises
     ------
@@ -140,18 +129,10 @@ def open_cached(folder: Path, *, thorough: bool = False) -> Dataset:
     digests = arrays.pop("x_digests")
     if size != meta["x_bytes"] or len(x) != len(digests) or x.dtype != np.float32:
         raise DamagedCacheError(f"{folder / 'x.npy'}: {size} bytes, {meta['x_bytes']} were written")
-    if thorough or not _already_checked(folder):
+    if not _already_checked(folder):
         _check_samples(folder, x, digests)
-    return Dataset(
-        x=x,
-        name=meta["name"],
-        classes=tuple(meta["classes"]),
-        fingerprint=meta["fingerprint"],
-        provenance=meta["provenance"],
-        stand_in=meta["stand_in"],
-        details=meta["details"],
-        **arrays,
-    )
+    facts = {name: meta[name] for name in _FACTS}
+    return Dataset(x=x, **{**facts, "classes": tuple(meta["classes"])}, **arrays)
 
 
 def open_headers(folder: Path) -> list[dict[str, Any]]:
