@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data.checks.shortcuts import background
 from bench.data.dataset import Dataset
 from bench.data.folders.items import PARTS, Item, columns
 from bench.data.formats import read
@@ -63,7 +64,6 @@ def _examine(path: Path, kind: str, _: None) -> Scan | str:
     except UserError as error:
         return str(error)
     low, high = np.percentile(array, (1, 99))
-    edges = [array[..., 0], array[..., -1], array[..., 0, :], array[..., -1, :]]
     facts = volume.facts
     words = [
         str(facts[name]) for name in ("stored_orientation", "stored_mode", "Manufacturer") if name in facts
@@ -74,7 +74,7 @@ def _examine(path: Path, kind: str, _: None) -> Scan | str:
         ", ".join([*words, f"{facts.get('stored_bits', 0):g} bits"]),
         float(low),
         float(high),
-        float(np.median(np.concatenate([edge.ravel() for edge in edges]))),
+        background(array),
         bool(array.min() == array.max()),
         int(float(facts.get("non_finite", 0))),
         sum(part.stat().st_size for part in parts_of(path)),

@@ -36,9 +36,14 @@ def backgrounds(x: np.ndarray) -> np.ndarray:
     """Median of the outermost pixels of each sample `[..., height, width, channels]`; float `[n]`."""
     result = np.empty(len(x))
     for index, sample in enumerate(passing(x)):
-        edges = (sample[..., 0, :], sample[..., -1, :], sample[..., 0, :, :], sample[..., -1, :, :])
-        result[index] = np.median(np.concatenate([np.ravel(edge) for edge in edges]))
+        result[index] = background(np.moveaxis(sample, -1, 0))
     return result
+
+
+def background(array: np.ndarray) -> float:
+    """Median of the outermost pixels of `[..., height, width]`."""
+    edges = (array[..., 0], array[..., -1], array[..., 0, :], array[..., -1, :])
+    return float(np.median(np.concatenate([edge.ravel() for edge in edges])))
 
 
 def _groups(values: np.ndarray) -> np.ndarray | None:

@@ -29,9 +29,6 @@ from bench.data.formats.listing import (
 )
 from bench.errors import UserError
 
-__all__ = ["FolderReport", "check_folder", "collected_warnings", "list_folder"]
-
-
 _collected: ContextVar[list[str] | None] = ContextVar("warnings of folders", default=None)
 
 

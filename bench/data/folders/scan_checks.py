@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -168,31 +167,25 @@ def check_labels(folder: Path, items: list[Item], found: Found) -> None:
             found.problems.append(
                 f"DATA={folder}: found no image of {', '.join(missing)} in {part}, expected some of each class"
             )
-    for subject, seen in sorted(_values(items, lambda item: item.part or "").items()):
+    for subject, seen in sorted(_values(items, "part").items()):
         if len(seen) > 1:
             found.problems.append(
                 f"DATA={folder}: found subject {subject!r} in {' and '.join(sorted(seen))}, expected each "
                 "subject in one part of the split"
             )
-    for name, value_of in _CONSISTENT.items():
-        values = _values(items, value_of)
+    for name in ("label", "site"):
+        values = _values(items, name)
         several = sorted(subject for subject, seen in values.items() if len(seen) > 1)
         if several:
             example = f"{several[0]}: {', '.join(sorted(values[several[0]]))}"
             found.warnings[name].append(
-                f"DATA={folder}: {len(several)} subjects have several {name} ({example})"
+                f"DATA={folder}: {len(several)} subjects have several {name}s ({example})"
             )
 
 
-def _values(items: list[Item], value_of: Callable[[Item], str]) -> dict[str, set[str]]:
+def _values(items: list[Item], name: str) -> dict[str, set[str]]:
     """What each subject's items say."""
     values: dict[str, set[str]] = defaultdict(set)
     for item in items:
-        values[item.subject].add(value_of(item))
+        values[item.subject].add(getattr(item, name) or "")
     return values
-
-
-_CONSISTENT: dict[str, Callable[[Item], str]] = {
-    "labels": lambda item: item.label,
-    "sites": lambda item: item.site or "",
-}

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from bench.data.formats.volume import Volume
 from bench.data.preprocess.mri_head import background_at_zero, head_offsets
-from bench.data.preprocess.mri_mask import otsu_threshold
+from bench.data.preprocess.mri_mask import largest_part, otsu_threshold
 from bench.data.preprocess.mri_resample import apply_along_axes
 from bench.errors import UserError
 
@@ -39,14 +39,6 @@ class Grid:
     head: bool = False
     crop: float | None = None
     colours: bool = False
-
-    def __post_init__(self) -> None:
-        if len(self.shape) not in (2, 3) or min(self.shape) < 1:
-            raise ValueError(f"shape must be 2 or 3 positive sizes, not {self.shape}")
-        if self.voxel_mm is not None and (len(self.voxel_mm) != len(self.shape) or min(self.voxel_mm) <= 0):
-            raise ValueError(f"voxel_mm must be {len(self.shape)} positive sizes, not {self.voxel_mm}")
-        if (self.brain_mask or self.head) and len(self.shape) == 2:
-            raise ValueError(f"{'brain_mask' if self.brain_mask else 'head'} needs a grid of three axes")
 
     def key(self) -> str:
         """Text that is equal for equal grids, in this and in every later process."""
@@ -202,13 +194,7 @@ def brain_mask(array: np.ndarray, voxel_mm: tuple[float, ...]) -> np.ndarray:
         return np.ones(array.shape, dtype=bool)
     smooth = ndimage.gaussian_filter(np.clip(array, low, high), [1.5 / size for size in voxel_mm])
     foreground = smooth > otsu_threshold(smooth)
-    opened = ndimage.binary_erosion(foreground, _ball(4.0, voxel_mm))
-    pieces, n_pieces = ndimage.label(opened)
-    if n_pieces == 0:
-        return np.ones(array.shape, dtype=bool)
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    core = pieces == sizes.argmax()
+    core = largest_part(ndimage.binary_erosion(foreground, _ball(4.0, voxel_mm)))
     grown = ndimage.binary_dilation(core, _ball(5.0, voxel_mm))
     closed = ndimage.binary_closing(np.pad(grown, 8), _ball(8.0, voxel_mm))[8:-8, 8:-8, 8:-8] | grown
     return np.stack([ndimage.binary_fill_holes(layer) for layer in closed])

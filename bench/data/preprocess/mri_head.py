@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from bench.data.preprocess.mri_mask import brain_mask
+from bench.data.preprocess.mri_mask import brain_mask, largest_part
 from bench.data.preprocess.mri_resample import resample
 
 RANGE_PERCENTILES = (0.1, 99.9)  # of the darkest and the brightest tissue, without stray voxels
@@ -129,26 +129,14 @@ def head_offsets(
     shape = [
         min(size, max(1, round(mm / _COARSE_MM))) for size, mm in zip(volume.shape, field_mm, strict=True)
     ]
-    head = _largest_part(brain_mask(resample(volume, shape, "area")))
+    head = largest_part(brain_mask(resample(volume, shape, "area")))
     if head.all():  # nothing stands out
         return (0.0, 0.0, 0.0)
     coarse_mm = field_mm / head.shape
     top_mm = (np.flatnonzero(head.any(axis=(1, 2)))[-1] + 1) * coarse_mm[0] + _ABOVE_MM
     bottom_mm = min(top_mm, field_mm[0]) - extent_mm[0]
     upper = head[max(0, round(bottom_mm / coarse_mm[0])) :]  # chin and shoulders do not count
-    middle_mm = np.array([top_mm - extent_mm[0] / 2, *(_middles(upper) * coarse_mm)[1:]])
+    _, *middles = ((indices.min() + indices.max() + 1) / 2 for indices in np.nonzero(upper))  # of its box
+    middle_mm = np.array([top_mm - extent_mm[0] / 2, *(middles * coarse_mm[1:])])
     offset_mm = np.clip(middle_mm - field_mm / 2, -spare_mm / 2, spare_mm / 2)
     return tuple(float(value) for value in offset_mm / np.array(spacing_mm, dtype=float))
-
-
-def _largest_part(mask: np.ndarray) -> np.ndarray:
-    """Keep the largest connected part of a mask that is not empty."""
-    parts, _ = ndimage.label(mask)
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return parts == sizes.argmax()
-
-
-def _middles(mask: np.ndarray) -> np.ndarray:
-    """Middle of the box around a mask along each axis, in voxels from the edge."""
-    return np.array([(indices.min() + indices.max() + 1) / 2 for indices in np.nonzero(mask)])

@@ -67,16 +67,21 @@ def bounding_box(
     The square keeps the brain's proportions when the box is brought to a square grid. It may reach beyond the
     volume.
     """
-    z, y, x = (
-        (float(indices.min()), float(indices.max()) + 1.0) if indices.size else (0.0, float(size))
-        for indices, size in zip(np.nonzero(mask), mask.shape, strict=True)
-    )
+    z, y, x = ((float(indices.min()), float(indices.max()) + 1.0) for indices in np.nonzero(mask))
     side_mm = (1.0 + 2.0 * margin) * max((y[1] - y[0]) * voxel_mm[1], (x[1] - x[0]) * voxel_mm[2])
     square = []
     for (start, stop), size_mm in zip((y, x), voxel_mm[1:], strict=True):
         middle, half = (start + stop) / 2.0, side_mm / size_mm / 2.0
         square.append((middle - half, middle + half))
     return (z, *square)
+
+
+def largest_part(mask: np.ndarray) -> np.ndarray:
+    """Keep the largest connected part; of an empty mask, everything."""
+    parts, _ = ndimage.label(mask)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return parts == sizes.argmax()
 
 
 def _disc() -> np.ndarray:

@@ -28,10 +28,9 @@ def scanner_features(
 
     Parameters
     ----------
-    x : `[n, depth, height, width, 1]` or without the last axis, *before* preprocessing: masking or
-        normalising takes the background away. Read a volume at a time.
-    headers : facts of each sample's header, `n` of them: numbers become a column, texts a column for each
-        text.
+    x : `[n, depth, height, width, 1]`, *before* preprocessing: masking or normalising takes the
+        background away. Read a volume at a time.
+    headers : facts of each sample's header, `n` of them; see `header_features`.
 
     Returns
     -------
@@ -44,11 +43,9 @@ def scanner_features(
     """
     values = np.empty((len(x), len(BACKGROUND_FEATURE_NAMES)), dtype=np.float32)
     for index, volume in enumerate(passing(x)):
-        values[index] = background_features(volume[..., 0] if volume.ndim == 4 else volume)
+        values[index] = background_features(volume[..., 0])
     if not headers:
         return values, BACKGROUND_FEATURE_NAMES
-    if len(headers) != len(x):
-        raise ValueError(f"{len(headers)} headers for {len(x)} samples")
     table, names = header_features(headers)
     return np.concatenate([values, table], axis=1), BACKGROUND_FEATURE_NAMES + names
 
@@ -56,6 +53,7 @@ def scanner_features(
 def header_features(headers: Sequence[Mapping[str, float | str]]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Table of header facts, float32 `[n, k]`, and the names of its columns; what a header lacks is -1.
 
+    Numbers become a column, texts a column for each text.
     Of the count of voxels that are not finite, only whether there are any is a column: in files that are NaN
     outside of the brain, the count is the brain's size.
     """
