@@ -247,6 +247,7 @@ def _marked(mask: np.ndarray | None) -> np.ndarray:
 def _fold(
     train: np.ndarray, validation: np.ndarray, test: np.ndarray, name: str, subjects: np.ndarray
 ) -> Fold:
-    fold = Fold(*(np.sort(part).astype(np.int64) for part in (train, validation, test)), name)
+    train, validation, test = (np.sort(part).astype(np.int64) for part in (train, validation, test))
+    fold = Fold(train, validation, test, name)
     assert_disjoint(fold, subjects)
     return fold

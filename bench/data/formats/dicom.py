@@ -193,5 +193,5 @@ def read(path: Path) -> Volume:
             return Volume(image, spacing, None, {**_facts(first, frames.shape), "non_finite": float(n_bad)})
         stacked = stack(frames_of_file(first, len(frames), first_path), first_path)
         frames = frames[stacked.order]
-    facts = _facts(first, frames.shape, [np.linalg.norm(stacked.affine[:3, n]) for n in range(3)])
+    facts = _facts(first, frames.shape, [float(np.linalg.norm(stacked.affine[:3, n])) for n in range(3)])
     return as_volume(frames.transpose(2, 1, 0), stacked.affine, facts, path)

@@ -74,6 +74,8 @@ def npz_shapes(path: Path, names: Sequence[str], expected: str) -> dict[str, tup
 @contextmanager
 def _told(path: Path, expected: str) -> Iterator[None]:
     """Word what goes wrong with an archive for a user."""
+    if not path.is_file():
+        raise UserError(f"{path}: found no file, expected {expected}")
     try:
         yield
     except UserError:

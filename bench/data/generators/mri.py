@@ -22,7 +22,6 @@ from bench.data.generators.mri_scanner import SCANNERS, Scanner, acquire
 from bench.data.generators.mri_templates import Templates, load_templates
 from bench.data.generators.mri_tumour import paint, push_aside, random_tumour
 from bench.data.generators.streams import stream
-from bench.errors import UserError
 
 CLASSES = ("normal", "tumour")
 STREAMS = ("class", "scanner", "contrast", "pose", "shape", "tumour", "texture", "acquisition")
@@ -47,11 +46,6 @@ class Recipe:
     tumours: bool = True
     scanner_by_class: bool = False
     purpose: str = "study"
-
-    def __post_init__(self) -> None:
-        unknown = sorted(set(self.classes) - set(CLASSES))
-        if unknown or not self.classes or len(set(self.classes)) != len(self.classes):
-            raise UserError(f"builtin mri data: classes {self.classes}, expected a choice of {CLASSES}")
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def load_templates() -> Templates:
     from nilearn import datasets  # heavy, and needed by the process that generates alone
 
     image = datasets.load_mni152_template(resolution=int(TEMPLATE_VOXEL_MM))
-    t1, grey, white, mask = (
+    t1, grey, white, brain_mask = (
         np.asarray(volume.get_fdata(), dtype=np.float32).transpose(2, 1, 0)
         for volume in (
             image,
@@ -66,11 +66,11 @@ def load_templates() -> Templates:
         )
     )
     # One empty voxel all around: sampling outside then gives zero.
-    box = ndimage.find_objects((mask > 0.5).astype(np.uint8))[0]
-    t1, grey, white, mask = (np.pad(volume[box], 1) for volume in (t1, grey, white, mask))
+    box = ndimage.find_objects((brain_mask > 0.5).astype(np.uint8))[0]
+    t1, grey, white, brain_mask = (np.pad(volume[box], 1) for volume in (t1, grey, white, brain_mask))
     start = np.array([side.start - 1 for side in box])
     origin_mm = np.asarray(image.affine[:3, 3])[::-1] + TEMPLATE_VOXEL_MM * start
-    mask = mask > 0.5
+    mask = brain_mask > 0.5
     fluid = np.clip(1.0 - grey - white, 0.0, 1.0)
     fractions = np.stack([grey, white, fluid]) * mask
 

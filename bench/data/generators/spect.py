@@ -86,8 +86,8 @@ def randomised(classes: Sequence[str] = ("normal", "patient")) -> SpectSettings:
     ----------
     classes : names out of normal, patient (any severity), early, middle and late.
     """
-    severities = {"normal": (0, 0), "patient": (0.6, 3.3), "early": (0.6, 1.5), "middle": (1.5, 2.5)}
-    severities["late"] = (2.5, 3.5)
+    severities: dict[str, tuple[float, float]] = {"normal": (0, 0), "patient": (0.6, 3.3)}
+    severities |= {"early": (0.6, 1.5), "middle": (1.5, 2.5), "late": (2.5, 3.5)}
     unknown = sorted(set(classes) - set(severities))
     if unknown:
         raise ValueError(f"classes {unknown} unknown, expected some of {', '.join(severities)}")
@@ -177,15 +177,17 @@ def labels(settings: SpectSettings, n: int, seed: int, start: int = 0) -> np.nda
 
 def image(settings: SpectSettings, label: int, seed: int, index: int) -> tuple[np.ndarray, int]:
     """One subject's image, `[109, 91]` float32, and the number of the site (0 without sites)."""
-    imaging = settings.imaging
+    imaging, n_sites = settings.imaging, settings.n_sites
+    is_other = isinstance(imaging, OtherImaging)
+    rng = stream(settings.purpose, seed, OTHER_IMAGES if is_other else IMAGES, index)
+    number = int(rng.integers(n_sites)) if n_sites else 0
+    # the same site is the same scanner for every subject of a seed; without sites, each has its own
+    fixed = stream(settings.purpose, seed, OTHER_SITES if is_other else SITES, number) if n_sites else rng
     if isinstance(imaging, OtherImaging):
-        rng = stream(settings.purpose, seed, OTHER_IMAGES, index)
-        number = int(rng.integers(settings.n_sites)) if settings.n_sites else 0
-        fixed = stream(settings.purpose, seed, OTHER_SITES, number) if settings.n_sites else rng
         scanner = spect_other.draw_scanner(fixed, imaging)
         return spect_other.image(rng, imaging, scanner, _severity(settings, label, rng)), number
-    rng = stream(settings.purpose, seed, IMAGES, index)
-    number, site = _site(settings, imaging, seed, rng)
+    fwhm_mm = float(np.linspace(*imaging.fwhm_mm, n_sites)[number]) if n_sites else None
+    site = spect_imaging.draw_site(fixed, imaging, fwhm_mm)
     uptake = spect_physiology.draw_uptake(rng, _severity(settings, label, rng))
     pose = spect_anatomy.Pose(
         rotation=np.deg2rad(imaging.rotation_degrees) * rng.standard_normal(),
@@ -211,16 +213,3 @@ def _severity(settings: SpectSettings, label: int, rng: np.random.Generator) -> 
     if high > 0:
         severity = max(severity + settings.severity_sd * rng.standard_normal(), 0.0)
     return severity
-
-
-def _site(
-    settings: SpectSettings, imaging: Imaging, seed: int, rng: np.random.Generator
-) -> tuple[int, spect_imaging.Site]:
-    """Draw the site of a subject; the same site is the same scanner for every subject of a seed."""
-    if not settings.n_sites:
-        return 0, spect_imaging.draw_site(rng, imaging)
-    number = int(rng.integers(settings.n_sites))
-    fwhm = np.linspace(*imaging.fwhm_mm, settings.n_sites)[number]
-    return number, spect_imaging.draw_site(
-        stream(settings.purpose, seed, SITES, number), imaging, float(fwhm)
-    )

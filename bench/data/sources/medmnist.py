@@ -55,8 +55,6 @@ def training_shape(file: Path) -> tuple[int, ...]:
     ------
     UserError : see `load_medmnist`.
     """
-    if not file.is_file():
-        raise UserError(f"{file}: found no file, expected {_EXPECTED}")
     shape = npz_shapes(file, ["train_images"], _EXPECTED)["train_images"]
     return shape if _is_colour(shape) else (*shape, 1)
 
@@ -127,7 +125,8 @@ def load_medmnist(file: Path, classes: tuple[str, ...] | None = None) -> Dataset
     ------
     UserError : the file is damaged, an array is missing or misshapen, or labels are several an image.
     """
-    arrays = _read_arrays(file)
+    wanted = [f"{part}_{what}" for part in _PARTS for what in ("images", "labels")]
+    arrays = read_npz(file, wanted, _EXPECTED)
     images = [_images(arrays[f"{part}_images"], file, part) for part in _PARTS]
     labels = [
         _labels(arrays[f"{part}_labels"], len(some), file, part)
@@ -162,13 +161,6 @@ def load_medmnist(file: Path, classes: tuple[str, ...] | None = None) -> Dataset
         official_validation=part_of == 1,
         details={"official split": " / ".join(map(str, sizes)), "size": "x".join(map(str, x.shape[1:]))},
     )
-
-
-def _read_arrays(file: Path) -> dict[str, np.ndarray]:
-    wanted = [f"{part}_{what}" for part in _PARTS for what in ("images", "labels")]
-    if not file.is_file():
-        raise UserError(f"{file}: found no file, expected {_EXPECTED}")
-    return read_npz(file, wanted, _EXPECTED)
 
 
 def _is_colour(shape: tuple[int, ...]) -> bool:
