@@ -22,29 +22,18 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Scan:
-    """What a file holds.
+    """What a file holds."""
 
-    Attributes
-    ----------
-    shape, spacing_mm : `[height, width]` or `[depth, height, width]`; no spacing where the file has none.
-    header : orientation, bits and colour mode, in words.
-    low, high : percentiles 1 and 99 of its values.
-    background : median of the outermost voxels.
-    constant, non_finite : whether there is but one value; how many are NaN or infinite.
-    bytes : size of its files.
-    thumbnail : float32, of one shape for all images and one for all volumes.
-    """
-
-    shape: tuple[int, ...]
-    spacing_mm: tuple[float, ...] | None
-    header: str
-    low: float
+    shape: tuple[int, ...]  # `[height, width]` or `[depth, height, width]`
+    spacing_mm: tuple[float, ...] | None  # None where the file has none
+    header: str  # orientation, bits and colour mode, in words
+    low: float  # percentiles 1 and 99 of its values
     high: float
-    background: float
-    constant: bool
-    non_finite: int
-    bytes: int
-    thumbnail: np.ndarray
+    background: float  # median of the outermost pixels
+    constant: bool  # there is but one value
+    non_finite: int  # how many are NaN or infinite
+    bytes: int  # of its files
+    thumbnail: np.ndarray  # float32, of one shape for all images and one for all volumes
 
 
 def survey(items: Sequence[Item]) -> list[Scan | str]:

@@ -1,4 +1,4 @@
-"""What the scans of a user's folder are checked for, and the report of it."""
+"""What the scans of a user's folder are checked for, and what is found."""
 
 import re
 from collections import Counter, defaultdict
@@ -16,27 +16,27 @@ _LABEL_MAP = re.compile(r"(^|[_.\- ])(d?seg|segmentation|mask|labels?|lesion)$",
 _SHOWN = 3  # warnings of one kind in a report
 
 
-@dataclass(frozen=True)
-class FolderReport:
-    """All that verification found: `problems` must be mended, `warnings` should be read.
-
-    `notes` are the warnings as a report has room for: the first few of each kind.
-    """
-
-    items: list[Item]
-    problems: list[str]
-    warnings: list[str]
-    notes: list[str] = field(default_factory=list)
-
-
 @dataclass
 class Found:
-    """What verification has found so far; warnings under what they are about."""
+    """What verification of a folder has found so far: `problems` must be mended, `warnings` should be read.
 
+    `doubts` are the warnings under what they are about; `broken` links and folders `entered` are for the search.
+    """
+
+    items: list[Item] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     broken: list[Path] = field(default_factory=list)
-    warnings: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    doubts: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     entered: dict[tuple[int, int], Path] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> list[str]:
+        return [printable(line) for lines in self.doubts.values() for line in lines]
+
+    @property
+    def notes(self) -> list[str]:
+        """The warnings as a report has room for: the first few of each kind."""
+        return [printable(note) for lines in self.doubts.values() for note in _few(lines)]
 
     def enter(self, folder: Path) -> list[Path]:
         """List a folder that no path has led to before; links that lead there again are a problem.
@@ -49,13 +49,6 @@ class Found:
             self.problems.append(f"{folder}: found a link to {first}, expected each folder once")
             return []
         return visible(folder)
-
-    def report(self, items: list[Item]) -> FolderReport:
-        """Sum it up."""
-        problems = [printable(line) for line in self.problems]
-        warnings = [printable(line) for lines in self.warnings.values() for line in lines]
-        notes = [printable(note) for lines in self.warnings.values() for note in _few(lines)]
-        return FolderReport(items, problems, warnings, notes)
 
 
 def _few(lines: list[str]) -> list[str]:
@@ -73,9 +66,9 @@ def stem_of(path: Path) -> str:
     return name.rsplit(".", 1)[0] if "." in name else name
 
 
-def check_scans(folder: Path, items: list[Item], found: Found) -> None:
+def check_scans(folder: Path, found: Found) -> None:
     """Look for files of class folders that may be no samples: label maps, and further scans of a subject."""
-    maps = [item.path for item in items if _LABEL_MAP.search(stem_of(item.path))]
+    maps = [item.path for item in found.items if _LABEL_MAP.search(stem_of(item.path))]
     if maps:
         shown = first_few([path.relative_to(folder).as_posix() for path in maps])
         found.problems.append(
@@ -83,37 +76,37 @@ def check_scans(folder: Path, items: list[Item], found: Found) -> None:
             f"({shown}), expected images alone, or {LABELS} to say which they are"
         )
     scans: dict[str, list[str]] = defaultdict(list)
-    for item in items:
+    for item in found.items:
         scans[item.subject].append(item.path.name)
-    _check_names_of_parts(folder, items, found)
+    _check_names_of_parts(folder, found)
     several = [subject for subject, names in scans.items() if len(names) > 1]
     if several:
-        found.warnings["scans"].append(
+        found.doubts["scans"].append(
             f"DATA={folder}: {len(several)} subject{'s have' if len(several) > 1 else ' has'} several scans, "
             f"each taken for a sample ({several[0]}: {first_few(scans[several[0]])}); {LABELS} can say which are"
         )
 
 
-def _check_names_of_parts(folder: Path, items: list[Item], found: Found) -> None:
+def _check_names_of_parts(folder: Path, found: Found) -> None:
     """Warn of names that stand in several parts of an official split: perhaps subjects in training and test."""
     parts: dict[str, set[str]] = defaultdict(set)
-    for item in items:
+    for item in found.items:
         if item.part is not None:
             parts[item.subject.partition("/")[2]].add(item.part)
     shared = sorted(name for name, seen in parts.items() if len(seen) > 1)
     if shared:
-        found.warnings["split"].append(
+        found.doubts["split"].append(
             f"DATA={folder}: {len(shared)} name{'s stand' if len(shared) > 1 else ' stands'} in several of "
             f"{', '.join(PARTS)} ({first_few(shared)}), each taken for another subject; if they are the same, "
             f"the split leaks: {LABELS} (path,label,subject,split) can say so"
         )
 
 
-def probe_all(items: list[Item], found: Found) -> None:
+def probe_all(found: Found) -> None:
     """Read every header; find one DICOM series, or one patient, under two subject ids."""
     series: dict[str, Item] = {}
     patients: dict[str, dict[str, Item]] = defaultdict(dict)
-    for item in items:
+    for item in found.items:
         try:
             facts = probe(item.path, item.kind)
         except UserError as error:
@@ -129,7 +122,7 @@ def probe_all(items: list[Item], found: Found) -> None:
             patients[facts["patient"]].setdefault(item.subject, item)
         for what in ("tilt", "spacing"):
             if what in facts:
-                found.warnings[what].append(f"{item.path}: {facts[what]}")
+                found.doubts[what].append(f"{item.path}: {facts[what]}")
     _check_patients(patients, found)
 
 
@@ -140,15 +133,15 @@ def _check_patients(patients: dict[str, dict[str, Item]], found: Found) -> None:
             continue
         first, second, *others = subjects.values()
         more = f" and of {len(others)} more subject{'s' if len(others) > 1 else ''}" if others else ""
-        found.warnings["patients"].append(
+        found.doubts["patients"].append(
             f"{second.path} of subject {second.subject}: its PatientID also stands in {first.path} of subject "
             f"{first.subject}{more}; one patient may so be in training and test"
         )
 
 
-def check_labels(folder: Path, items: list[Item], found: Found) -> None:
+def check_labels(folder: Path, found: Found) -> None:
     """Look for classes spelt in two ways, a single class, and subjects of several labels or sites."""
-    counts = Counter(item.label for item in items)
+    counts = Counter(item.label for item in found.items)
     spellings: dict[str, list[str]] = defaultdict(list)
     for label in sorted(counts):
         spellings[label.casefold()].append(label)
@@ -161,24 +154,24 @@ def check_labels(folder: Path, items: list[Item], found: Found) -> None:
     if len(spellings) < 2 and not found.problems:
         what = f"only the label {next(iter(counts))!r}" if counts else "no image"
         found.problems.append(f"DATA={folder}: found {what}, expected at least two classes")
-    for part in sorted({item.part for item in items if item.part is not None}):
-        missing = sorted(set(counts) - {item.label for item in items if item.part == part})
+    for part in sorted({item.part for item in found.items if item.part is not None}):
+        missing = sorted(set(counts) - {item.label for item in found.items if item.part == part})
         if missing:
             found.problems.append(
                 f"DATA={folder}: found no image of {', '.join(missing)} in {part}, expected some of each class"
             )
-    for subject, seen in sorted(_values(items, "part").items()):
+    for subject, seen in sorted(_values(found.items, "part").items()):
         if len(seen) > 1:
             found.problems.append(
                 f"DATA={folder}: found subject {subject!r} in {' and '.join(sorted(seen))}, expected each "
                 "subject in one part of the split"
             )
     for name in ("label", "site"):
-        values = _values(items, name)
+        values = _values(found.items, name)
         several = sorted(subject for subject, seen in values.items() if len(seen) > 1)
         if several:
             example = f"{several[0]}: {', '.join(sorted(values[several[0]]))}"
-            found.warnings[name].append(
+            found.doubts[name].append(
                 f"DATA={folder}: {len(several)} subjects have several {name}s ({example})"
             )
 

@@ -29,23 +29,13 @@ STREAMS = ("class", "scanner", "contrast", "pose", "shape", "tumour", "texture",
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a set of subjects is drawn from.
-
-    Attributes
-    ----------
-    seed : the set's seed.
-    classes : which of `CLASSES` there are, in the order of their labels; equally many subjects of each.
-    tumours : False leaves the tumours out, so that a class is a name only.
-    purpose : what the subjects are for; see `bench.data.generators.streams`.
-    scanner_by_class : False draws the scanner independently of the class; True gives each class scanners of
-        its own.
-    """
+    """What a set of subjects is drawn from."""
 
     seed: int = 0
-    classes: tuple[str, ...] = CLASSES
-    tumours: bool = True
-    scanner_by_class: bool = False
-    purpose: str = "study"
+    classes: tuple[str, ...] = CLASSES  # in the order of their labels; equally many subjects of each
+    tumours: bool = True  # False leaves the tumours out, so that a class is a name only
+    scanner_by_class: bool = False  # whether each class has scanners of its own
+    purpose: str = "study"  # what the subjects are for; see `bench.data.generators.streams`
 
 
 @dataclass(frozen=True)

@@ -48,39 +48,26 @@ ONSET, SPEED, DELAY, LAG, LAG_SD, GREATEST_LOSS = 0.17, 1.1, 2.0, 0.5, 0.35, 0.9
 
 @dataclass(frozen=True)
 class OtherImaging:
-    """Ranges from which scanner (per site) and acquisition (per image) are drawn, uniformly.
+    """Ranges from which scanner (per site) and acquisition (per image) are drawn, uniformly."""
 
-    Attributes
-    ----------
-    across_mm, along_mm : FWHM across and along the head; their mean holds along the body's axis.
-    tail : share of the image in tails three times as wide.
-    cutoff, order : of the Butterworth filter; cycles a centimetre.
-    noise : relative standard deviation of a pixel before the filter, log-uniform.
-    smooth_probability, smooth_fwhm_mm : how often, and by how much, an image is smoothed later.
-    white, fluid, scalp, thalamus : uptake relative to grey matter (of the thalamus, above it).
-    deformation_mm : standard deviation of the smooth displacement of each point.
-    scale, shift_mm, rotation_degrees : standard deviations of the head's pose; `height_mm` along the body.
-    eight_bit_probability : how often values are cut off below and stored in eight bits.
-    """
-
-    across_mm: Range = (5.5, 9.0)
+    across_mm: Range = (5.5, 9.0)  # FWHM across and along the head; their mean holds along the body's axis
     along_mm: Range = (5.5, 9.0)
-    tail: Range = (0.03, 0.2)
-    cutoff: Range = (0.5, 0.9)
+    tail: Range = (0.03, 0.2)  # share of the image in tails three times as wide
+    cutoff: Range = (0.5, 0.9)  # of the Butterworth filter, in cycles a centimetre, and its order
     order: Range = (3.0, 8.0)
-    noise: Range = (0.12, 0.4)
-    smooth_probability: float = 0.0
+    noise: Range = (0.12, 0.4)  # relative standard deviation of a pixel before the filter, log-uniform
+    smooth_probability: float = 0.0  # how often an image is smoothed later, and by how much
     smooth_fwhm_mm: Range = (15.0, 21.0)
-    white: Range = (0.6, 0.9)
+    white: Range = (0.6, 0.9)  # uptake relative to grey matter (of the thalamus, above it)
     fluid: Range = (0.15, 0.5)
     scalp: Range = (0.1, 0.5)
     thalamus: Range = (0.0, 0.35)
-    deformation_mm: float = 1.5
-    scale: float = 0.035
+    deformation_mm: float = 1.5  # standard deviation of the smooth displacement of each point
+    scale: float = 0.035  # standard deviations of the head's pose; `height_mm` along the body
     shift_mm: float = 2.0
     rotation_degrees: float = 2.5
     height_mm: float = 2.5
-    eight_bit_probability: float = 0.6
+    eight_bit_probability: float = 0.6  # how often values are cut off below and stored in eight bits
 
     @property
     def fwhm_mm(self) -> Range:
