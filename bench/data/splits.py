@@ -106,12 +106,7 @@ def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
 
 
 def divide(dataset: Dataset, n_folds: int, splits: dict[str, Any]) -> list[Fold]:
-    """Make the folds that a sweep's identity describes.
-
-    Parameters
-    ----------
-    n_folds : how many; with `by="site"` there is one for each site, whatever this says.
-    splits : `seed`, and `by="site"` to leave one site out at a time.
+    """Make the folds that a sweep's identity describes: `n_folds`, by `seed` of `splits`, or one for each site.
 
     Raises
     ------

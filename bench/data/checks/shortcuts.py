@@ -16,12 +16,8 @@ _QUANTILES = (0.2, 0.4, 0.6, 0.8)
 def shortcuts(dataset: Dataset, facts: Mapping[str, np.ndarray]) -> list[str]:
     """A warning for each fact that predicts the label.
 
-    The samples are grouped by the fact, by fifths where it has many values, and the groups are taken for
-    sites (see `site_predicts_label`).
-
-    Parameters
-    ----------
-    facts : numbers or texts `[n]` by name.
+    The samples are grouped by the fact (numbers or texts `[n]`), by fifths where it has many values, and the
+    groups are taken for sites (see `site_predicts_label`).
     """
     found = []
     for name, values in facts.items():

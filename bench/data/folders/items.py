@@ -19,24 +19,14 @@ PART_NAMES = {
 
 @dataclass(frozen=True)
 class Item:
-    """One scan of a user's folder: a file, or a DICOM series folder.
-
-    Attributes
-    ----------
-    path : where it is.
-    label : name of its class.
-    subject : whose it is; all of a subject's items stay in one part of a fold.
-    site : scanner or hospital, or None.
-    kind : its format, as `bench.data.formats.kind_of` names it.
-    part : one of `PARTS` where the folder has an official split, or None.
-    """
+    """One scan of a user's folder: a file, or a DICOM series folder."""
 
     path: Path
-    label: str
-    subject: str
-    site: str | None
-    kind: str
-    part: str | None = None
+    label: str  # name of its class
+    subject: str  # whose it is; all of a subject's items stay in one part of a fold
+    site: str | None  # scanner or hospital
+    kind: str  # its format, as `bench.data.formats.kind_of` names it
+    part: str | None = None  # one of `PARTS` where the folder has an official split
 
 
 def official_masks(items: Sequence[Item]) -> dict[str, Any]:

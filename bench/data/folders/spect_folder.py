@@ -58,12 +58,8 @@ def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
 def read_slices(files: list[tuple[Path, str | None]], slices: Sequence[int] | None = None) -> np.ndarray:
     """Read files to striatal slices, float32 `[n, 109, 91]`.
 
-    Pictures without a header say nothing of how the head lies: those of one shape are turned alike.
-
-    Parameters
-    ----------
-    files : path and kind of each; the kind may be None, to be told from the file.
-    slices : as in `load`.
+    Pictures without a header say nothing of how the head lies: those of one shape are turned alike. `files` are
+    path and kind of each; the kind may be None, to be told from the file. For `slices` see `load`.
     """
     span = (slices[0], slices[1] + 1) if slices else None
     result = np.empty((len(files), 109, 91), np.float32)

@@ -5,6 +5,7 @@ Section numbers are those of DICOM PS3.3. DICOM's patient axes are LPS; the affi
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -207,25 +208,22 @@ def stack(frames: list[FrameGeometry], source: Path) -> Stack:
             )
         if not np.allclose(frame.orientation.spacing_mm or (1, 1), plane.spacing_mm or (1, 1), rtol=1e-3):
             raise UserError(f"{source}: found another pixel spacing in {frame.name}, expected one for all")
-    known = [frame.position for frame in frames if frame.position is not None]
-    if len(known) == len(frames):
-        along = np.array([float(position @ plane.normal) for position in known])
-        what = "position"
-    elif all(frame.location is not None for frame in frames):
-        along = np.array([frame.location for frame in frames], dtype=np.float64)
-        what = "slice location"
-    else:
-        along = np.array([frame.number for frame in frames], dtype=np.float64)
-        what = "instance number"
+    places: dict[str, list[Any]] = {
+        "position": [None if f.position is None else f.position @ plane.normal for f in frames],
+        "slice location": [frame.location for frame in frames],
+        "instance number": [frame.number for frame in frames],
+    }
+    what, values = next((what, values) for what, values in places.items() if None not in values)
+    along = np.array(values, dtype=np.float64)
     order = [int(index) for index in np.argsort(along, kind="stable")]
     gaps = np.diff(along[order])
     _check_gaps(gaps, order, frames, what, source)
     is_placed = what != "instance number"
     step = plane.normal * (float(gaps.mean()) if is_placed else abs(frames[0].distance_mm or 1.0))
     start = np.zeros(3)
-    if len(known) == len(frames):
-        start = known[order[0]]
-        step = (known[order[-1]] - start) / (len(frames) - 1)  # also right where a gantry was tilted
+    if what == "position":
+        start, last = np.array([frames[order[0]].position, frames[order[-1]].position])
+        step = (last - start) / (len(frames) - 1)  # also right where a gantry was tilted
     row_mm, column_mm = plane.spacing_mm or (1.0, 1.0)
     affine = np.eye(4)
     affine[:3, 0] = plane.along_row * column_mm

@@ -40,22 +40,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Scan:
-    """One subject's volume, as the scanner left it.
+    """One subject's volume, as the scanner left it."""
 
-    Attributes
-    ----------
-    volume : float32 `[depth, height, width]`, first slice lowest, first row anterior, first column the
-        patient's right (radiological convention, as the readers return); arbitrary units.
-    voxel_mm : size of a voxel along the three axes.
-    label : index into the recipe's classes.
-    subject, site : identifiers of the person and the scanner.
-    """
-
+    # float32 `[depth, height, width]`, first slice lowest, first row anterior, first column the patient's right
+    # (radiological convention, as the readers return); arbitrary units
     volume: np.ndarray
     voxel_mm: tuple[float, float, float]
-    label: int
+    label: int  # index into the recipe's classes
     subject: str
-    site: str
+    site: str  # the scanner
 
 
 def subject_streams(recipe: Recipe, index: int) -> dict[str, np.random.Generator]:

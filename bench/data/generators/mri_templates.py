@@ -21,25 +21,17 @@ SHARPENING = 2.0
 
 @dataclass(frozen=True)
 class Templates:
-    """Tissue fractions of the average brain, each float32 `[z, y, x]`, on a 2 mm grid.
+    """The average brain, each array float32 `[z, y, x]`, on a 2 mm grid."""
 
-    Attributes
-    ----------
-    grey, white, fluid : fractions of grey matter, white matter and cerebrospinal fluid; they sum to `brain`.
-    brain : 1 inside the brain, 0 outside, soft at the border.
-    residual : T1 intensity that the three tissues leave unexplained (deep nuclei, folds), relative to white
-        matter.
-    depth_mm : distance to the brain's surface.
-    origin_mm : MNI coordinates (z, y, x) of voxel (0, 0, 0).
-    """
-
-    grey: np.ndarray
+    grey: np.ndarray  # fractions of grey matter, white matter and cerebrospinal fluid; they sum to `brain`
     white: np.ndarray
     fluid: np.ndarray
-    brain: np.ndarray
-    residual: np.ndarray
-    depth_mm: np.ndarray
-    origin_mm: np.ndarray
+    brain: np.ndarray  # 1 inside the brain, 0 outside, soft at the border
+    residual: (
+        np.ndarray
+    )  # T1 intensity that the tissues leave unexplained (deep nuclei, folds), relative to white
+    depth_mm: np.ndarray  # distance to the brain's surface
+    origin_mm: np.ndarray  # MNI coordinates (z, y, x) of voxel (0, 0, 0)
 
     @property
     def shape(self) -> tuple[int, int, int]:

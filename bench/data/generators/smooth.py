@@ -44,18 +44,11 @@ def knots_for(shape: Sequence[int], voxel_mm: float, spacing_mm: float) -> tuple
 
 
 def smooth_field(rng: np.random.Generator, shape: Sequence[int], knots: Sequence[int]) -> np.ndarray:
-    """Smooth random field of mean 0, float32 `shape`.
+    """Smooth random field of mean 0, float32 `shape`, with any number of axes.
 
-    Parameters
-    ----------
-    rng : source of the coefficients, one standard normal number for each knot.
-    shape : size of the field, any number of axes.
-    knots : number of knots on each axis, at least 4; fewer knots, smoother field.
-
-    Notes
-    -----
-    Averaged over positions the standard deviation is close to 1: the basis alone would shrink it, so each
-    axis is divided by the root mean square length of its rows.
+    Each axis has at least 4 `knots`; fewer make it smoother. Averaged over positions the standard deviation is
+    close to 1: the basis alone would shrink it, so each axis is divided by the root mean square length of its
+    rows.
     """
     coefficients = rng.standard_normal(tuple(knots), dtype=np.float32)
     matrices = []

@@ -33,31 +33,18 @@ N_SITES = 8
 
 @dataclass(frozen=True)
 class SpectSettings:
-    """What to generate.
+    """What to generate."""
 
-    Attributes
-    ----------
-    name : of the dataset.
-    classes : names, in the order of the labels.
-    severity : for each class, lowest and highest severity (0 normal, 1 early, 2 middle, 3 late) that is
-        drawn, before the spread of `severity_sd` is added. Lower values are likelier by `severity_shape`.
-    block : labels of each run of consecutive subjects, shuffled: the shares of the classes.
-    imaging : ranges of everything between the subject and the image; their kind is the recipe.
-    purpose : what the images are for; see `bench.data.generators.streams`.
-    n_sites : scanners, their resolutions evenly spaced over the range; 0 gives every image its own.
-    severity_sd, severity_shape : spread added to severity; second parameter of a Beta(1, shape) between
-        its lowest and highest value.
-    """
-
-    name: str
-    classes: tuple[str, ...]
+    name: str  # of the dataset
+    classes: tuple[str, ...]  # names, in the order of the labels
+    # of each class, lowest and highest severity (0 normal, 1 early, 2 middle, 3 late); see `severity_shape`
     severity: tuple[tuple[float, float], ...]
-    block: tuple[int, ...]
-    imaging: Imaging | OtherImaging
-    n_sites: int = 0
-    severity_sd: float = 0.0
-    severity_shape: float = 1.0
-    purpose: str = "study"
+    block: tuple[int, ...]  # labels of each run of consecutive subjects, shuffled: the shares of the classes
+    imaging: Imaging | OtherImaging  # what lies between the subject and the image; its kind is the recipe
+    n_sites: int = 0  # scanners, their resolutions evenly spaced over the range; 0 gives every image its own
+    severity_sd: float = 0.0  # spread added to severity
+    severity_shape: float = 1.0  # second parameter of a Beta(1, shape) between lowest and highest severity
+    purpose: str = "study"  # what the images are for; see `bench.data.generators.streams`
 
 
 def study(*, normal: bool = False, smooth_share: float = 0.0, recipe: int = 1) -> SpectSettings:
@@ -108,12 +95,7 @@ def randomised(classes: Sequence[str] = ("normal", "patient")) -> SpectSettings:
 def generate(settings: SpectSettings, n: int = 240, seed: int = 0, start: int = 0) -> Dataset:
     """Generate subjects `start` to `start + n` of the endless cohort of a seed, one image each.
 
-    Parameters
-    ----------
-    settings : of `study` or `randomised`.
-    n : number of subjects.
-    seed : non-negative.
-    start : index of the first subject; another range of one seed is fresh subjects of the same sites.
+    Another range of one seed is fresh subjects of the same sites.
 
     Returns
     -------

@@ -72,18 +72,11 @@ def _slab(image) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pose:
-    """How a head lies in the image: head coordinates to image coordinates.
+    """How a head lies in the image: head coordinates to image coordinates."""
 
-    Attributes
-    ----------
-    rotation : in the plane, radians.
-    shift_mm : `[2]`, right and anterior.
-    scale : `[2]`, across and along the head.
-    """
-
-    rotation: float
-    shift_mm: np.ndarray
-    scale: np.ndarray
+    rotation: float  # in the plane, radians
+    shift_mm: np.ndarray  # `[2]`, right and anterior
+    scale: np.ndarray  # `[2]`, across and along the head
 
     def to_head(self) -> np.ndarray:
         """Matrix `[2, 2]` that takes image millimetres (after the shift) to head millimetres (x, y)."""

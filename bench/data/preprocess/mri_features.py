@@ -39,16 +39,10 @@ FEATURE_NAMES: tuple[str, ...] = (
 
 
 def features(x: np.ndarray) -> np.ndarray:
-    """Features of volumes.
+    """Features of volumes, float32 `[n, len(FEATURE_NAMES)]`.
 
-    Parameters
-    ----------
-    x : float32 `[n, depth, height, width, 1]`; width runs from left to right. Any scale: each volume is
-        brought to white matter = 1 first. May be a memory map; read a volume at a time.
-
-    Returns
-    -------
-    float32 `[n, len(FEATURE_NAMES)]`
+    `x` is float32 `[n, depth, height, width, 1]`, width from left to right, of any scale: each volume is brought
+    to white matter = 1 first. It may be a memory map; it is read a volume at a time.
     """
     result = np.empty((len(x), len(FEATURE_NAMES)), dtype=np.float32)
     for index, volume in enumerate(passing(x)):

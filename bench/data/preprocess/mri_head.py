@@ -30,13 +30,7 @@ def background_at_zero(volume: np.ndarray) -> np.ndarray:
     where normalisation afterwards made it as bright as the brain), else the darkest that there is. Raw MR
     volumes, whose background is near 0 and dark, are returned as they are.
 
-    Parameters
-    ----------
-    volume : float32 `[depth, height, width]`, finite.
-
-    Returns
-    -------
-    float32 of the same shape; `volume` itself where nothing is to be done.
+    `volume` is float32 `[depth, height, width]`, finite; it is returned itself where nothing is to be done.
     """
     sample = volume[tuple(slice(None, None, max(1, size // _SAMPLES)) for size in volume.shape)]
     constant, tissue = _common_value(sample)

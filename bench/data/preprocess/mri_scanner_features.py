@@ -26,20 +26,12 @@ def scanner_features(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Features of the background, and of the header where there is one.
 
-    Parameters
-    ----------
-    x : `[n, depth, height, width, 1]`, *before* preprocessing: masking or normalising takes the
-        background away. Read a volume at a time.
-    headers : facts of each sample's header, `n` of them; see `header_features`.
+    `x` is `[n, depth, height, width, 1]` *before* preprocessing: masking or normalising takes the background
+    away. It is read a volume at a time. `headers` are `n` headers' facts; see `header_features`.
 
     Returns
     -------
-    values : float32 `[n, k]`.
-    names : of the k columns.
-
-    Raises
-    ------
-    ValueError : another number of headers than of samples.
+    float32 `[n, k]`, and the names of the k columns.
     """
     values = np.empty((len(x), len(BACKGROUND_FEATURE_NAMES)), dtype=np.float32)
     for index, volume in enumerate(passing(x)):

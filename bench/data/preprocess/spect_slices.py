@@ -103,14 +103,8 @@ def slab(volume: np.ndarray, spacing_mm: Sequence[float]) -> tuple[int, int]:
 def to_grid(plane: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     """Resample a plane to the task's grid, its head and then its striatum at their places in MNI space.
 
-    Parameters
-    ----------
-    plane : `[x, y]`, indices growing to the right and to the front.
-    spacing_mm : of the two axes.
-
-    Returns
-    -------
-    `[109, 91]` float32 by linear interpolation, 0 outside the plane.
+    `plane` is `[x, y]`, indices growing to the right and to the front. The result is `[109, 91]` float32 by
+    linear interpolation, 0 outside the plane.
     """
     middle = _middle(plane, spacing_mm)
     image = _resample(plane, spacing_mm, middle, (0.0, 0.0))
@@ -127,13 +121,7 @@ def orient(images: np.ndarray) -> np.ndarray:
     before the middle of the head: by the vote of all images that are given, which should therefore be those
     of one folder. They are turned, never mirrored: which side of the head is which remains as it was stored.
 
-    Parameters
-    ----------
-    images : `[n, 109, 91]` or `[n, 91, 109]`.
-
-    Returns
-    -------
-    `[n, 109, 91]` float32.
+    Takes `[n, 109, 91]` or `[n, 91, 109]`; returns `[n, 109, 91]` float32.
     """
     images = np.asarray(images, np.float32)
     turns = 0 if images.shape[1:] == (ROWS, COLUMNS) else 1

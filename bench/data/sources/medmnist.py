@@ -38,12 +38,7 @@ def names() -> tuple[str, ...]:
 
 
 def fetch(name: str, folder: Path, source: str | None = None) -> str:
-    """Download a file, out of `names`, from Zenodo, verified by the official checksum.
-
-    Parameters
-    ----------
-    source : another place that has `NAME.npz`.
-    """
+    """Download a file, out of `names`, from Zenodo (or `source`), verified by the official checksum."""
     md5 = set_of(name)["md5"][name.partition("_")[2] or "28"]
     return download.fetch(f"{(source or _SOURCE).rstrip('/')}/{name}.npz", folder / f"{name}.npz", md5)
 
