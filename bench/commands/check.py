@@ -56,15 +56,14 @@ def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: 
     warnings += [*report.warnings, *unlisted(folder, report.items)]
     if not report.items:
         return None
-    scans = scan_survey.survey(report.items)
-    found, doubts = scan_survey.faults(report.items, scans)
-    problems += found
-    warnings += doubts
+    scans, faults = scan_survey.survey(report.items)
+    problems += faults
+    warnings += scan_survey.doubts(scans)
     lines += [
         f"{folder}: {line}" if n == 0 else line
         for n, line in enumerate(scan_survey.lines(report.items, scans))
     ]
-    small = scan_survey.thumbnails(report.items, scans)
+    small = scan_survey.thumbnails(scans)
     if small is None:
         return None
     dataset, facts = small

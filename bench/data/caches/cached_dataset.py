@@ -59,12 +59,11 @@ def save_dataset(
         building = place / "new"
         building.mkdir()
         x = np.lib.format.open_memmap(building / "x.npy", mode="w+", dtype=np.float32, shape=dataset.x.shape)
-        if hasattr(os, "posix_fallocate"):  # a full disk is an error here; on writing a map, a SIGBUS
-            with (building / "x.npy").open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         digests = np.zeros(len(x), dtype=np.uint64)
         # written as a file: pages of a memory map would count as this process' memory
         with (building / "x.npy").open("r+b") as file:
+            if hasattr(os, "posix_fallocate"):  # a full disk is an error at once
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
             file.seek(x.offset)
             for block in blocks(x):
                 values = np.asarray(dataset.x[block])

@@ -1,7 +1,7 @@
 """The scans of a folder, each read whole: what they hold, and every fault at once."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,13 +36,15 @@ class Scan:
     thumbnail: np.ndarray  # float32, of one shape for all images and one for all volumes
 
 
-def survey(items: Sequence[Item]) -> list[Scan | str]:
-    """Read every scan, in processes; of one that cannot be read, what is wrong with it."""
+def survey(items: Sequence[Item]) -> tuple[list[tuple[Item, Scan]], list[str]]:
+    """Read every scan, in processes; of those that cannot be read, what is wrong with them."""
     calls = ((item.path, item.kind) for item in items)
     workers = min(cores(), 1 + len(items) // 50)
-    return list(
+    found = list(
         map_processes(_examine, calls, total=len(items), workers=workers, description="Reading scans")
     )
+    scans = [(item, scan) for item, scan in zip(items, found, strict=True) if isinstance(scan, Scan)]
+    return scans, [scan for scan in found if isinstance(scan, str)]
 
 
 def _examine(path: Path, kind: str, _: None) -> Scan | str:
@@ -71,31 +73,29 @@ def _examine(path: Path, kind: str, _: None) -> Scan | str:
     )
 
 
-def faults(items: Sequence[Item], scans: Sequence[Scan | str]) -> tuple[list[str], list[str]]:
-    """Problems and warnings: unreadable files, images among volumes, constant images, NaN."""
-    problems = [scan for scan in scans if isinstance(scan, str)]
-    read_ones = [(item, scan) for item, scan in zip(items, scans, strict=True) if isinstance(scan, Scan)]
-    warnings = [f"{item.path}: found one value everywhere" for item, scan in read_ones if scan.constant]
+def doubts(scans: Sequence[tuple[Item, Scan]]) -> list[str]:
+    """Warn of constant images, values that are not finite, and images among volumes."""
+    warnings = [f"{item.path}: found one value everywhere" for item, scan in scans if scan.constant]
     warnings += [
         f"{item.path}: found {scan.non_finite} values that are not finite, taken for background"
-        for item, scan in read_ones
+        for item, scan in scans
         if scan.non_finite
     ]
-    dimensions = Counter(len(scan.shape) for _, scan in read_ones)
+    dimensions = Counter(len(scan.shape) for _, scan in scans)
     usual = max(dimensions, key=lambda n: dimensions[n], default=0)
     what = {2: "an image", 3: "a volume"}
     warnings += [
         f"{item.path}: found {what[len(scan.shape)]} of {_by(scan.shape)}, expected {what[usual]} as "
-        f"{dimensions[usual]} of {len(read_ones)} are"
-        for item, scan in read_ones
+        f"{dimensions[usual]} of {len(scans)} are"
+        for item, scan in scans
         if len(scan.shape) != usual
     ]
-    return problems, warnings
+    return warnings
 
 
-def lines(items: Sequence[Item], scans: Sequence[Scan | str]) -> list[str]:
+def lines(items: Sequence[Item], scans: Sequence[tuple[Item, Scan]]) -> list[str]:
     """Say what was found."""
-    found = [scan for scan in scans if isinstance(scan, Scan)]
+    found = [scan for _, scan in scans]
     text = [
         f"{len(items)} scans of {len({item.subject for item in items})} subjects",
         f"  classes: {_counted(item.label for item in items)}",
@@ -119,37 +119,34 @@ def lines(items: Sequence[Item], scans: Sequence[Scan | str]) -> list[str]:
     return text
 
 
-def thumbnails(
-    items: Sequence[Item], scans: Sequence[Scan | str]
-) -> tuple[Dataset, dict[str, np.ndarray]] | None:
+def thumbnails(scans: Sequence[tuple[Item, Scan]]) -> tuple[Dataset, dict[str, np.ndarray]] | None:
     """The scans of the usual dimension as a dataset, with facts that should say nothing of the labels.
 
     Returns
     -------
     the dataset, and facts by name: numbers or texts `[n]`. None where less than two classes are left.
     """
-    pairs = [(item, scan) for item, scan in zip(items, scans, strict=True) if isinstance(scan, Scan)]
-    usual = Counter(len(scan.shape) for _, scan in pairs).most_common(1)
-    pairs = [(item, scan) for item, scan in pairs if len(scan.shape) == usual[0][0]]
-    classes = tuple(sorted({item.label for item, _ in pairs}))
+    usual = Counter(len(scan.shape) for _, scan in scans).most_common(1)
+    scans = [(item, scan) for item, scan in scans if len(scan.shape) == usual[0][0]]
+    kept, found = [item for item, _ in scans], [scan for _, scan in scans]
+    classes = tuple(sorted({item.label for item in kept}))
     if len(classes) < 2:
         return None
-    kept = [item for item, _ in pairs]
-    numbers: dict[str, Callable[[Scan], float | str]] = {
-        "file size": lambda scan: scan.bytes,
-        "image size": lambda scan: float(np.prod(scan.shape)),
-        "voxel size": lambda scan: round(float(np.prod(scan.spacing_mm or 0.0)), 6),
-        "background": lambda scan: scan.background,
-        "header": lambda scan: scan.header,
-    }
     dataset = Dataset(
         name="scans",
-        x=np.stack([scan.thumbnail for _, scan in pairs])[..., None],
+        x=np.stack([scan.thumbnail for scan in found])[..., None],
         **columns(kept, classes),
         fingerprint="",
         provenance="",
     )
-    return dataset, {name: np.array([of(scan) for _, scan in pairs]) for name, of in numbers.items()}
+    facts = {
+        "file size": np.array([scan.bytes for scan in found]),
+        "image size": np.array([float(np.prod(scan.shape)) for scan in found]),
+        "voxel size": np.array([round(float(np.prod(scan.spacing_mm or 0.0)), 6) for scan in found]),
+        "background": np.array([scan.background for scan in found]),
+        "header": np.array([scan.header for scan in found]),
+    }
+    return dataset, facts
 
 
 def _by(shape: Sequence[int]) -> str:
