@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -77,9 +77,8 @@ def _die_with(sentinel: int) -> None:
 
 def map_processes(
     function: Callable[..., Result],
-    arguments: Iterable[tuple],
+    arguments: Sequence[tuple],
     *,
-    total: int,
     workers: int,
     description: str,
     shared: Any = None,
@@ -89,8 +88,7 @@ def map_processes(
     Parameters
     ----------
     function : importable by name, as the processes are spawned.
-    arguments : one tuple for each call, asked for a few calls ahead.
-    total : how many there are.
+    arguments : one tuple for each call.
     workers : number of processes; 1 calls in this process.
     description : what is done, for the progress bar and for the message when a process is killed.
     shared : sent to each process once, not with each call.
@@ -108,11 +106,11 @@ def map_processes(
     )
     with bar:
         results = _results(function, arguments, workers, description, shared)
-        yield from bar.track(results, total=total, description=description)
+        yield from bar.track(results, total=len(arguments), description=description)
 
 
 def _results(
-    function: Callable[..., Result], arguments: Iterable[tuple], workers: int, work: str, shared: Any
+    function: Callable[..., Result], arguments: Sequence[tuple], workers: int, work: str, shared: Any
 ) -> Iterator[Result]:
     if workers <= 1:
         for call in arguments:

@@ -50,7 +50,7 @@ def save_dataset(
     Parameters
     ----------
     dataset : `x` is written as float32, block by block, so a memory map stays on disk.
-    transform : applied to blocks `[m, ...]` of `x`, for arrays kept in a smaller type in memory; keeps shapes.
+    transform : applied to blocks `[m, ...]` of `x`, for arrays kept in a smaller type in memory, or to be prepared.
     headers : facts of each sample's header, to be read by `open_headers`.
     """
     folder = Path(folder)
@@ -58,7 +58,9 @@ def save_dataset(
     with workplace(folder) as place:
         building = place / "new"
         building.mkdir()
-        x = np.lib.format.open_memmap(building / "x.npy", mode="w+", dtype=np.float32, shape=dataset.x.shape)
+        x = np.lib.format.open_memmap(
+            building / "x.npy", mode="w+", dtype=np.float32, shape=_shape_after(dataset.x, transform)
+        )
         digests = np.zeros(len(x), dtype=np.uint64)
         # written as a file: pages of a memory map would count as this process' memory
         with (building / "x.npy").open("r+b") as file:
@@ -75,6 +77,11 @@ def save_dataset(
         del x
         seal(building, dataset, digests, headers)
         replace_folder(building, folder)
+
+
+def _shape_after(x: np.ndarray, transform: Callable[[np.ndarray], np.ndarray] | None) -> tuple[int, ...]:
+    sample = np.asarray(x[:1])
+    return (len(x), *(transform(sample) if transform is not None else sample).shape[1:])
 
 
 def seal(

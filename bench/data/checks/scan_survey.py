@@ -38,11 +38,9 @@ class Scan:
 
 def survey(items: Sequence[Item]) -> tuple[list[tuple[Item, Scan]], list[str]]:
     """Read every scan, in processes; of those that cannot be read, what is wrong with them."""
-    calls = ((item.path, item.kind) for item in items)
+    calls = [(item.path, item.kind) for item in items]
     workers = min(cores(), 1 + len(items) // 50)
-    found = list(
-        map_processes(_examine, calls, total=len(items), workers=workers, description="Reading scans")
-    )
+    found = list(map_processes(_examine, calls, workers=workers, description="Reading scans"))
     scans = [(item, scan) for item, scan in zip(items, found, strict=True) if isinstance(scan, Scan)]
     return scans, [scan for scan in found if isinstance(scan, str)]
 

@@ -88,8 +88,7 @@ def _build(
     todo = [n for n in range(len(items)) if n not in done]
     results = map_processes(
         _resample_one,
-        ((n, items[n], grid, file, offset) for n in todo),
-        total=len(todo),
+        [(n, items[n], grid, file, offset) for n in todo],
         workers=min(_MAX_JOBS, cores(), len(todo)),
         description="Reading volumes (those finished are kept)",
     )

@@ -33,8 +33,7 @@ def generate_dataset(
     subjects, sites, headers = [], [], []
     samples = map_processes(
         _sample,
-        ((recipe, shape, index) for index in range(n)),
-        total=n,
+        [(recipe, shape, index) for index in range(n)],
         workers=workers,
         description="Generating brains",
         shared=load_templates(),

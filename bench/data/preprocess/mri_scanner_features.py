@@ -49,26 +49,17 @@ def header_features(headers: Sequence[Mapping[str, float | str]]) -> tuple[np.nd
     Of the count of voxels that are not finite, only whether there are any is a column: in files that are NaN
     outside of the brain, the count is the brain's size.
     """
-    headers = [_without_anatomy(facts) for facts in headers]
-    numbers = sorted({key for facts in headers for key, value in facts.items() if not isinstance(value, str)})
-    texts = sorted(
-        {(key, value) for facts in headers for key, value in facts.items() if isinstance(value, str)}
-    )
-    rows = [
-        [float(facts.get(key, -1.0)) for key in numbers]
-        + [float(facts.get(key) == value) for key, value in texts]
-        for facts in headers
-    ]
-    names = (*numbers, *(f"{key} is {value}" for key, value in texts))
-    table = np.array(rows, dtype=np.float32).reshape(len(headers), len(names))
-    return np.nan_to_num(table, nan=-1, posinf=-1, neginf=-1), names
+    import pandas as pd  # by the processes alone that look at headers
 
-
-def _without_anatomy(facts: Mapping[str, float | str]) -> dict[str, float | str]:
-    kept = {key: value for key, value in facts.items() if key != "non_finite"}
-    if "non_finite" in facts:
-        kept["has_non_finite"] = float(float(facts["non_finite"]) > 0)
-    return kept
+    table = pd.DataFrame(headers)
+    if "non_finite" in table:
+        table["has_non_finite"] = np.sign(table.pop("non_finite"))
+    numbers = table.select_dtypes("number").sort_index(axis=1)
+    texts = table.select_dtypes(exclude="number").sort_index(axis=1)
+    if len(texts.columns):
+        numbers = numbers.join(pd.get_dummies(texts, prefix_sep=" is ", dtype=float))
+    values = np.nan_to_num(numbers.to_numpy(np.float32), nan=-1, posinf=-1, neginf=-1)
+    return values, tuple(numbers.columns)
 
 
 def background_features(volume: np.ndarray) -> np.ndarray:

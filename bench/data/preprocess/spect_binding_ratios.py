@@ -9,6 +9,7 @@ et al., *J Nucl Med* 2000; 41:220; EANM guideline: Morbelli et al., *Eur J Nucl 
 """
 
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -128,11 +129,9 @@ def _bank() -> tuple[np.ndarray, np.ndarray]:
     x, y = X_MM[None, columns], Y_MM[rows, None]
     weights, poses = [], []
     steps = SPACING_MM * np.arange(-SHIFT_PIXELS, SHIFT_PIXELS + 1)
-    for rotation in ROTATIONS_DEGREES:
-        for dx in steps:
-            for dy in steps:
-                weights.append(_regions(x - dx, y - dy, np.deg2rad(rotation)))
-                poses.append((dx, dy))
+    for rotation, dx, dy in product(ROTATIONS_DEGREES, steps, steps):
+        weights.append(_regions(x - dx, y - dy, np.deg2rad(rotation)))
+        poses.append((dx, dy))
     return np.stack(weights).astype(np.float32), np.array(poses, np.float64)
 
 

@@ -56,10 +56,8 @@ def test_a_larger_set_begins_with_the_smaller_one() -> None:
 @pytest.mark.slow
 def test_processes_change_nothing() -> None:
     recipe = Recipe(seed=5)
-    calls = ((recipe, n) for n in range(5))
-    found = map_processes(
-        scan_subject, calls, total=5, workers=2, description="Generating", shared=load_templates()
-    )
+    calls = [(recipe, n) for n in range(5)]
+    found = map_processes(scan_subject, calls, workers=2, description="Generating", shared=load_templates())
     for number, together in enumerate(found):
         alone = scan_subject(recipe, number)
         np.testing.assert_array_equal(alone.volume, together.volume)
