@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from bench.data.formats.listing import (
     DICOM_SUFFIXES,
+    UNREADABLE,
     broken_link_lines,
-    cannot_be_read,
     dicom_files,
     has_dicom_magic,
     is_broken_link,
@@ -79,15 +79,6 @@ def _known(path: Path, kind: str | None) -> str:
     return kind
 
 
-def _fault(path: Path, error: Exception, what: str, kind: str | None) -> str:
-    if isinstance(error, OSError) and cannot_be_read(error):
-        return unreadable_line(error, path)
-    if isinstance(error, MemoryError):
-        return f"{path}: found more than fits into memory, expected a smaller image, or a damaged header"
-    reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
-    return f"{path}: found {what} ({reason}), expected {kind or EXPECTED}"
-
-
 def _with_reader(
     path: Path, kind: str | None, what: str, work: Callable[[ModuleType, str], Result]
 ) -> Result:
@@ -98,7 +89,16 @@ def _with_reader(
     except UserError:
         raise
     except Exception as error:
-        raise UserError(_fault(path, error, what, kind)) from error
+        if (
+            isinstance(error, OSError) and error.errno in UNREADABLE
+        ):  # not what libraries raise of damaged files
+            line = unreadable_line(error, path)
+        elif isinstance(error, MemoryError):
+            line = f"{path}: found more than fits into memory, expected a smaller image, or a damaged header"
+        else:
+            reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+            line = f"{path}: found {what} ({reason}), expected {kind or EXPECTED}"
+        raise UserError(line) from error
 
 
 def probe(path: Path, kind: str | None = None) -> dict[str, str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 # what commonly lies beside images: not images, and no mistake
 _SIDECARS = (".json", ".txt", ".md", ".csv", ".tsv", ".pdf", ".xml", ".bval", ".bvec", ".xlsx", ".toml")
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini", "dicomdir", "__macosx")
-_UNREADABLE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EIO, errno.ESTALE)
+# the file system refused a file or folder
+UNREADABLE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EIO, errno.ESTALE)
 _SHOWN = 3
 _OTHER_OF_PAIR = {".hdr": ".img", ".img": ".hdr"}
 DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
@@ -102,11 +103,6 @@ def broken_link_lines(links: list[Path], where: object, most: int = _SHOWN) -> l
         return [f"{link}: found a broken link to {os.readlink(link)}, {expected}" for link in links]
     shown = first_few([str(link) for link in links])
     return [f"{where}: found {len(links)} broken links ({shown}), {expected}"]
-
-
-def cannot_be_read(error: OSError) -> bool:
-    """Whether the file system refused a file or folder; libraries raise `OSError` for damaged ones too."""
-    return error.errno in _UNREADABLE
 
 
 def unreadable_line(error: OSError, path: Path) -> str:

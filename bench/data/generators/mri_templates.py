@@ -6,6 +6,7 @@ Source: Fonov et al., "Unbiased average age-appropriate atlases for pediatric st
 2011: the symmetric ICBM152 2009a atlas, skull-stripped. The files are part of the nilearn wheel.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -42,26 +43,30 @@ class Templates:
         return (np.asarray(mni_mm) - self.origin_mm) / TEMPLATE_VOXEL_MM
 
 
+def read_templates(resolution_mm: int) -> Iterator:
+    """Images of the T1-weighted brain, its grey and its white matter; most of 3 s is nilearn's import."""
+    from nilearn import datasets  # needed by the process that generates alone
+
+    yield datasets.load_mni152_template(resolution=resolution_mm)
+    yield datasets.load_mni152_gm_template(resolution=resolution_mm)
+    yield datasets.load_mni152_wm_template(resolution=resolution_mm)
+
+
 @lru_cache(maxsize=1)
 def load_templates() -> Templates:
-    """Read the templates once in this process (about 3 s, most of it nilearn's import)."""
-    from nilearn import datasets  # heavy, and needed by the process that generates alone
+    """Make the templates of what nilearn brings, once in this process."""
+    from nilearn.datasets import load_mni152_brain_mask
 
-    image = datasets.load_mni152_template(resolution=int(TEMPLATE_VOXEL_MM))
+    resolution = int(TEMPLATE_VOXEL_MM)
+    images = [*read_templates(resolution), load_mni152_brain_mask(resolution=resolution)]
     t1, grey, white, brain_mask = (
-        np.asarray(volume.get_fdata(), dtype=np.float32).transpose(2, 1, 0)
-        for volume in (
-            image,
-            datasets.load_mni152_gm_template(resolution=int(TEMPLATE_VOXEL_MM)),
-            datasets.load_mni152_wm_template(resolution=int(TEMPLATE_VOXEL_MM)),
-            datasets.load_mni152_brain_mask(resolution=int(TEMPLATE_VOXEL_MM)),
-        )
+        np.asarray(image.get_fdata(), dtype=np.float32).transpose(2, 1, 0) for image in images
     )
     # One empty voxel all around: sampling outside then gives zero.
     box = ndimage.find_objects((brain_mask > 0.5).astype(np.uint8))[0]
     t1, grey, white, brain_mask = (np.pad(volume[box], 1) for volume in (t1, grey, white, brain_mask))
     start = np.array([side.start - 1 for side in box])
-    origin_mm = np.asarray(image.affine[:3, 3])[::-1] + TEMPLATE_VOXEL_MM * start
+    origin_mm = np.asarray(images[0].affine[:3, 3])[::-1] + TEMPLATE_VOXEL_MM * start
     mask = brain_mask > 0.5
     fluid = np.clip(1.0 - grey - white, 0.0, 1.0)
     fractions = np.stack([grey, white, fluid]) * mask

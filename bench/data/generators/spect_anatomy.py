@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from bench.data.generators.mri_templates import read_templates
 from bench.data.generators.spect_physiology import Uptake
 from bench.data.preprocess.spect_grid import (
     ANTERIOR_MM,
@@ -32,20 +33,6 @@ class Tissue(NamedTuple):
     outside_mm: np.ndarray
 
 
-def read_templates() -> list:
-    """Brain, grey and white matter at 1 mm: ICBM152 2009a (Fonov et al., *NeuroImage* 2011; 54:313) in nilearn."""
-    from nilearn import datasets  # heavy, and needed by the process that generates alone
-
-    return [
-        load(resolution=1)
-        for load in (
-            datasets.load_mni152_template,
-            datasets.load_mni152_gm_template,
-            datasets.load_mni152_wm_template,
-        )
-    ]
-
-
 def tissue_of(brain: np.ndarray, grey: np.ndarray, white: np.ndarray) -> Tissue:
     """Tissue of planes `[n, 109, 91]` that are cut out of the templates; of float64 where it is made here."""
     inside = np.stack([ndimage.binary_fill_holes(plane > 0.3) for plane in brain])
@@ -57,7 +44,7 @@ def tissue_of(brain: np.ndarray, grey: np.ndarray, white: np.ndarray) -> Tissue:
 @lru_cache(maxsize=1)
 def tissue() -> Tissue:
     """Mean of the template's slices through the striatum, each `[109, 91]` float32."""
-    found = tissue_of(*(_slab(image)[None] for image in read_templates()))
+    found = tissue_of(*(_slab(image)[None] for image in read_templates(1)))
     return Tissue(*(np.ascontiguousarray(part[0], np.float32) for part in found))
 
 

@@ -23,8 +23,9 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage, special
 
+from bench.data.generators.mri_templates import read_templates
 from bench.data.generators.smooth import smooth_field
-from bench.data.generators.spect_anatomy import read_templates, tissue_of
+from bench.data.generators.spect_anatomy import tissue_of
 from bench.data.generators.spect_imaging import FWHM_TO_SD, Range, blur, log_uniform
 from bench.data.preprocess.spect_grid import COLUMNS, ROWS, SPACING_MM, X_MM, Y_MM
 
@@ -80,7 +81,7 @@ def _maps() -> np.ndarray:
     """Fractions of each voxel, `[45, 13, 109, 91]`: `TISSUES`, then for right and left three parts of the putamen
     from back to front and the caudate.
     """
-    grey, white, fluid, outside = tissue_of(*(_volume(image) for image in read_templates()))
+    grey, white, fluid, outside = tissue_of(*(_volume(image) for image in read_templates(1)))
     scalp = np.exp(-0.5 * ((outside - 10) / 2.5) ** 2)
     position = (Y_MM[:, None] - PUTAMEN_PARTS_MM[0]) / (PUTAMEN_PARTS_MM[1] - PUTAMEN_PARTS_MM[0])
     hats = [np.clip(1 - np.abs(np.clip(position, 0, 2) - part), 0, 1) for part in range(3)]

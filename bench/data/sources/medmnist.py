@@ -54,7 +54,7 @@ def training_shape(file: Path) -> tuple[int, ...]:
     return shape if _is_colour(shape) else (*shape, 1)
 
 
-def cache_medmnist(file: str | Path, cache: str | Path, classes: tuple[str, ...] | None = None) -> Path:
+def cache_medmnist(file: str | Path, cache: str | Path) -> Path:
     """As `load_medmnist`, with `x` in [0, 1], in a cache folder, to be opened as a memory map.
 
     The 64x64x64 files take 1.7 GB as float32; here only their bytes are in memory, and only once.
@@ -71,9 +71,9 @@ def cache_medmnist(file: str | Path, cache: str | Path, classes: tuple[str, ...]
     if not file.is_file():
         raise UserError(f"{file}: found no file, expected {_EXPECTED}")
     stat = file.stat()
-    key = hashlib.sha256(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{classes}".encode()).hexdigest()
+    key = hashlib.sha256(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|None".encode()).hexdigest()
     folder = Path(cache) / f"{_name(file)}-{key[:16]}"
-    return ensure(folder, lambda target: save_dataset(load_medmnist(file, classes), target, transform=_scale))
+    return ensure(folder, lambda target: save_dataset(load_medmnist(file), target, transform=_scale))
 
 
 def _name(file: Path) -> str:
@@ -103,13 +103,12 @@ def _scale(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(255)
 
 
-def load_medmnist(file: Path, classes: tuple[str, ...] | None = None) -> Dataset:
+def load_medmnist(file: Path) -> Dataset:
     """Read a MedMNIST file, 2D or 3D, grey or colour, into memory.
 
     Parameters
     ----------
     file : `.npz` with `{train,val,test}_{images,labels}`, images uint8.
-    classes : names in order of labels; by default the official ones or the numbers.
 
     Returns
     -------
@@ -133,7 +132,7 @@ def load_medmnist(file: Path, classes: tuple[str, ...] | None = None) -> Dataset
     name = _name(file)
     y = np.concatenate(labels)
     n_classes = int(y.max()) + 1
-    labelled = tuple(classes or set_of(name).get("classes") or map(str, range(n_classes)))
+    labelled = tuple(set_of(name).get("classes") or map(str, range(n_classes)))
     if len(labelled) < n_classes or len(labelled) < 2:
         raise UserError(
             f"{file}: found labels up to {n_classes - 1}, expected {len(labelled)} classes, at least 2"
