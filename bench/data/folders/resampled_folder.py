@@ -28,12 +28,8 @@ _MAX_JOBS = 8  # a process takes about 200 MiB for volumes of 240x240x155
 def build_cache(data: str | Path, grid: Grid, cache: str | Path, *, name: str) -> Path:
     """Bring a user's folder to one grid, once; later calls with the same content and settings find it.
 
-    Parameters
-    ----------
-    data : the folder; see `bench.data.folders.folder.list_folder`.
-    grid : what samples are resampled to.
-    cache : folder of all caches. This one's name carries a key of contents, labels and settings.
-    name : of the dataset.
+    `data` is a folder as for `list_folder`, `name` that of the dataset, `cache` the folder of all caches. This
+    one's name carries a key of contents, labels and settings.
 
     Returns
     -------

@@ -4,6 +4,7 @@ Section numbers are those of DICOM PS3.3. DICOM's patient axes are LPS; the affi
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,10 @@ class FrameGeometry:
 
     orientation: Orientation
     position: np.ndarray | None
-    location: float | None
     number: float
     distance_mm: float | None
     name: str
+    location: float | None = None
 
     @classmethod
     def of_header(cls, data: pydicom.Dataset, path: Path) -> "FrameGeometry":
@@ -50,10 +51,10 @@ class FrameGeometry:
         return cls(
             orientation_of(data),
             np.array(position, dtype=np.float64) if position else None,
-            float(location) if location not in (None, "") else None,
             float(data.get("InstanceNumber") or 0),
             _distance(data),
             path.name,
+            float(location) if location not in (None, "") else None,
         )
 
 
@@ -131,7 +132,6 @@ def _functional_groups(data: pydicom.Dataset, n_frames: int, path: Path) -> list
             FrameGeometry(
                 orientation_of(*planes, *measures, data),
                 np.array(position, dtype=np.float64) if position is not None else None,
-                None,
                 float(index),
                 _distance(*measures, data),
                 f"frame {index + 1}",
@@ -179,7 +179,6 @@ def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[Fra
         FrameGeometry(
             orientation,
             np.array(start, dtype=np.float64) + place * orientation.normal,
-            None,
             number,
             distance,
             f"frame {index + 1}",
@@ -237,8 +236,8 @@ def _check_gaps(
     gaps: np.ndarray, order: list[int], frames: list[FrameGeometry], what: str, source: Path
 ) -> None:
     usual = float(np.median(gaps))
-    for index, gap in enumerate(gaps):
-        before, after = frames[order[index]].name, frames[order[index + 1]].name
+    for gap, pair in zip(gaps, pairwise(order), strict=True):
+        before, after = (frames[index].name for index in pair)
         if gap < 1e-3 or gap < 0.1 * usual:
             raise UserError(
                 f"{source}: found the same {what} in {before} and {after}, expected one frame a position "

@@ -180,14 +180,7 @@ def brain_mask(array: np.ndarray, voxel_mm: tuple[float, ...]) -> np.ndarray:
     milliseconds. Works on skull-stripped volumes and on T1 with a dark skull; it is no replacement for a
     segmentation where the scalp touches the brain.
 
-    Parameters
-    ----------
-    array : `[depth, height, width]`.
-    voxel_mm : size of its voxels.
-
-    Returns
-    -------
-    bool, of the same shape; everything where nothing stands out.
+    Takes `[depth, height, width]`; returns bool, of the same shape, everything where nothing stands out.
     """
     low, high = np.percentile(array, (0.5, 99.5))
     if high <= low:

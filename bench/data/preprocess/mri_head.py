@@ -106,15 +106,8 @@ def head_offsets(
     well, so that the brain lies in its upper part. Within slices, its middle is that of the head's box.
     It never leaves the field of view. Along axes on which nothing is cut off, the middles coincide.
 
-    Parameters
-    ----------
-    volume : `[depth, height, width]`, depth from inferior to superior.
-    spacing_mm : size of its voxels.
-    extent_mm : size of the grid.
-
-    Returns
-    -------
-    distances from the middle of the field of view in voxels of `volume`.
+    `volume` is `[depth, height, width]`, depth from inferior to superior; `spacing_mm` is the size of its voxels,
+    `extent_mm` that of the grid. Returns distances from the middle of the field of view in voxels of `volume`.
     """
     field_mm = np.array(volume.shape) * np.array(spacing_mm, dtype=float)
     spare_mm = np.maximum(field_mm - np.array(extent_mm, dtype=float), 0.0)

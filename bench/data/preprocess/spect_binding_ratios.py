@@ -54,10 +54,8 @@ class Placement(NamedTuple):
 def binding_ratios(x: np.ndarray, reference: str = "occipital") -> np.ndarray:
     """Specific binding ratios of the four striatal regions.
 
-    Parameters
-    ----------
-    x : `[n, 109, 91, 1]` or `[n, 109, 91]`, uncropped, not normalised (a factor cancels, an offset does not).
-    reference : tissue without transporters: `occipital` cortex, or the `brain` without the striatum.
+    `x` is `[n, 109, 91, 1]` or `[n, 109, 91]`, uncropped, not normalised (a factor cancels, an offset does not);
+    `reference` is tissue without transporters: `occipital` cortex, or the `brain` without the striatum.
 
     Returns
     -------

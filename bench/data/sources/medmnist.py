@@ -59,13 +59,8 @@ def cache_medmnist(file: str | Path, cache: str | Path) -> Path:
 
     The 64x64x64 files take 1.7 GB as float32; here only their bytes are in memory, and only once.
 
-    Parameters
-    ----------
-    cache : folder of all caches. This one's name hangs on the file's name, size and time of modification.
-
-    Returns
-    -------
-    the cache folder, for `open_cached`.
+    `cache` is the folder of all caches. The one that is returned, for `open_cached`, is named by the file's name,
+    size and time of modification.
     """
     file = Path(file)
     if not file.is_file():
@@ -104,11 +99,7 @@ def _scale(images: np.ndarray) -> np.ndarray:
 
 
 def load_medmnist(file: Path) -> Dataset:
-    """Read a MedMNIST file, 2D or 3D, grey or colour, into memory.
-
-    Parameters
-    ----------
-    file : `.npz` with `{train,val,test}_{images,labels}`, images uint8.
+    """Read a MedMNIST file into memory: `.npz` with `{train,val,test}_{images,labels}`, images uint8.
 
     Returns
     -------
