@@ -34,7 +34,7 @@ class Tissue(NamedTuple):
 
 
 def tissue_of(brain: np.ndarray, grey: np.ndarray, white: np.ndarray) -> Tissue:
-    """Tissue of planes `[n, 109, 91]` that are cut out of the templates; of float64 where it is made here."""
+    """Tissue of planes `[n, 109, 91]` that are cut out of the templates."""
     inside = np.stack([ndimage.binary_fill_holes(plane > 0.3) for plane in brain])
     grey, white = grey * inside, white * inside
     fluid = np.clip(inside - grey - white, 0, 1)
