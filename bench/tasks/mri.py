@@ -11,8 +11,7 @@ from bench.data.caches.cached_dataset import open_cached, save_dataset
 from bench.data.dataset import Dataset
 from bench.data.folders.resampled_folder import build_cache
 from bench.data.formats import read
-from bench.data.generators.mri import Recipe
-from bench.data.generators.mri_dataset import generate_dataset
+from bench.data.generators.mri import Recipe, generate_dataset
 from bench.data.preprocess.grid import Grid, to_grid
 from bench.data.preprocess.mri import prepare
 from bench.data.preprocess.mri_features import features

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.data.generators import spect
-from bench.data.generators.mri import Recipe
-from bench.data.generators.mri_dataset import generate_dataset
+from bench.data.generators.mri import Recipe, generate_dataset
 
 
 def measure(_: Path, trials: int = 1000) -> Iterator[str]:

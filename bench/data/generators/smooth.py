@@ -11,16 +11,11 @@ Magazine 16(6), 1999, equation 4 (the cubic B-spline).
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.interpolate import BSpline
 
 from bench.data.preprocess.mri_resample import apply_along_axes
 
-
-def cubic_b_spline(distance: np.ndarray) -> np.ndarray:
-    """Centred cubic B-spline at `distance` (in knot spacings); zero from 2 on."""
-    distance = np.abs(distance)
-    near = 2.0 / 3.0 - distance**2 + distance**3 / 2.0
-    far = np.clip(2.0 - distance, 0.0, None) ** 3 / 6.0
-    return np.where(distance < 1.0, near, far)
+_B_SPLINE = BSpline.basis_element(np.arange(-2.0, 3.0), extrapolate=False)  # NaN beyond two knots
 
 
 def spline_matrix(n_points: int, n_knots: int) -> np.ndarray:
@@ -35,7 +30,7 @@ def spline_matrix(n_points: int, n_knots: int) -> np.ndarray:
     if n_knots < 4:
         raise ValueError(f"n_knots is {n_knots}, a cubic spline needs at least 4")
     position = np.linspace(1.0, n_knots - 2.0, n_points) if n_points > 1 else np.array([(n_knots - 1) / 2.0])
-    return cubic_b_spline(position[:, None] - np.arange(n_knots)).astype(np.float32)
+    return np.nan_to_num(_B_SPLINE(position[:, None] - np.arange(n_knots))).astype(np.float32)
 
 
 def knots_for(shape: Sequence[int], voxel_mm: float, spacing_mm: float) -> tuple[int, ...]:

@@ -42,9 +42,7 @@ def brain_mask(volume: np.ndarray) -> np.ndarray:
     clipped = np.maximum(clipped, np.percentile(volume, 0.5))
     threshold = otsu_threshold(clipped)
     floor = float(clipped.min())
-    bright = (
-        clipped > floor + 0.5 * (threshold - floor) if threshold > floor else np.zeros(volume.shape, bool)
-    )
+    bright = clipped > floor + 0.5 * (threshold - floor)
     # Opening within slices cuts the specks of noise from the brain; slices may be too thick to open across.
     bright = ndimage.binary_opening(bright, _disc())
     parts, n_parts = ndimage.label(bright)

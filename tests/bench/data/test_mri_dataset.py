@@ -9,8 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.data.dataset import Dataset
-from bench.data.generators.mri import Recipe, scan_subject
-from bench.data.generators.mri_dataset import Header, generate_dataset
+from bench.data.generators.mri import Header, Recipe, generate_dataset, scan_subject
 from bench.data.preprocess.mri_scanner_features import scanner_features
 
 SMALL = (10, 32, 32)
