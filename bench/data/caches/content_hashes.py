@@ -26,8 +26,8 @@ def hash_all(paths: Sequence[Path], index: Path, threads: int = 1) -> list[str]:
     threads : hashing releases the GIL.
     """
     try:
-        known = json.loads(index.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known = dict(json.loads(index.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         known = {}
     with ThreadPoolExecutor(threads) as pool, Progress(transient=True) as bar:
         found = pool.map(lambda path: _hash(path, known), paths)

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,9 +76,7 @@ def check_scans(folder: Path, found: Found) -> None:
             f"DATA={folder}: found {len(maps)} file{'s' if len(maps) > 1 else ''} named like a label map "
             f"({shown}), expected images alone, or {LABELS} to say which they are"
         )
-    scans: dict[str, list[str]] = defaultdict(list)
-    for item in found.items:
-        scans[item.subject].append(item.path.name)
+    scans = _grouped((item.subject, item.path.name) for item in found.items)
     _check_names_of_parts(folder, found)
     several = [subject for subject, names in scans.items() if len(names) > 1]
     if several:
@@ -89,11 +88,8 @@ def check_scans(folder: Path, found: Found) -> None:
 
 def _check_names_of_parts(folder: Path, found: Found) -> None:
     """Warn of names that stand in several parts of an official split: perhaps subjects in training and test."""
-    parts: dict[str, set[str]] = defaultdict(set)
-    for item in found.items:
-        if item.part is not None:
-            parts[item.subject.partition("/")[2]].add(item.part)
-    shared = sorted(name for name, seen in parts.items() if len(seen) > 1)
+    parts = _grouped((item.subject.partition("/")[2], item.part) for item in found.items if item.part)
+    shared = sorted(name for name, seen in parts.items() if len(set(seen)) > 1)
     if shared:
         found.doubts["split"].append(
             f"DATA={folder}: {len(shared)} name{'s stand' if len(shared) > 1 else ' stands'} in several of "
@@ -142,9 +138,7 @@ def _check_patients(patients: dict[str, dict[str, Item]], found: Found) -> None:
 def check_labels(folder: Path, found: Found) -> None:
     """Look for classes spelt in two ways, a single class, and subjects of several labels or sites."""
     counts = Counter(item.label for item in found.items)
-    spellings: dict[str, list[str]] = defaultdict(list)
-    for label in sorted(counts):
-        spellings[label.casefold()].append(label)
+    spellings = _grouped((label.casefold(), label) for label in sorted(counts))
     for labels in spellings.values():
         if len(labels) > 1:
             found.problems.append(
@@ -160,25 +154,28 @@ def check_labels(folder: Path, found: Found) -> None:
             found.problems.append(
                 f"DATA={folder}: found no image of {', '.join(missing)} in {part}, expected some of each class"
             )
-    for subject, seen in sorted(_values(found.items, "part").items()):
-        if len(seen) > 1:
-            found.problems.append(
-                f"DATA={folder}: found subject {subject!r} in {' and '.join(sorted(seen))}, expected each "
-                "subject in one part of the split"
-            )
+    for subject, seen in _varied(found.items, "part").items():
+        found.problems.append(
+            f"DATA={folder}: found subject {subject!r} in {' and '.join(seen)}, expected each subject in one part "
+            "of the split"
+        )
     for name in ("label", "site"):
-        values = _values(found.items, name)
-        several = sorted(subject for subject, seen in values.items() if len(seen) > 1)
+        several = _varied(found.items, name)
         if several:
-            example = f"{several[0]}: {', '.join(sorted(values[several[0]]))}"
+            subject, seen = next(iter(several.items()))
             found.doubts[name].append(
-                f"DATA={folder}: {len(several)} subjects have several {name}s ({example})"
+                f"DATA={folder}: {len(several)} subjects have several {name}s ({subject}: {', '.join(seen)})"
             )
 
 
-def _values(items: list[Item], name: str) -> dict[str, set[str]]:
-    """What each subject's items say."""
-    values: dict[str, set[str]] = defaultdict(set)
-    for item in items:
-        values[item.subject].add(getattr(item, name) or "")
-    return values
+def _varied(items: list[Item], name: str) -> dict[str, list[str]]:
+    """Subjects whose items differ in something, and what they say of it; all sorted."""
+    said = _grouped((item.subject, getattr(item, name) or "") for item in items)
+    return {subject: sorted(set(seen)) for subject, seen in sorted(said.items()) if len(set(seen)) > 1}
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return groups
