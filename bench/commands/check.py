@@ -42,9 +42,9 @@ def check(task: Task, data: str | None, data_folder: Path, runs: Path) -> tuple[
         except UserError as error:
             problems.append(str(error))
     if dataset is not None:
-        report = check_dataset(dataset)
-        lines = lines or report.lines()
-        warnings += report.warnings()
+        held, doubts = check_dataset(dataset)
+        lines = lines or held
+        warnings += doubts
         lines += _draw(dataset, task, runs / "check" / f"{task.name}.png")
     lines += [f"problem: {line}" for line in dict.fromkeys(problems)]
     lines += [f"warning: {line}" for line in dict.fromkeys(warnings)]
@@ -58,13 +58,12 @@ def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: 
     warnings += [*report.warnings, *unlisted(folder, report.items)]
     if not report.items:
         return None
-    scans = scan_survey.survey(report.items)
-    found, doubts = scan_survey.faults(report.items, scans)
-    problems += found
-    warnings += doubts
+    scans, faults = scan_survey.survey(report.items)
+    problems += faults
+    warnings += scan_survey.doubts(scans)
     first, *others = scan_survey.lines(report.items, scans)
     lines += [f"{folder}: {first}", *others]
-    small = scan_survey.thumbnails(report.items, scans)
+    small = scan_survey.thumbnails(scans)
     if small is None:
         return None
     dataset, facts = small

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import importlib
 import os
 import signal
 import subprocess
@@ -94,9 +93,22 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if sound else EXIT_USER
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    """A verb whose module says it all."""
-    return importlib.import_module(f"bench.commands.{arguments.verb}").run(arguments)
+def _pretrain(arguments: argparse.Namespace) -> int:
+    from bench.commands.pretrain import run
+
+    return run(arguments)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from bench.commands.predict import run
+
+    return run(arguments)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from bench.commands.export import run
+
+    return run(arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -140,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("check", _check, "verify your data, and look for what would make results untrue")
     model = "a candidate of the latest sweep (default: its best network)"
     add_options(
-        verb("pretrain", _run, "train a network on generated images alone and save it"),
+        verb("pretrain", _pretrain, "train a network on generated images alone and save it"),
         preset="decides the number of epochs (default: full)",
         arch="the architecture (default: the task's first)",
         classes="classes to tell apart, parted by commas (default: normal and not)",
@@ -150,13 +162,13 @@ def _parser() -> argparse.ArgumentParser:
         output="folder for the network",
     )
     add_options(
-        verb("predict", _run, "apply a network to new scans; writes a CSV and pictures"),
+        verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures"),
         model=f"{model}, `ensemble` or `NAME-ensemble` (all its seeds), or a saved network's folder",
         input="an image, or a folder of images",
         output="the CSV (default: predictions.csv); pictures are named after it",
     )
     add_options(
-        verb("export", _run, "write a tested network as Keras, LiteRT and ONNX, with a model card"),
+        verb("export", _export, "write a tested network as Keras, LiteRT and ONNX, with a model card"),
         model=model,
         output="the folder (default: RUNS/models/TASK-NAME)",
     )

@@ -265,7 +265,7 @@ def check_notes(state: State, dataset: Dataset) -> list[str]:
         return recorded
     from bench.data.checks.dataset_check import check_dataset
 
-    return check_dataset(dataset).warnings()
+    return check_dataset(dataset)[1]
 
 
 def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dict:

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -23,19 +23,11 @@ _shared: Any = None  # what every call in this worker process gets besides its o
 
 
 @contextmanager
-def worker_pool(
-    workers: int, work: str, start: Callable[..., None] | None = None, *arguments: Any
-) -> Iterator[ProcessPoolExecutor]:
+def worker_pool(workers: int, work: str, shared: Any = None) -> Iterator[ProcessPoolExecutor]:
     """Open a pool of processes; leaving it, for whatever reason, takes back what has not begun.
 
-    The processes are spawned: forking one that runs TensorFlow is unsafe.
-
-    Parameters
-    ----------
-    workers : number of processes.
-    work : what they do, for the message when one is killed.
-    start, arguments : `start(*arguments)` is called in each process before its first work; importable by
-        name.
+    The processes are spawned: forking one that runs TensorFlow is unsafe. Each keeps `shared` for `_call`.
+    `work` is what they do, for the message when one is killed.
 
     Raises
     ------
@@ -43,7 +35,7 @@ def worker_pool(
     """
     try:
         with ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=_start, initargs=(start, arguments)
+            workers, mp_context=get_context("spawn"), initializer=_start, initargs=(shared,)
         ) as pool:
             try:
                 yield pool
@@ -55,11 +47,11 @@ def worker_pool(
         ) from error
 
 
-def _start(start: Callable[..., None] | None, arguments: tuple) -> None:
+def _start(shared: Any) -> None:
+    global _shared
     threadpool_limits(1)  # as many processes as processors are already at work
     end_with_parent()
-    if start is not None:
-        start(*arguments)
+    _shared = shared
 
 
 def cores() -> int:
@@ -85,25 +77,20 @@ def _die_with(sentinel: int) -> None:
 
 def map_processes(
     function: Callable[..., Result],
-    arguments: Iterable[tuple],
+    arguments: Sequence[tuple],
     *,
-    total: int,
-    workers: int = 1,
-    description: str = "Working on volumes",
-    progress: bool = False,
+    workers: int,
+    description: str,
     shared: Any = None,
 ) -> Iterator[Result]:
-    """Yield `function(*arguments[i], shared)` in order.
+    """Yield `function(*arguments[i], shared)` in order, with a progress bar on standard error.
 
     Parameters
     ----------
-    function : importable by name, as the processes are spawned (forking a process that runs TensorFlow is
-        unsafe).
-    arguments : one tuple for each call, asked for a few calls ahead.
-    total : how many there are.
+    function : importable by name, as the processes are spawned.
+    arguments : one tuple for each call.
     workers : number of processes; 1 calls in this process.
     description : what is done, for the progress bar and for the message when a process is killed.
-    progress : show a progress bar on standard error.
     shared : sent to each process once, not with each call.
 
     Raises
@@ -116,18 +103,14 @@ def map_processes(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
-        disable=not progress,
     )
     with bar:
-        yield from bar.track(
-            _results(function, arguments, workers, description, shared),
-            total=total,
-            description=description,
-        )
+        results = _results(function, arguments, workers, description, shared)
+        yield from bar.track(results, total=len(arguments), description=description)
 
 
 def _results(
-    function: Callable[..., Result], arguments: Iterable[tuple], workers: int, work: str, shared: Any
+    function: Callable[..., Result], arguments: Sequence[tuple], workers: int, work: str, shared: Any
 ) -> Iterator[Result]:
     if workers <= 1:
         for call in arguments:
@@ -135,7 +118,7 @@ def _results(
                 result = function(*call, shared)
             yield result
         return
-    with worker_pool(workers, work, _remember, shared) as pool:
+    with worker_pool(workers, work, shared) as pool:
         # A window of calls instead of all of them: finished volumes must not pile up in memory.
         calls = iter(arguments)
         window: deque[Future[Result]] = deque(
@@ -146,11 +129,6 @@ def _results(
             for call in islice(calls, 1):
                 window.append(pool.submit(_call, function, call))
             yield result
-
-
-def _remember(shared: Any) -> None:
-    global _shared
-    _shared = shared
 
 
 def _call(function: Callable[..., Result], call: tuple) -> Result:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,34 +42,31 @@ def folds(dataset: Dataset, n_folds: int, seed: int) -> list[Fold]:
     """
     if n_folds < 1:
         raise UserError(f"FOLDS={n_folds}: found less than one fold, expected 1 or more")
-    n = len(dataset.y)
-    test = _mask(dataset.official_test, n)
-    validation = _mask(dataset.official_validation, n)
-    pool = np.flatnonzero(~test & ~validation)
+    test, validation = _marked(dataset.official_test), _marked(dataset.official_validation)
+    pool = np.setdiff1d(np.arange(len(dataset.y)), np.concatenate([test, validation]))
     subjects = dataset.subjects.astype(str)
-    n_parts = _official_parts(subjects[pool], dataset.y[pool]) if test.any() else N_PARTS
+    n_parts = _official_parts(subjects[pool], dataset.y[pool]) if len(test) else N_PARTS
+
+    @cache
+    def deal(repetition: int) -> np.ndarray:
+        return partition(subjects[pool], dataset.y[pool], n_parts, f"{seed}/{repetition}", dataset.classes)
+
     result = []
-    dealt: dict[int, np.ndarray] = {}
     for k in range(n_folds):
-        if test.any() and validation.any():
-            chosen = _fold(pool, np.flatnonzero(validation), np.flatnonzero(test), str(k))
-        else:
+        chosen = (pool, validation, test)
+        if not (len(test) and len(validation)):
             repetition, k_part = divmod(k, n_parts)
-            if repetition not in dealt:
-                key = f"{seed}/{repetition}"
-                dealt[repetition] = partition(subjects[pool], dataset.y[pool], n_parts, key, dataset.classes)
-            parts = dealt[repetition]
-            held_out = pool[parts == k_part]
-            if test.any():
-                chosen = _fold(pool[parts != k_part], held_out, np.flatnonzero(test), str(k))
-            elif validation.any():
-                chosen = _fold(pool[parts != k_part], np.flatnonzero(validation), held_out, str(k))
+            parts = deal(repetition)
+            rest, held_out = pool[parts != k_part], pool[parts == k_part]
+            if len(test):
+                chosen = (rest, held_out, test)
+            elif len(validation):
+                chosen = (rest, validation, held_out)
             else:
                 next_part = (k_part + 1) % n_parts
                 rest = pool[(parts != k_part) & (parts != next_part)]
-                chosen = _fold(rest, pool[parts == next_part], held_out, str(k))
-        assert_disjoint(chosen, subjects)
-        result.append(chosen)
+                chosen = (rest, pool[parts == next_part], held_out)
+        result.append(_fold(*chosen, str(k), subjects))
     return result
 
 
@@ -103,19 +101,12 @@ def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
         parts = partition(
             subjects[pool], dataset.y[pool], N_PARTS_OFFICIAL, f"{seed}/without {site}", dataset.classes
         )
-        chosen = _fold(pool[parts != 0], pool[parts == 0], np.flatnonzero(test), site)
-        assert_disjoint(chosen, subjects)
-        result.append(chosen)
+        result.append(_fold(pool[parts != 0], pool[parts == 0], np.flatnonzero(test), site, subjects))
     return result
 
 
 def divide(dataset: Dataset, n_folds: int, splits: dict[str, Any]) -> list[Fold]:
-    """Make the folds that a sweep's identity describes.
-
-    Parameters
-    ----------
-    n_folds : how many; with `by="site"` there is one for each site, whatever this says.
-    splits : `seed`, and `by="site"` to leave one site out at a time.
+    """Make the folds that a sweep's identity describes: `n_folds`, by `seed` of `splits`, or one for each site.
 
     Raises
     ------
@@ -133,9 +124,10 @@ def count_inner_folds(dataset: Dataset, splits: dict[str, Any]) -> int:
     than noise. Else `INNER_FOLDS`, or as many as the rarest class has subjects.
     """
     fold = divide(dataset, 1, splits)[0]
-    if _mask(dataset.official_validation, len(dataset.y)).any():
-        return 1
-    if len(np.unique(dataset.subjects[fold.validation])) >= ENOUGH:
+    if (
+        len(_marked(dataset.official_validation))
+        or len(np.unique(dataset.subjects[fold.validation])) >= ENOUGH
+    ):
         return 1
     seen = np.concatenate([fold.train, fold.validation])
     counts = [
@@ -158,8 +150,7 @@ def inner_parts(
     subjects = dataset.subjects.astype(str)
     key = f"{splits['seed']}/inner of {fold.name}"
     parts = partition(subjects[seen], dataset.y[seen], n_parts, key, dataset.classes)
-    chosen = Fold(seen[parts != index], seen[parts == index], fold.test, fold.name)
-    assert_disjoint(chosen, subjects)
+    chosen = _fold(seen[parts != index], seen[parts == index], fold.test, fold.name, subjects)
     return chosen.train, chosen.validation
 
 
@@ -183,7 +174,7 @@ def assert_disjoint(fold: Fold, subjects: np.ndarray) -> None:
 
 
 def partition(
-    subjects: np.ndarray, y: np.ndarray, n_parts: int, key: str, classes: Sequence[str] | None = None
+    subjects: np.ndarray, y: np.ndarray, n_parts: int, key: str, classes: Sequence[object]
 ) -> np.ndarray:
     """Deal subjects into parts of equal class shares; return the part of each sample, int64 `[n]`.
 
@@ -198,17 +189,16 @@ def partition(
     UserError : a class has fewer subjects than there are parts.
     """
     ids, inverse = np.unique(subjects.astype(str), return_inverse=True)
-    n_classes = len(classes) if classes is not None else int(y.max()) + 1
+    n_classes = len(classes)
     samples = np.zeros((len(ids), n_classes), dtype=np.int64)
     np.add.at(samples, (inverse, y), 1)
     has = samples > 0
     n_subjects = has.sum(axis=0)
     for index in range(n_classes):
         if n_subjects[index] < n_parts:
-            name = classes[index] if classes is not None else index
             raise UserError(
-                f"class {name!r}: found {n_subjects[index]} subjects to divide, expected at least {n_parts}, "
-                f"one for each of {n_parts} parts"
+                f"class {classes[index]!r}: found {n_subjects[index]} subjects to divide, expected at least "
+                f"{n_parts}, one for each of {n_parts} parts"
             )
     rarity = [int(index) for index in np.lexsort((np.arange(n_classes), n_subjects))]
     random = [hashlib.sha256(f"{key}\0{name}".encode()).digest() for name in ids]
@@ -239,17 +229,20 @@ def partition(
         placed_samples[best] += samples[index]
     if not (placed_subjects > 0).all():
         part, c = (int(value) for value in np.argwhere(placed_subjects == 0)[0])
-        name = classes[c] if classes is not None else c
         raise UserError(
-            f"class {name!r}: found no subject for part {part} of {n_parts}, expected more subjects"
+            f"class {classes[c]!r}: found no subject for part {part} of {n_parts}, expected more subjects"
         )
     return part_of[inverse]
 
 
-def _mask(mask: np.ndarray | None, n: int) -> np.ndarray:
-    return np.zeros(n, dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
+def _marked(mask: np.ndarray | None) -> np.ndarray:
+    return np.flatnonzero([] if mask is None else mask)
 
 
-def _fold(train: np.ndarray, validation: np.ndarray, test: np.ndarray, name: str) -> Fold:
-    as_indices = [np.sort(part).astype(np.int64) for part in (train, validation, test)]
-    return Fold(as_indices[0], as_indices[1], as_indices[2], name)
+def _fold(
+    train: np.ndarray, validation: np.ndarray, test: np.ndarray, name: str, subjects: np.ndarray
+) -> Fold:
+    train, validation, test = (np.sort(part).astype(np.int64) for part in (train, validation, test))
+    fold = Fold(train, validation, test, name)
+    assert_disjoint(fold, subjects)
+    return fold

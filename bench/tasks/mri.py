@@ -11,11 +11,12 @@ from bench.data.caches.cached_dataset import open_cached, save_dataset
 from bench.data.dataset import Dataset
 from bench.data.folders.resampled_folder import build_cache
 from bench.data.formats import read
-from bench.data.generators.mri import Recipe
-from bench.data.generators.mri_dataset import generate_dataset
+from bench.data.generators.mri import Recipe, generate_dataset
 from bench.data.preprocess.grid import Grid, to_grid
-from bench.data.preprocess.mri import CONTRASTS, METHODS, NORMALISATIONS, MriPreprocessing, prepare
+from bench.data.preprocess.mri import prepare
 from bench.data.preprocess.mri_features import features
+from bench.data.preprocess.mri_intensity import CONTRASTS, NORMALISATIONS
+from bench.data.preprocess.mri_resample import METHODS
 from bench.data.preprocess.mri_scanner_features import scanner_features
 from bench.data.processes import cores
 from bench.data.sources import imagenet_weights
@@ -172,8 +173,7 @@ class Mri(Task):
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         choices = {name: value for name, value in preprocessing.items() if name != "brain_mask"}
-        settings = MriPreprocessing(**{**choices, "shape": tuple(choices["shape"])})
-        return np.stack([prepare(np.asarray(volume[..., 0]), settings) for volume in x])[..., None]
+        return np.stack([prepare(np.asarray(volume[..., 0]), **choices) for volume in x])[..., None]
 
     def code(self) -> str:
         return preprocessing_digest("mri")
@@ -189,9 +189,8 @@ class Mri(Task):
             raise UserError(
                 f"CLASSES={','.join(names)}: found classes that cannot be made; expected normal,tumour"
             )
-        untouched = MriPreprocessing.untouched(_STORED)
         recipe = Recipe(classes=names, purpose="pretraining")
-        return generate_dataset(samples or _PRETRAINING_SUBJECTS, recipe, untouched, workers=cores())[0]
+        return generate_dataset(samples or _PRETRAINING_SUBJECTS, recipe, _STORED, workers=cores())[0]
 
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
         return np.stack([to_grid(read(path), _grid(preprocessing), path) for path in paths])
@@ -218,7 +217,7 @@ def _save_builtin(options: dict[str, int], folder: Path) -> None:
     confounded = bool(options["scanner"])
     recipe = Recipe(seed=options["seed"], tumours=not confounded, scanner_by_class=confounded)
     n = options["subjects"] + options["test"]
-    dataset, headers = generate_dataset(n, recipe, MriPreprocessing.untouched(_STORED), workers=cores())
+    dataset, headers = generate_dataset(n, recipe, _STORED, workers=cores())
     if options["test"]:
         dataset = replace(
             dataset,

@@ -25,6 +25,7 @@ from bench.data.dataset import Dataset
 from tuning import durable
 
 _FORMAT = 1
+_FACTS = ("name", "classes", "fingerprint", "provenance", "stand_in", "details")
 _SAMPLE_ARRAYS = ("y", "subjects", "sites", "official_test", "official_validation")
 
 
@@ -50,7 +51,7 @@ def save_dataset(
     Parameters
     ----------
     dataset : `x` is written as float32, block by block, so a memory map stays on disk.
-    transform : applied to blocks `[m, ...]` of `x`, for arrays kept in a smaller type in memory.
+    transform : applied to blocks `[m, ...]` of `x`, for arrays kept in a smaller type in memory, or to be prepared.
     headers : facts of each sample's header, to be read by `open_headers`.
     """
     folder = Path(folder)
@@ -61,12 +62,11 @@ def save_dataset(
         x = np.lib.format.open_memmap(
             building / "x.npy", mode="w+", dtype=np.float32, shape=_shape_after(dataset.x, transform)
         )
-        if hasattr(os, "posix_fallocate"):  # a full disk is an error here; on writing a map, a SIGBUS
-            with (building / "x.npy").open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         digests = np.zeros(len(x), dtype=np.uint64)
         # written as a file: pages of a memory map would count as this process' memory
         with (building / "x.npy").open("r+b") as file:
+            if hasattr(os, "posix_fallocate"):  # a full disk is an error at once
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
             file.seek(x.offset)
             for block in blocks(x):
                 values = np.asarray(dataset.x[block])
@@ -102,12 +102,7 @@ def seal(
     stat = (folder / "x.npy").stat()
     meta = {
         "format": _FORMAT,
-        "name": dataset.name,
-        "classes": list(dataset.classes),
-        "fingerprint": dataset.fingerprint,
-        "provenance": dataset.provenance,
-        "stand_in": dataset.stand_in,
-        "details": dataset.details,
+        **{name: getattr(dataset, name) for name in _FACTS},
         "x_bytes": stat.st_size,
         "arrays_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
         "headers_sha256": hashlib.sha256(facts).hexdigest(),
@@ -118,11 +113,11 @@ def seal(
     _write_synced(folder / "meta.json", f"{text}\n{check}\n".encode())
 
 
-def open_cached(folder: Path, *, thorough: bool = False) -> Dataset:
+def open_cached(folder: Path) -> Dataset:
     """Open a cache folder; `x` is a read-only memory map.
 
     Every sample is checked against its digest where `x.npy` has changed since it was last checked (by its
-    time of modification), and with `thorough` always; that reads all of it once.
+    time of modification); that reads all of it once.
 
     Raises
     ------
@@ -141,18 +136,10 @@ def open_cached(folder: Path, *, thorough: bool = False) -> Dataset:
     digests = arrays.pop("x_digests")
     if size != meta["x_bytes"] or len(x) != len(digests) or x.dtype != np.float32:
         raise DamagedCacheError(f"{folder / 'x.npy'}: {size} bytes, {meta['x_bytes']} were written")
-    if thorough or not _already_checked(folder):
+    if not _already_checked(folder):
         _check_samples(folder, x, digests)
-    return Dataset(
-        x=x,
-        name=meta["name"],
-        classes=tuple(meta["classes"]),
-        fingerprint=meta["fingerprint"],
-        provenance=meta["provenance"],
-        stand_in=meta["stand_in"],
-        details=meta["details"],
-        **arrays,
-    )
+    facts = {name: meta[name] for name in _FACTS}
+    return Dataset(x=x, **{**facts, "classes": tuple(meta["classes"])}, **arrays)
 
 
 def open_headers(folder: Path) -> list[dict[str, Any]]:

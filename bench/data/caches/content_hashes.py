@@ -4,78 +4,55 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from bench.data.formats.analyze_files import partner_of
-from bench.data.formats.dicom_files import files_of
+from rich.progress import Progress
+
+from bench.data.formats.listing import parts_of
 
 _SETTLED_NS = 2 * 10**9  # a file changed this recently may change again within one tick of its clock
 
 
-class HashIndex:
-    """sha256 of files, trusted as long as path, size and time of modification stay the same.
+def hash_all(paths: Sequence[Path], index: Path, threads: int = 1) -> list[str]:
+    """sha256 of scans: of a file, of the pair of an Analyze file, or of a series folder (by names and contents).
 
     Parameters
     ----------
-    file : where the index is kept, as JSON; a damaged one is started anew.
+    index : where hashes are kept, as JSON; each is trusted as long as path, size and time of modification stay
+        the same. A damaged index is started anew.
+    threads : hashing releases the GIL.
     """
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._known: dict[str, list[int | str]] = {}
-        try:
-            known = json.loads(file.read_text(encoding="utf-8"))
-            if isinstance(known, dict):
-                self._known = known
-        except (OSError, ValueError):
-            pass
-
-    def hash_all(
-        self, paths: Sequence[Path], jobs: int = 1, advance: Callable[[], None] = lambda: None
-    ) -> list[str]:
-        """Hash files, or all files of DICOM series folders, in threads (hashing releases the GIL)."""
-
-        def hash_and_advance(path: Path) -> str:
-            digest = self.hash_one(path)
-            advance()
-            return digest
-
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            digests = list(pool.map(hash_and_advance, paths))
-        self._save()
-        return digests
-
-    def hash_one(self, path: Path) -> str:
-        """Hash a file, the pair of an Analyze file, or a series folder (by names and contents)."""
-        parts = parts_of(path)
-        if len(parts) == 1 and not path.is_dir():
-            return self._of_file(parts[0])
-        lines = [f"{part.name} {self._of_file(part)}" for part in parts]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-    def _of_file(self, path: Path) -> str:
-        name, stat = str(path.resolve()), path.stat()
-        known = self._known.get(name)
-        if isinstance(known, list) and len(known) == 3 and known[:2] == [stat.st_size, stat.st_mtime_ns]:
-            return str(known[2])
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if time.time_ns() - stat.st_mtime_ns > _SETTLED_NS:
-            self._known[name] = [stat.st_size, stat.st_mtime_ns, digest]
-        return digest
-
-    def _save(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._file.with_name(f".{self._file.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(self._known), encoding="utf-8")
-        os.replace(temporary, self._file)
+    try:
+        known = dict(json.loads(index.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        known = {}
+    with ThreadPoolExecutor(threads) as pool, Progress(transient=True) as bar:
+        found = pool.map(lambda path: _hash(path, known), paths)
+        digests = list(bar.track(found, total=len(paths), description="Reading hashes"))
+    temporary = index.with_name(f".{index.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(known), encoding="utf-8")
+    os.replace(temporary, index)
+    return digests
 
 
-def parts_of(path: Path) -> list[Path]:
-    """The files of a scan: those of a series folder, the pair of an Analyze file, or the file."""
-    if path.is_dir():
-        return files_of(path)
-    partner = partner_of(path)
-    return [path] if partner is None else sorted((path, partner))
+def _hash(path: Path, known: dict[str, list[Any]]) -> str:
+    parts = parts_of(path)
+    if len(parts) == 1 and not path.is_dir():
+        return _hash_file(path, known)
+    lines = [f"{part.name} {_hash_file(part, known)}" for part in parts]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _hash_file(path: Path, known: dict[str, list[Any]]) -> str:
+    name, stat = str(path.resolve()), path.stat()
+    size, modified_ns, digest = known.get(name, (None, None, ""))
+    if (size, modified_ns) == (stat.st_size, stat.st_mtime_ns):
+        return str(digest)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if time.time_ns() - stat.st_mtime_ns > _SETTLED_NS:
+        known[name] = [stat.st_size, stat.st_mtime_ns, digest]
+    return str(digest)

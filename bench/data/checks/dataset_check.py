@@ -1,144 +1,91 @@
 """`make check`: what a dataset holds, and what would spoil its numbers, before anything is trained."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from bench.data.caches.memory_maps import passing
 from bench.data.checks.duplicates import THRESHOLD, Pair, near_identical
-from bench.data.checks.sites import SiteAuc, site_predicts_label
+from bench.data.checks.sites import site_predicts_label
 from bench.data.dataset import Dataset
+from bench.data.formats.listing import first_few
 
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
-class DatasetReport:
-    """What a dataset holds.
-
-    Attributes
-    ----------
-    samples, subjects : of each class.
-    sites : for each site, the samples of each class; empty without sites.
-    constant, non_finite : indices of samples with a single value, and with NaN or infinite ones.
-    pairs : near-identical samples of different subjects.
-    site_auc : how well the site predicts the label, or None.
-    split_subjects : subjects on both sides of an official split.
-    ids, parts, y : subject, part of the official split as a number, and label of each sample.
-    """
-
-    name: str
-    samples: dict[str, int]
-    subjects: dict[str, int]
-    sites: dict[str, dict[str, int]]
-    constant: list[int]
-    non_finite: list[int]
-    pairs: list[Pair]
-    site_auc: SiteAuc | None
-    split_subjects: list[str]
-    ids: np.ndarray
-    parts: np.ndarray
-    y: np.ndarray
-
-    def warnings(self) -> list[str]:
-        """One line for each thing that would spoil the numbers; empty if all is well."""
-        lines = []
-        for what, indices in (
-            ("have a single value everywhere", self.constant),
-            ("hold values that are not finite", self.non_finite),
-        ):
-            if indices:
-                ids = [str(self.ids[index]) for index in indices]
-                lines.append(f"{len(indices)} samples {what} (subjects {_some(ids)})")
-        if self.pairs:
-            shown = [
-                f"{self.ids[pair.first]} = {self.ids[pair.second]} ({pair.correlation:.4f})"
-                for pair in self.pairs
-            ]
-            lines.append(
-                f"{len(self.pairs)} pairs of near-identical images (correlation above {THRESHOLD}) have "
-                f"different subject ids: {_some(shown)}"
-            )
-            across = sum(self.parts[pair.first] != self.parts[pair.second] for pair in self.pairs)
-            if across:
-                lines.append(f"{across} of these pairs lie in two parts of the official split: it leaks")
-            labels = sum(self.y[pair.first] != self.y[pair.second] for pair in self.pairs)
-            if labels:
-                lines.append(f"{labels} of these pairs have two labels: one of each is wrong")
-        if self.split_subjects:
-            lines.append(
-                f"{len(self.split_subjects)} subjects are in several parts of the official split "
-                f"({_some(self.split_subjects)})"
-            )
-        if self.site_auc is not None and self.site_auc.predicts:
-            auc = self.site_auc
-            lines.append(
-                f"the site alone predicts the label: AUC {auc.auc:.2f} ({auc.low:.2f} to {auc.high:.2f}); a "
-                "network may learn the scanner, so test with one site left out"
-            )
-        return lines
-
-    def lines(self) -> list[str]:
-        """What there is, as text, without the warnings."""
-        n_samples, n_classes = sum(self.samples.values()), len(self.samples)
-        text = [
-            f"{self.name}: {n_samples} samples of {len(set(self.ids.tolist()))} subjects, {n_classes} classes"
-        ]
-        for name, count in self.samples.items():
-            text.append(f"  {name}: {count} samples of {self.subjects[name]} subjects")
-        for site, counts in self.sites.items():
-            text.append(f"  site {site}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-        if self.site_auc is not None:
-            auc = self.site_auc
-            text.append(f"  label from the site alone: AUC {auc.auc:.2f} ({auc.low:.2f} to {auc.high:.2f})")
-        return text
-
-
-def check_dataset(dataset: Dataset, seed: int = 0) -> DatasetReport:
+def check_dataset(dataset: Dataset) -> tuple[list[str], list[str]]:
     """Examine a dataset; memory maps are read sample by sample.
 
-    Takes seconds for a few thousand images. Nothing is raised: the report says what is wrong.
+    Takes seconds for a few thousand images. Nothing is raised: the warnings say what is wrong.
+
+    Returns
+    -------
+    what there is, as text, and a line for each thing that would spoil the numbers; none if all is well.
     """
-    classes = dataset.classes
-    ids = dataset.subjects.astype(str)
-    samples = Counter(dataset.y.tolist())
-    sites: dict[str, dict[str, int]] = {}
+    classes, ids, y = dataset.classes, dataset.subjects.astype(str), dataset.y
+    lines = [f"{dataset.name}: {len(y)} samples of {len(set(ids.tolist()))} subjects, {len(classes)} classes"]
+    for index, name in enumerate(classes):
+        own = ids[y == index].tolist()
+        lines.append(f"  {name}: {len(own)} samples of {len(set(own))} subjects")
     if dataset.sites is not None:
         for site in sorted(set(dataset.sites.tolist())):
-            counts = Counter(dataset.y[dataset.sites == site].tolist())
-            sites[str(site)] = {name: counts.get(index, 0) for index, name in enumerate(classes)}
-    parts = np.zeros(len(dataset.y), dtype=np.int64)
+            counts = np.bincount(y[dataset.sites == site], minlength=len(classes))
+            shares = (f"{count} {name}" for count, name in zip(counts, classes, strict=True))
+            lines.append(f"  site {site}: " + ", ".join(shares))
+    parts = np.zeros(len(y), dtype=np.int64)
     for number, mask in enumerate((dataset.official_test, dataset.official_validation), 1):
         if mask is not None:
             parts[mask] = number
+    warnings = _odd_values(dataset.x, ids) + _copies(near_identical(dataset), ids, parts, y)
+    seen = Counter(subject for subject, _ in set(zip(ids.tolist(), parts.tolist(), strict=True)))
+    split = sorted(subject for subject, count in seen.items() if count > 1)
+    if split:
+        warnings.append(
+            f"{len(split)} subjects are in several parts of the official split ({first_few(split, _SHOWN)})"
+        )
+    site_auc = site_predicts_label(dataset)
+    if site_auc is not None:
+        lines.append(f"  label from the site alone: {site_auc}")
+        if site_auc.predicts:
+            warnings.append(
+                f"the site alone predicts the label: {site_auc}; a network may learn the scanner, so test with "
+                "one site left out"
+            )
+    return lines, warnings
+
+
+def _odd_values(x: np.ndarray, ids: np.ndarray) -> list[str]:
     constant, non_finite = [], []
-    for index, sample in enumerate(passing(dataset.x)):
+    for sample, subject in zip(passing(x), ids.tolist(), strict=True):
         low, high = float(np.min(sample)), float(np.max(sample))  # NaN comes through
         if not np.isfinite((low, high)).all():
-            non_finite.append(index)
+            non_finite.append(subject)
         elif low == high:
-            constant.append(index)
-    return DatasetReport(
-        name=dataset.name,
-        samples={name: samples.get(index, 0) for index, name in enumerate(classes)},
-        subjects={name: len(set(ids[dataset.y == index].tolist())) for index, name in enumerate(classes)},
-        sites=sites,
-        constant=constant,
-        non_finite=non_finite,
-        pairs=near_identical(dataset),
-        site_auc=site_predicts_label(dataset, seed),
-        split_subjects=_split_subjects(ids, parts),
-        ids=ids,
-        parts=parts,
-        y=dataset.y,
-    )
+            constant.append(subject)
+    return [
+        f"{len(subjects)} samples {what} (subjects {first_few(subjects, _SHOWN)})"
+        for what, subjects in (
+            ("have a single value everywhere", constant),
+            ("hold values that are not finite", non_finite),
+        )
+        if subjects
+    ]
 
 
-def _split_subjects(ids: np.ndarray, parts: np.ndarray) -> list[str]:
-    seen = Counter(subject for subject, _ in set(zip(ids.tolist(), parts.tolist(), strict=True)))
-    return sorted(str(subject) for subject, count in seen.items() if count > 1)
-
-
-def _some(values: list[str]) -> str:
-    return ", ".join(values[:_SHOWN]) + (", …" if len(values) > _SHOWN else "")
+def _copies(pairs: Sequence[Pair], ids: np.ndarray, parts: np.ndarray, y: np.ndarray) -> list[str]:
+    """Warn of near-identical samples of different subjects."""
+    if not pairs:
+        return []
+    shown = [f"{ids[pair.first]} = {ids[pair.second]} ({pair.correlation:.4f})" for pair in pairs]
+    warnings = [
+        f"{len(pairs)} pairs of near-identical images (correlation above {THRESHOLD}) have different subject "
+        f"ids: {first_few(shown, _SHOWN)}"
+    ]
+    across = sum(parts[pair.first] != parts[pair.second] for pair in pairs)
+    if across:
+        warnings.append(f"{across} of these pairs lie in two parts of the official split: it leaks")
+    labels = sum(y[pair.first] != y[pair.second] for pair in pairs)
+    if labels:
+        warnings.append(f"{labels} of these pairs have two labels: one of each is wrong")
+    return warnings

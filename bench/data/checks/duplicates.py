@@ -1,6 +1,8 @@
 """Near-identical images under two subject ids: the leak that no grouping can see."""
 
-from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +19,7 @@ _BLOCK = 1024
 _MAX_CANDIDATES = 200_000
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Two samples, and the correlation of their voxels (Pearson)."""
 
     first: int
@@ -26,8 +27,8 @@ class Pair:
     correlation: float
 
 
-def near_identical(dataset: Dataset, threshold: float = THRESHOLD) -> list[Pair]:
-    """Find pairs of samples of different subjects whose voxels correlate above a threshold.
+def near_identical(dataset: Dataset) -> list[Pair]:
+    """Find pairs of samples of different subjects whose voxels correlate above `THRESHOLD`.
 
     Correlation does not mind another brightness or contrast. Images are compared first on a coarse grid,
     in blocks, and what passes there in full. Copies that were shifted, rotated or mirrored are not found.
@@ -46,30 +47,23 @@ def near_identical(dataset: Dataset, threshold: float = THRESHOLD) -> list[Pair]
     candidates: list[tuple[int, int]] = []
     for start in range(0, len(coarse), _BLOCK):
         block = coarse[start : start + _BLOCK]
-        similar = block @ coarse[start:].T > threshold - _COARSE_SLACK
+        similar = block @ coarse[start:].T > THRESHOLD - _COARSE_SLACK
         similar &= subjects[start : start + len(block), None] != subjects[None, start:]
-        for row, column in np.argwhere(similar):
-            if column > row:
-                candidates.append((start + int(row), start + int(column)))
+        candidates += [
+            (start + row, start + column) for row, column in np.argwhere(np.triu(similar, 1)).tolist()
+        ]
         if len(candidates) > _MAX_CANDIDATES:
             break  # a set of copies; more pairs would tell nothing new
     pairs = []
-    for first, rows in _grouped(candidates).items():
+    for first, group in groupby(candidates, itemgetter(0)):
         one = _standardised(np.asarray(dataset.x[first]).reshape(1, -1))
-        for second in rows:
+        for _, second in group:
             other = _standardised(np.asarray(dataset.x[second]).reshape(1, -1))
             correlation = float((one * other).sum())
-            if correlation > threshold:
+            if correlation > THRESHOLD:
                 pairs.append(Pair(first, second, min(correlation, 1.0)))
         release(dataset.x)
     return sorted(pairs, key=lambda pair: (-pair.correlation, pair.first, pair.second))
-
-
-def _grouped(candidates: list[tuple[int, int]]) -> dict[int, list[int]]:
-    groups: dict[int, list[int]] = {}
-    for first, second in candidates:
-        groups.setdefault(first, []).append(second)
-    return groups
 
 
 def _coarse(x: np.ndarray) -> np.ndarray:

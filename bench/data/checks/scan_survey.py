@@ -1,16 +1,17 @@
 """The scans of a folder, each read whole: what they hold, and every fault at once."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bench.data.caches.content_hashes import parts_of
+from bench.data.checks.shortcuts import background
 from bench.data.dataset import Dataset
-from bench.data.folders.items import PARTS, Item, official_masks
+from bench.data.folders.items import PARTS, Item, columns
 from bench.data.formats import read
+from bench.data.formats.listing import parts_of
 from bench.data.preprocess.grid import resample
 from bench.data.processes import cores, map_processes
 from bench.errors import UserError
@@ -21,40 +22,27 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Scan:
-    """What a file holds.
+    """What a file holds."""
 
-    Attributes
-    ----------
-    shape, spacing_mm : `[height, width]` or `[depth, height, width]`; no spacing where the file has none.
-    header : orientation, bits and colour mode, in words.
-    low, high : percentiles 1 and 99 of its values.
-    background : median of the outermost voxels.
-    constant, non_finite : whether there is but one value; how many are NaN or infinite.
-    bytes : size of its files.
-    thumbnail : float32, of one shape for all images and one for all volumes.
-    """
-
-    shape: tuple[int, ...]
-    spacing_mm: tuple[float, ...] | None
-    header: str
-    low: float
+    shape: tuple[int, ...]  # `[height, width]` or `[depth, height, width]`
+    spacing_mm: tuple[float, ...] | None  # None where the file has none
+    header: str  # orientation, bits and colour mode, in words
+    low: float  # percentiles 1 and 99 of its values
     high: float
-    background: float
-    constant: bool
-    non_finite: int
-    bytes: int
-    thumbnail: np.ndarray
+    background: float  # median of the outermost pixels
+    constant: bool  # there is but one value
+    non_finite: int  # how many are NaN or infinite
+    bytes: int  # of its files
+    thumbnail: np.ndarray  # float32, of one shape for all images and one for all volumes
 
 
-def survey(items: Sequence[Item]) -> list[Scan | str]:
-    """Read every scan, in processes; of one that cannot be read, what is wrong with it."""
-    calls = ((item.path, item.kind) for item in items)
+def survey(items: Sequence[Item]) -> tuple[list[tuple[Item, Scan]], list[str]]:
+    """Read every scan, in processes; of those that cannot be read, what is wrong with them."""
+    calls = [(item.path, item.kind) for item in items]
     workers = min(cores(), 1 + len(items) // 50)
-    return list(
-        map_processes(
-            _examine, calls, total=len(items), workers=workers, description="Reading scans", progress=True
-        )
-    )
+    found = list(map_processes(_examine, calls, workers=workers, description="Reading scans"))
+    scans = [(item, scan) for item, scan in zip(items, found, strict=True) if isinstance(scan, Scan)]
+    return scans, [scan for scan in found if isinstance(scan, str)]
 
 
 def _examine(path: Path, kind: str, _: None) -> Scan | str:
@@ -65,7 +53,6 @@ def _examine(path: Path, kind: str, _: None) -> Scan | str:
     except UserError as error:
         return str(error)
     low, high = np.percentile(array, (1, 99))
-    edges = [array[..., 0], array[..., -1], array[..., 0, :], array[..., -1, :]]
     facts = volume.facts
     words = [
         str(facts[name]) for name in ("stored_orientation", "stored_mode", "Manufacturer") if name in facts
@@ -76,7 +63,7 @@ def _examine(path: Path, kind: str, _: None) -> Scan | str:
         ", ".join([*words, f"{facts.get('stored_bits', 0):g} bits"]),
         float(low),
         float(high),
-        float(np.median(np.concatenate([edge.ravel() for edge in edges]))),
+        background(array),
         bool(array.min() == array.max()),
         int(float(facts.get("non_finite", 0))),
         sum(part.stat().st_size for part in parts_of(path)),
@@ -84,31 +71,29 @@ def _examine(path: Path, kind: str, _: None) -> Scan | str:
     )
 
 
-def faults(items: Sequence[Item], scans: Sequence[Scan | str]) -> tuple[list[str], list[str]]:
-    """Problems and warnings: unreadable files, images among volumes, constant images, NaN."""
-    problems = [scan for scan in scans if isinstance(scan, str)]
-    read_ones = [(item, scan) for item, scan in zip(items, scans, strict=True) if isinstance(scan, Scan)]
-    warnings = [f"{item.path}: found one value everywhere" for item, scan in read_ones if scan.constant]
+def doubts(scans: Sequence[tuple[Item, Scan]]) -> list[str]:
+    """Warn of constant images, values that are not finite, and images among volumes."""
+    warnings = [f"{item.path}: found one value everywhere" for item, scan in scans if scan.constant]
     warnings += [
         f"{item.path}: found {scan.non_finite} values that are not finite, taken for background"
-        for item, scan in read_ones
+        for item, scan in scans
         if scan.non_finite
     ]
-    dimensions = Counter(len(scan.shape) for _, scan in read_ones)
+    dimensions = Counter(len(scan.shape) for _, scan in scans)
     usual = max(dimensions, key=lambda n: dimensions[n], default=0)
     what = {2: "an image", 3: "a volume"}
     warnings += [
         f"{item.path}: found {what[len(scan.shape)]} of {_by(scan.shape)}, expected {what[usual]} as "
-        f"{dimensions[usual]} of {len(read_ones)} are"
-        for item, scan in read_ones
+        f"{dimensions[usual]} of {len(scans)} are"
+        for item, scan in scans
         if len(scan.shape) != usual
     ]
-    return problems, warnings
+    return warnings
 
 
-def lines(items: Sequence[Item], scans: Sequence[Scan | str]) -> list[str]:
+def lines(items: Sequence[Item], scans: Sequence[tuple[Item, Scan]]) -> list[str]:
     """Say what was found."""
-    found = [scan for scan in scans if isinstance(scan, Scan)]
+    found = [scan for _, scan in scans]
     text = [
         f"{len(items)} scans of {len({item.subject for item in items})} subjects",
         f"  classes: {_counted(item.label for item in items)}",
@@ -132,41 +117,34 @@ def lines(items: Sequence[Item], scans: Sequence[Scan | str]) -> list[str]:
     return text
 
 
-def thumbnails(
-    items: Sequence[Item], scans: Sequence[Scan | str]
-) -> tuple[Dataset, dict[str, np.ndarray]] | None:
+def thumbnails(scans: Sequence[tuple[Item, Scan]]) -> tuple[Dataset, dict[str, np.ndarray]] | None:
     """The scans of the usual dimension as a dataset, with facts that should say nothing of the labels.
 
     Returns
     -------
     the dataset, and facts by name: numbers or texts `[n]`. None where less than two classes are left.
     """
-    pairs = [(item, scan) for item, scan in zip(items, scans, strict=True) if isinstance(scan, Scan)]
-    usual = Counter(len(scan.shape) for _, scan in pairs).most_common(1)
-    pairs = [(item, scan) for item, scan in pairs if len(scan.shape) == usual[0][0]]
-    classes = tuple(sorted({item.label for item, _ in pairs}))
+    usual = Counter(len(scan.shape) for _, scan in scans).most_common(1)
+    scans = [(item, scan) for item, scan in scans if len(scan.shape) == usual[0][0]]
+    kept, found = [item for item, _ in scans], [scan for _, scan in scans]
+    classes = tuple(sorted({item.label for item in kept}))
     if len(classes) < 2:
         return None
-    kept = [item for item, _ in pairs]
-    numbers: dict[str, Callable[[Scan], float | str]] = {
-        "file size": lambda scan: scan.bytes,
-        "image size": lambda scan: float(np.prod(scan.shape)),
-        "voxel size": lambda scan: round(float(np.prod(scan.spacing_mm or 0.0)), 6),
-        "background": lambda scan: scan.background,
-        "header": lambda scan: scan.header,
-    }
     dataset = Dataset(
         name="scans",
-        x=np.stack([scan.thumbnail for _, scan in pairs])[..., None],
-        y=np.array([classes.index(item.label) for item in kept]),
-        subjects=np.array([item.subject for item in kept]),
-        classes=classes,
+        x=np.stack([scan.thumbnail for scan in found])[..., None],
+        **columns(kept, classes),
         fingerprint="",
         provenance="",
-        sites=np.array([item.site for item in kept]) if all(item.site for item in kept) else None,
-        **official_masks(kept),
     )
-    return dataset, {name: np.array([of(scan) for _, scan in pairs]) for name, of in numbers.items()}
+    facts = {
+        "file size": np.array([scan.bytes for scan in found]),
+        "image size": np.array([float(np.prod(scan.shape)) for scan in found]),
+        "voxel size": np.array([round(float(np.prod(scan.spacing_mm or 0.0)), 6) for scan in found]),
+        "background": np.array([scan.background for scan in found]),
+        "header": np.array([scan.header for scan in found]),
+    }
+    return dataset, facts
 
 
 def _by(shape: Sequence[int]) -> str:

@@ -16,22 +16,15 @@ _QUANTILES = (0.2, 0.4, 0.6, 0.8)
 def shortcuts(dataset: Dataset, facts: Mapping[str, np.ndarray]) -> list[str]:
     """A warning for each fact that predicts the label.
 
-    The samples are grouped by the fact, by fifths where it has many values, and the groups are taken for
-    sites (see `site_predicts_label`).
-
-    Parameters
-    ----------
-    facts : numbers or texts `[n]` by name.
+    The samples are grouped by the fact (numbers or texts `[n]`), by fifths where it has many values, and the
+    groups are taken for sites (see `site_predicts_label`).
     """
     found = []
     for name, values in facts.items():
         groups = _groups(values)
         auc = site_predicts_label(replace(dataset, sites=groups)) if groups is not None else None
         if auc is not None and auc.predicts:
-            found.append(
-                f"the {name} alone predicts the label: AUC {auc.auc:.2f} ({auc.low:.2f} to {auc.high:.2f}); a "
-                "network may learn that instead"
-            )
+            found.append(f"the {name} alone predicts the label: {auc}; a network may learn that instead")
     return found
 
 
@@ -39,9 +32,14 @@ def backgrounds(x: np.ndarray) -> np.ndarray:
     """Median of the outermost pixels of each sample `[..., height, width, channels]`; float `[n]`."""
     result = np.empty(len(x))
     for index, sample in enumerate(passing(x)):
-        edges = (sample[..., 0, :], sample[..., -1, :], sample[..., 0, :, :], sample[..., -1, :, :])
-        result[index] = np.median(np.concatenate([np.ravel(edge) for edge in edges]))
+        result[index] = background(np.moveaxis(sample, -1, 0))
     return result
+
+
+def background(array: np.ndarray) -> float:
+    """Median of the outermost pixels of `[..., height, width]`."""
+    edges = (array[..., 0], array[..., -1], array[..., 0, :], array[..., -1, :])
+    return float(np.median(np.concatenate([edge.ravel() for edge in edges])))
 
 
 def _groups(values: np.ndarray) -> np.ndarray | None:

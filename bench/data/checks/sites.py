@@ -26,6 +26,9 @@ class SiteAuc:
     high: float
     p_value: float
 
+    def __str__(self) -> str:
+        return f"AUC {self.auc:.2f} ({self.low:.2f} to {self.high:.2f})"
+
     @property
     def predicts(self) -> bool:
         """Whether the interval lies above chance, and chance alone would hardly do that.
@@ -36,7 +39,7 @@ class SiteAuc:
         return self.low > 0.5 and self.p_value <= _SIGNIFICANT
 
 
-def site_predicts_label(dataset: Dataset, seed: int = 0) -> SiteAuc | None:
+def site_predicts_label(dataset: Dataset) -> SiteAuc | None:
     """Guess each subject's label from the shares of classes at its site, among other subjects.
 
     The shares come from subjects in other parts of a stratified division (four divisions into five parts),
@@ -60,12 +63,12 @@ def site_predicts_label(dataset: Dataset, seed: int = 0) -> SiteAuc | None:
     present, y = np.unique(y, return_inverse=True)
     if len(present) < 2:
         return None
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     # row 0 counts every subject once: the estimate; the others are resamples
     weights = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=_RESAMPLES + 1).astype(np.float64)
     weights[0] = 1
     try:
-        aucs = _aucs(subjects, y, sites, weights, seed)
+        aucs = _aucs(subjects, y, sites, weights)
     except UserError:
         return None
     low, high = np.nanpercentile(aucs[1:], (2.5, 97.5))
@@ -84,9 +87,7 @@ def _independence(y: np.ndarray, sites: np.ndarray, rng: np.random.Generator) ->
     return (1 + as_extreme) / (1 + _RESAMPLES)
 
 
-def _aucs(
-    subjects: np.ndarray, y: np.ndarray, sites: np.ndarray, weights: np.ndarray, seed: int
-) -> np.ndarray:
+def _aucs(subjects: np.ndarray, y: np.ndarray, sites: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the AUC for each row of subjects' weights `[m, n]`; NaN where a class has none."""
     n_sites, n_classes = int(sites.max()) + 1, int(y.max()) + 1
     prior = np.bincount(y, minlength=n_classes) / len(y)
@@ -94,7 +95,7 @@ def _aucs(
     won = np.zeros((n_classes, len(weights)))
     compared = np.zeros_like(won)
     for repetition in range(_REPETITIONS):
-        parts = partition(subjects, y, _PARTS, f"site/{seed}/{repetition}")
+        parts = partition(subjects, y, _PARTS, f"site/0/{repetition}", range(n_classes))
         for part in range(_PARTS):
             here = parts == part
             counts = np.zeros((n_sites, n_classes))

@@ -10,7 +10,6 @@ from pathlib import Path
 from bench.data.folders.items import PART_NAMES, Item
 from bench.data.folders.labels_csv import LABELS, LabelRow, read_labels
 from bench.data.folders.scan_checks import (
-    FolderReport,
     Found,
     check_labels,
     check_scans,
@@ -18,25 +17,23 @@ from bench.data.folders.scan_checks import (
     stem_of,
 )
 from bench.data.formats import EXPECTED, kind_of
-from bench.data.formats.analyze_files import header_of
 from bench.data.formats.listing import (
     broken_link_lines,
     broken_links,
+    first_few,
+    header_of,
     is_broken_link,
     is_sidecar,
     unreadable_line,
 )
-from bench.errors import UserError
-
-__all__ = ["FolderReport", "check_folder", "collected_warnings", "list_folder"]
-
+from bench.errors import UserError, printable
 
 _collected: ContextVar[list[str] | None] = ContextVar("warnings of folders", default=None)
 
 
 @contextmanager
 def collected_warnings() -> Iterator[list[str]]:
-    """Collect what `list_folder` warns of (`FolderReport.notes`), however deep it is called.
+    """Collect what `list_folder` warns of (`Found.notes`), however deep it is called.
 
     A task's `load` calls it each time, also for a dataset that is in the cache, but returns a path alone.
     """
@@ -72,7 +69,7 @@ def list_folder(folder: str | Path) -> list[Item]:
     return report.items
 
 
-def check_folder(folder: str | Path) -> FolderReport:
+def check_folder(folder: str | Path) -> Found:
     """Verify a user's folder as `list_folder` does, and collect all problems and warnings.
 
     Headers are read, voxels are not.
@@ -80,15 +77,19 @@ def check_folder(folder: str | Path) -> FolderReport:
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         what = "a file" if folder.is_file() else "nothing there"
-        return FolderReport([], [f"DATA={folder}: found {what}, expected a folder of images"], [])
+        return Found(problems=[printable(f"DATA={folder}: found {what}, expected a folder of images")])
     found = Found()
-    items: list[Item] = []
     with _reported(folder, found):
-        items = _list(folder, found)
-    probe_all(items, found)
+        if (folder / LABELS).exists() or (folder / LABELS).is_symlink():
+            found.items = _from_labels(folder, found)
+        else:
+            found.items = _from_class_folders(folder, found)
+            check_scans(folder, found)
+    probe_all(found)
     found.problems[:0] = broken_link_lines(found.broken, f"DATA={folder}") if found.broken else []
-    check_labels(folder, items, found)
-    return found.report(items)
+    check_labels(folder, found)
+    found.problems = [printable(line) for line in found.problems]
+    return found
 
 
 def unlisted(folder: str | Path, items: list[Item]) -> list[str]:
@@ -105,9 +106,8 @@ def unlisted(folder: str | Path, items: list[Item]) -> list[str]:
             if path.resolve() not in listed and path.parent.resolve() not in listed and kind_of(path)
         ]
         if missing:
-            more = ", …" if len(missing) > 3 else ""
-            names = ", ".join(path.relative_to(folder).as_posix() for path in missing[:3])
-            return [f"{folder / LABELS}: {len(missing)} images of the folder have no row ({names}{more})"]
+            names = first_few([path.relative_to(folder).as_posix() for path in missing])
+            return [f"{folder / LABELS}: {len(missing)} images of the folder have no row ({names})"]
     return []
 
 
@@ -118,14 +118,6 @@ def _reported(path: Path, found: Found) -> Iterator[None]:
         yield
     except OSError as error:
         found.problems.append(unreadable_line(error, path))
-
-
-def _list(folder: Path, found: Found) -> list[Item]:
-    if (folder / LABELS).exists() or (folder / LABELS).is_symlink():
-        return _from_labels(folder, found)
-    items = _from_class_folders(folder, found)
-    check_scans(folder, items, found)
-    return items
 
 
 def _kind(path: Path, where: str, found: Found) -> str | None:

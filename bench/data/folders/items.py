@@ -19,24 +19,14 @@ PART_NAMES = {
 
 @dataclass(frozen=True)
 class Item:
-    """One scan of a user's folder: a file, or a DICOM series folder.
-
-    Attributes
-    ----------
-    path : where it is.
-    label : name of its class.
-    subject : whose it is; all of a subject's items stay in one part of a fold.
-    site : scanner or hospital, or None.
-    kind : its format, one of `bench.data.formats.KINDS`.
-    part : one of `PARTS` where the folder has an official split, or None.
-    """
+    """One scan of a user's folder: a file, or a DICOM series folder."""
 
     path: Path
-    label: str
-    subject: str
-    site: str | None
-    kind: str
-    part: str | None = None
+    label: str  # name of its class
+    subject: str  # whose it is; all of a subject's items stay in one part of a fold
+    site: str | None  # scanner or hospital
+    kind: str  # its format, as `bench.data.formats.kind_of` names it
+    part: str | None = None  # one of `PARTS` where the folder has an official split
 
 
 def official_masks(items: Sequence[Item]) -> dict[str, Any]:
@@ -44,6 +34,17 @@ def official_masks(items: Sequence[Item]) -> dict[str, Any]:
     parts = np.array([item.part or "" for item in items])
     masks = {f"official_{part}": parts == part for part in ("test", "validation")}
     return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+def columns(items: Sequence[Item], classes: tuple[str, ...]) -> dict[str, Any]:
+    """What a `Dataset` holds of its samples besides `x`; no sites unless each sample has one."""
+    return {
+        "y": np.array([classes.index(item.label) for item in items], dtype=np.int64),
+        "subjects": np.array([item.subject for item in items]),
+        "classes": classes,
+        "sites": np.array([item.site for item in items]) if all(item.site for item in items) else None,
+        **official_masks(items),
+    }
 
 
 def split_details(items: Sequence[Item]) -> dict[str, str]:

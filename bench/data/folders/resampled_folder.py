@@ -5,22 +5,19 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import Progress
 
 from bench.data.caches.cached_dataset import ensure, replace_folder, sample_digest, seal
-from bench.data.caches.content_hashes import HashIndex
+from bench.data.caches.content_hashes import hash_all
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.folders.folder import list_folder
-from bench.data.folders.items import Item, official_masks, split_details
+from bench.data.folders.items import Item, columns, official_masks, split_details
 from bench.data.formats import read
 from bench.data.preprocess.grid import Grid, to_grid
-from bench.data.processes import map_processes
+from bench.data.processes import cores, map_processes
 from bench.errors import UserError
 
 # raise when readers or resampling give other voxels: caches are then made again
@@ -28,38 +25,11 @@ READING_VERSION = 2
 _MAX_JOBS = 8  # a process takes about 200 MiB for volumes of 240x240x155
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What a worker needs to fill one sample of `x.npy`."""
-
-    index: int
-    item: Item
-    grid: Grid
-    file: Path
-    offset: int
-
-
-def build_cache(
-    data: str | Path,
-    grid: Grid,
-    cache: str | Path,
-    *,
-    name: str,
-    classes: Sequence[str] | None = None,
-    jobs: int | None = None,
-    progress: bool = True,
-) -> Path:
+def build_cache(data: str | Path, grid: Grid, cache: str | Path, *, name: str) -> Path:
     """Bring a user's folder to one grid, once; later calls with the same content and settings find it.
 
-    Parameters
-    ----------
-    data : the folder; see `bench.data.folders.folder.list_folder`.
-    grid : what samples are resampled to.
-    cache : folder of all caches. This one's name carries a key of contents, labels and settings.
-    name : of the dataset.
-    classes : the classes in their order; by default the labels found, sorted.
-    jobs : worker processes, by default one a processor, at most eight. With 1, no process is started.
-    progress : show a progress bar.
+    `data` is a folder as for `list_folder`, `name` that of the dataset, `cache` the folder of all caches. This
+    one's name carries a key of contents, labels and settings.
 
     Returns
     -------
@@ -68,37 +38,18 @@ def build_cache(
 
     Raises
     ------
-    UserError : see `list_folder`; or a file's content is damaged, labels are not the task's classes, the
-        same content has two labels, or the disk is too full.
+    UserError : see `list_folder`; or a file's content is damaged, the same content has two labels, or the disk
+        is too full.
     """
     data, cache = Path(data).expanduser(), Path(cache).expanduser()
-    jobs = jobs or min(_MAX_JOBS, len(os.sched_getaffinity(0)))
     items = sorted(list_folder(data), key=lambda item: (item.subject, item.path.as_posix()))
-    names = tuple(classes) if classes is not None else tuple(sorted({item.label for item in items}))
-    _check_classes(data, items, names)
     cache.mkdir(parents=True, exist_ok=True)
-    with Progress(disable=not progress, transient=True) as bar:
-        task = bar.add_task("Reading hashes", total=len(items))
-        hashes = HashIndex(cache / "hashes.json").hash_all(
-            [item.path for item in items], jobs, lambda: bar.advance(task)
-        )
+    hashes = hash_all([item.path for item in items], cache / "hashes.json", min(_MAX_JOBS, cores()))
     _check_contents(items, hashes)
-    folder = cache / f"{name}-{_key(data, items, hashes, names, grid)}"
-    return ensure(
-        folder,
-        lambda target: _build(target, items, names, grid, data.resolve().name, name, jobs, progress),
-    )
-
-
-def _check_classes(data: Path, items: list[Item], classes: tuple[str, ...]) -> None:
-    for item in items:
-        if item.label not in classes:
-            raise UserError(
-                f"{item.path}: found the label {item.label!r}, expected one of {', '.join(classes)}"
-            )
-    missing = [name for name in classes if name not in {item.label for item in items}]
-    if missing:
-        raise UserError(f"DATA={data}: found no image of class {', '.join(missing)}, expected some of each")
+    classes = tuple(sorted({item.label for item in items}))
+    source = data.resolve().name
+    folder = cache / f"{name}-{_key(source, items, hashes, classes, grid)}"
+    return ensure(folder, lambda target: _build(target, items, classes, grid, source, name))
 
 
 def _check_contents(items: list[Item], hashes: list[str]) -> None:
@@ -112,38 +63,30 @@ def _check_contents(items: list[Item], hashes: list[str]) -> None:
             )
 
 
-def _key(data: Path, items: list[Item], hashes: list[str], classes: tuple[str, ...], grid: Grid) -> str:
+def _key(source: str, items: list[Item], hashes: list[str], classes: tuple[str, ...], grid: Grid) -> str:
     rows = [
         (digest, item.label, item.subject, item.site, item.kind, *([item.part] if item.part else []))
         for item, digest in zip(items, hashes, strict=True)
     ]
-    text = json.dumps([READING_VERSION, data.resolve().name, grid.key(), classes, rows])
+    text = json.dumps([READING_VERSION, source, grid.key(), classes, rows])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _build(
-    folder: Path,
-    items: list[Item],
-    classes: tuple[str, ...],
-    grid: Grid,
-    source: str,
-    name: str,
-    jobs: int,
-    progress: bool,
+    folder: Path, items: list[Item], classes: tuple[str, ...], grid: Grid, source: str, name: str
 ) -> None:
     building = folder.with_name(f".{folder.name}.building")
     building.mkdir(exist_ok=True)
+    file = building / "x.npy"
     shape = (len(items), *grid.shape, 3 if grid.colours else 1)
-    offset = _allocate(building / "x.npy", shape)
+    offset = _allocate(file, shape)
     done = _finished(building, shape, offset)
     todo = [n for n in range(len(items)) if n not in done]
     results = map_processes(
         _resample_one,
-        ((_Job(n, items[n], grid, building / "x.npy", offset),) for n in todo),
-        total=len(todo),
-        workers=min(jobs, len(todo)),
+        [(n, items[n], grid, file, offset) for n in todo],
+        workers=min(_MAX_JOBS, cores(), len(todo)),
         description="Reading volumes (those finished are kept)",
-        progress=progress,
     )
     with (building / "done").open("a") as log:
         for index, digest, facts in results:
@@ -151,7 +94,31 @@ def _build(
             log.write(json.dumps([index, digest, facts]) + "\n")
             log.flush()
     digests = np.array([done[index][0] for index in range(len(items))], dtype=np.uint64)
-    dataset = _describe(building / "x.npy", items, classes, grid, source, name, digests)
+    own, masks = columns(items, classes), official_masks(items)
+    kinds = Counter(item.kind for item in items)
+    voxels = f"{'x'.join(map(str, grid.shape))} voxels {grid.view()}"
+    dataset = Dataset(
+        name=name,
+        x=np.load(file, mmap_mode="r"),
+        **own,
+        fingerprint=fingerprint(
+            digests,
+            own["y"],
+            own["subjects"],
+            "|".join(classes),
+            *([] if own["sites"] is None else [own["sites"]]),
+            *(part for named in masks.items() for part in named),
+        ),
+        provenance=f"The folder {source}: {len(items)} scans of {len(set(own['subjects']))} subjects "
+        f"({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}), resampled linearly to "
+        f"{voxels}.",
+        details={
+            "grid": voxels,
+            "antialias": str(grid.antialias),
+            "formats": ", ".join(sorted(kinds)),
+            **split_details(items),
+        },
+    )
     seal(building, dataset, digests, [done[index][1] for index in range(len(items))])
     replace_folder(building, folder)
     (folder / "done").unlink()
@@ -194,17 +161,19 @@ def _finished(building: Path, shape: tuple[int, ...], offset: int) -> dict[int, 
     return done
 
 
-def _resample_one(job: _Job, _: None) -> tuple[int, int, dict[str, Any]]:
-    """Read, resample and write one sample into its place; runs in a worker."""
-    sample, facts = read_sample(job.item.path, job.item.kind, job.grid)
-    handle = os.open(job.file, os.O_WRONLY)
+def _resample_one(
+    index: int, item: Item, grid: Grid, file: Path, offset: int, _: None
+) -> tuple[int, int, dict[str, Any]]:
+    """Read, resample and write one sample into its place in `x.npy`; runs in a worker."""
+    sample, facts = read_sample(item.path, item.kind, grid)
+    handle = os.open(file, os.O_WRONLY)
     try:
-        written = os.pwrite(handle, sample.tobytes(), job.offset + job.index * sample.nbytes)
+        written = os.pwrite(handle, sample.tobytes(), offset + index * sample.nbytes)
         if written != sample.nbytes:
-            raise OSError(f"wrote {written} of {sample.nbytes} bytes to {job.file}")
+            raise OSError(f"wrote {written} of {sample.nbytes} bytes to {file}")
     finally:
         os.close(handle)
-    return job.index, int(sample_digest(sample)), facts
+    return index, int(sample_digest(sample)), facts
 
 
 def read_sample(path: Path, kind: str | None, grid: Grid) -> tuple[np.ndarray, dict[str, Any]]:
@@ -214,47 +183,3 @@ def read_sample(path: Path, kind: str | None, grid: Grid) -> tuple[np.ndarray, d
         return to_grid(volume, grid, path), volume.facts
     volumes = [read(path, kind, colour) for colour in range(3)]
     return np.concatenate([to_grid(volume, grid, path) for volume in volumes], axis=-1), volumes[0].facts
-
-
-def _describe(
-    file: Path,
-    items: list[Item],
-    classes: tuple[str, ...],
-    grid: Grid,
-    source: str,
-    name: str,
-    digests: np.ndarray,
-) -> Dataset:
-    y = np.array([classes.index(item.label) for item in items], dtype=np.int64)
-    subjects = np.array([item.subject for item in items])
-    sites = np.array([item.site for item in items], dtype=str) if all(item.site for item in items) else None
-    masks = official_masks(items)
-    kinds = Counter(item.kind for item in items)
-    size = "x".join(map(str, grid.shape))
-    view = grid.view()
-    return Dataset(
-        name=name,
-        x=np.load(file, mmap_mode="r"),
-        y=y,
-        subjects=subjects,
-        classes=classes,
-        fingerprint=fingerprint(
-            digests,
-            y,
-            subjects,
-            "|".join(classes),
-            *([] if sites is None else [sites]),
-            *(part for named in masks.items() for part in named),
-        ),
-        provenance=f"The folder {source}: {len(items)} scans of {len(set(subjects))} subjects "
-        f"({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}), resampled linearly to "
-        f"{size} voxels {view}.",
-        sites=sites,
-        **masks,
-        details={
-            "grid": f"{size} voxels {view}",
-            "antialias": str(grid.antialias),
-            "formats": ", ".join(sorted(kinds)),
-            **split_details(items),
-        },
-    )

@@ -1,43 +1,43 @@
-"""What the scans of a user's folder are checked for, and the report of it."""
+"""What the scans of a user's folder are checked for, and what is found."""
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.data.folders.items import PARTS, Item
 from bench.data.folders.labels_csv import LABELS
 from bench.data.formats import probe
-from bench.data.formats.listing import visible
+from bench.data.formats.listing import first_few, visible
 from bench.errors import UserError, printable
 
 # the last word of names that segmentations go by, after `_`, `-`, `.` or a space
 _LABEL_MAP = re.compile(r"(^|[_.\- ])(d?seg|segmentation|mask|labels?|lesion)$", re.IGNORECASE)
-_SHOWN = 3  # examples in a line; warnings of one kind in a report
-
-
-@dataclass(frozen=True)
-class FolderReport:
-    """All that verification found: `problems` must be mended, `warnings` should be read.
-
-    `notes` are the warnings as a report has room for: the first few of each kind.
-    """
-
-    items: list[Item]
-    problems: list[str]
-    warnings: list[str]
-    notes: list[str] = field(default_factory=list)
+_SHOWN = 3  # warnings of one kind in a report
 
 
 @dataclass
 class Found:
-    """What verification has found so far; warnings under what they are about."""
+    """What verification of a folder has found so far: `problems` must be mended, `warnings` should be read.
 
+    `doubts` are the warnings under what they are about; `broken` links and folders `entered` are for the search.
+    """
+
+    items: list[Item] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     broken: list[Path] = field(default_factory=list)
-    warnings: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    doubts: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     entered: dict[tuple[int, int], Path] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> list[str]:
+        return [printable(line) for lines in self.doubts.values() for line in lines]
+
+    @property
+    def notes(self) -> list[str]:
+        """The warnings as a report has room for: the first few of each kind."""
+        return [printable(note) for lines in self.doubts.values() for note in _few(lines)]
 
     def enter(self, folder: Path) -> list[Path]:
         """List a folder that no path has led to before; links that lead there again are a problem.
@@ -50,13 +50,6 @@ class Found:
             self.problems.append(f"{folder}: found a link to {first}, expected each folder once")
             return []
         return visible(folder)
-
-    def report(self, items: list[Item]) -> FolderReport:
-        """Sum it up."""
-        problems = [printable(line) for line in self.problems]
-        warnings = [printable(line) for lines in self.warnings.values() for line in lines]
-        notes = [printable(note) for lines in self.warnings.values() for note in _few(lines)]
-        return FolderReport(items, problems, warnings, notes)
 
 
 def _few(lines: list[str]) -> list[str]:
@@ -74,51 +67,42 @@ def stem_of(path: Path) -> str:
     return name.rsplit(".", 1)[0] if "." in name else name
 
 
-def check_scans(folder: Path, items: list[Item], found: Found) -> None:
+def check_scans(folder: Path, found: Found) -> None:
     """Look for files of class folders that may be no samples: label maps, and further scans of a subject."""
-    maps = [item.path for item in items if _LABEL_MAP.search(stem_of(item.path))]
+    maps = [item.path for item in found.items if _LABEL_MAP.search(stem_of(item.path))]
     if maps:
-        shown = _some([path.relative_to(folder).as_posix() for path in maps])
+        shown = first_few([path.relative_to(folder).as_posix() for path in maps])
         found.problems.append(
             f"DATA={folder}: found {len(maps)} file{'s' if len(maps) > 1 else ''} named like a label map "
             f"({shown}), expected images alone, or {LABELS} to say which they are"
         )
-    scans: dict[str, list[str]] = defaultdict(list)
-    for item in items:
-        scans[item.subject].append(item.path.name)
-    _check_names_of_parts(folder, items, found)
+    scans = _grouped((item.subject, item.path.name) for item in found.items)
+    _check_names_of_parts(folder, found)
     several = [subject for subject, names in scans.items() if len(names) > 1]
     if several:
-        found.warnings["scans"].append(
+        found.doubts["scans"].append(
             f"DATA={folder}: {len(several)} subject{'s have' if len(several) > 1 else ' has'} several scans, "
-            f"each taken for a sample ({several[0]}: {_some(scans[several[0]])}); {LABELS} can say which are"
+            f"each taken for a sample ({several[0]}: {first_few(scans[several[0]])}); {LABELS} can say which are"
         )
 
 
-def _check_names_of_parts(folder: Path, items: list[Item], found: Found) -> None:
+def _check_names_of_parts(folder: Path, found: Found) -> None:
     """Warn of names that stand in several parts of an official split: perhaps subjects in training and test."""
-    parts: dict[str, set[str]] = defaultdict(set)
-    for item in items:
-        if item.part is not None:
-            parts[item.subject.partition("/")[2]].add(item.part)
-    shared = sorted(name for name, seen in parts.items() if len(seen) > 1)
+    parts = _grouped((item.subject.partition("/")[2], item.part) for item in found.items if item.part)
+    shared = sorted(name for name, seen in parts.items() if len(set(seen)) > 1)
     if shared:
-        found.warnings["split"].append(
+        found.doubts["split"].append(
             f"DATA={folder}: {len(shared)} name{'s stand' if len(shared) > 1 else ' stands'} in several of "
-            f"{', '.join(PARTS)} ({_some(shared)}), each taken for another subject; if they are the same, "
+            f"{', '.join(PARTS)} ({first_few(shared)}), each taken for another subject; if they are the same, "
             f"the split leaks: {LABELS} (path,label,subject,split) can say so"
         )
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-
-
-def probe_all(items: list[Item], found: Found) -> None:
+def probe_all(found: Found) -> None:
     """Read every header; find one DICOM series, or one patient, under two subject ids."""
     series: dict[str, Item] = {}
     patients: dict[str, dict[str, Item]] = defaultdict(dict)
-    for item in items:
+    for item in found.items:
         try:
             facts = probe(item.path, item.kind)
         except UserError as error:
@@ -134,7 +118,7 @@ def probe_all(items: list[Item], found: Found) -> None:
             patients[facts["patient"]].setdefault(item.subject, item)
         for what in ("tilt", "spacing"):
             if what in facts:
-                found.warnings[what].append(f"{item.path}: {facts[what]}")
+                found.doubts[what].append(f"{item.path}: {facts[what]}")
     _check_patients(patients, found)
 
 
@@ -145,18 +129,16 @@ def _check_patients(patients: dict[str, dict[str, Item]], found: Found) -> None:
             continue
         first, second, *others = subjects.values()
         more = f" and of {len(others)} more subject{'s' if len(others) > 1 else ''}" if others else ""
-        found.warnings["patients"].append(
+        found.doubts["patients"].append(
             f"{second.path} of subject {second.subject}: its PatientID also stands in {first.path} of subject "
             f"{first.subject}{more}; one patient may so be in training and test"
         )
 
 
-def check_labels(folder: Path, items: list[Item], found: Found) -> None:
+def check_labels(folder: Path, found: Found) -> None:
     """Look for classes spelt in two ways, a single class, and subjects of several labels or sites."""
-    counts = Counter(item.label for item in items)
-    spellings: dict[str, list[str]] = defaultdict(list)
-    for label in sorted(counts):
-        spellings[label.casefold()].append(label)
+    counts = Counter(item.label for item in found.items)
+    spellings = _grouped((label.casefold(), label) for label in sorted(counts))
     for labels in spellings.values():
         if len(labels) > 1:
             found.problems.append(
@@ -166,37 +148,34 @@ def check_labels(folder: Path, items: list[Item], found: Found) -> None:
     if len(spellings) < 2 and not found.problems:
         what = f"only the label {next(iter(counts))!r}" if counts else "no image"
         found.problems.append(f"DATA={folder}: found {what}, expected at least two classes")
-    for part in sorted({item.part for item in items if item.part is not None}):
-        missing = sorted(set(counts) - {item.label for item in items if item.part == part})
+    for part in sorted({item.part for item in found.items if item.part is not None}):
+        missing = sorted(set(counts) - {item.label for item in found.items if item.part == part})
         if missing:
             found.problems.append(
                 f"DATA={folder}: found no image of {', '.join(missing)} in {part}, expected some of each class"
             )
-    for subject, seen in sorted(_values(items, lambda item: item.part or "").items()):
-        if len(seen) > 1:
-            found.problems.append(
-                f"DATA={folder}: found subject {subject!r} in {' and '.join(sorted(seen))}, expected each "
-                "subject in one part of the split"
-            )
-    for name, value_of in _CONSISTENT.items():
-        values = _values(items, value_of)
-        several = sorted(subject for subject, seen in values.items() if len(seen) > 1)
+    for subject, seen in _varied(found.items, "part").items():
+        found.problems.append(
+            f"DATA={folder}: found subject {subject!r} in {' and '.join(seen)}, expected each subject in one part "
+            "of the split"
+        )
+    for name in ("label", "site"):
+        several = _varied(found.items, name)
         if several:
-            example = f"{several[0]}: {', '.join(sorted(values[several[0]]))}"
-            found.warnings[name].append(
-                f"DATA={folder}: {len(several)} subjects have several {name} ({example})"
+            subject, seen = next(iter(several.items()))
+            found.doubts[name].append(
+                f"DATA={folder}: {len(several)} subjects have several {name}s ({subject}: {', '.join(seen)})"
             )
 
 
-def _values(items: list[Item], value_of: Callable[[Item], str]) -> dict[str, set[str]]:
-    """What each subject's items say."""
-    values: dict[str, set[str]] = defaultdict(set)
-    for item in items:
-        values[item.subject].add(value_of(item))
-    return values
+def _varied(items: list[Item], name: str) -> dict[str, list[str]]:
+    """Subjects whose items differ in something, and what they say of it; all sorted."""
+    said = _grouped((item.subject, getattr(item, name) or "") for item in items)
+    return {subject: sorted(set(seen)) for subject, seen in sorted(said.items()) if len(set(seen)) > 1}
 
 
-_CONSISTENT: dict[str, Callable[[Item], str]] = {
-    "labels": lambda item: item.label,
-    "sites": lambda item: item.site or "",
-}
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return groups

@@ -8,9 +8,8 @@ import numpy as np
 
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.folders.folder import list_folder
-from bench.data.folders.items import official_masks, split_details
+from bench.data.folders.items import columns, official_masks, split_details
 from bench.data.formats import read
-from bench.data.formats.volume import Volume
 from bench.data.preprocess.spect_slices import orient, to_slice
 from bench.errors import UserError
 
@@ -37,22 +36,17 @@ def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
     found = {item.label for item in items}
     classes = tuple(s for s in _STAGES if s in found) if found <= set(_STAGES) else tuple(sorted(found))
     x = read_slices([(item.path, item.kind) for item in items], slices)[..., None]
-    y = np.array([classes.index(item.label) for item in items], np.int64)
-    sites = np.array([item.site or "" for item in items])
-    subjects = np.array([item.subject for item in items])
-    masks = official_masks(items)
+    own, masks = columns(items, classes), official_masks(items)
     how = f"slices {slices[0]} to {slices[1]}" if slices else _BY_UPTAKE
-    counts = ", ".join(f"{name} {int((y == label).sum())}" for label, name in enumerate(classes))
+    counts = ", ".join(f"{name} {int((own['y'] == label).sum())}" for label, name in enumerate(classes))
     return Dataset(
         name=f"spect-{folder.resolve().name}",
         x=x,
-        y=y,
-        subjects=subjects,
-        classes=classes,
-        fingerprint=fingerprint(x, y, *subjects, *(part for named in masks.items() for part in named)),
+        **own,
+        fingerprint=fingerprint(
+            x, own["y"], *own["subjects"], *(part for named in masks.items() for part in named)
+        ),
         provenance=f"Own images; of a volume the mean of {how}.",
-        sites=sites if any(sites) else None,
-        **masks,
         details={
             "grid": "109 x 91 pixels of 2 mm, anterior at the top",
             "samples": counts,
@@ -64,27 +58,18 @@ def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
 def read_slices(files: list[tuple[Path, str | None]], slices: Sequence[int] | None = None) -> np.ndarray:
     """Read files to striatal slices, float32 `[n, 109, 91]`.
 
-    Pictures without a header say nothing of how the head lies: those of one shape are turned alike.
-
-    Parameters
-    ----------
-    files : path and kind of each; the kind may be None, to be told from the file.
-    slices : as in `load`.
+    Pictures without a header say nothing of how the head lies: those of one shape are turned alike. `files` are
+    path and kind of each; the kind may be None, to be told from the file. For `slices` see `load`.
     """
     span = (slices[0], slices[1] + 1) if slices else None
     result = np.empty((len(files), 109, 91), np.float32)
     pictures: dict[tuple[int, ...], dict[int, np.ndarray]] = defaultdict(dict)
     for place, (path, kind) in enumerate(files):
         volume = read(path, kind)
-        if _is_bare_picture(volume):
+        if volume.array.shape in ((109, 91), (91, 109)):
             pictures[volume.array.shape][place] = volume.array
         else:
-            result[place] = to_slice(volume, slices=span, name=str(path)).array
+            result[place] = to_slice(volume, span, str(path))
     for alike in pictures.values():
-        places = list(alike)
-        result[places] = orient(np.stack(list(alike.values())), name=str(files[places[0]][0]))
+        result[list(alike)] = orient(np.stack(list(alike.values())))
     return result
-
-
-def _is_bare_picture(volume: Volume) -> bool:
-    return volume.array.ndim == 2 and volume.array.shape in ((109, 91), (91, 109))

@@ -1,18 +1,36 @@
 """Reading medical images: one small file a format, one `Volume` for all of them."""
 
 import os
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
-from bench.data.formats import dicom_files
-from bench.data.formats.listing import broken_link_lines, cannot_be_read, is_broken_link, unreadable_line
+from bench.data.formats.listing import (
+    DICOM_SUFFIXES,
+    UNREADABLE,
+    broken_link_lines,
+    dicom_files,
+    has_dicom_magic,
+    is_broken_link,
+    unreadable_line,
+)
 from bench.data.formats.volume import Volume, from_display, to_display
 from bench.errors import UserError
 
-__all__ = ["EXPECTED", "KINDS", "Volume", "from_display", "kind_of", "probe", "read", "to_display"]
+__all__ = ["EXPECTED", "Volume", "from_display", "kind_of", "probe", "read", "to_display"]
 
 EXPECTED = "NIfTI (.nii, .nii.gz), Analyze (.hdr/.img), DICOM (a file or a series folder), .png, .jpg or .npy"
-KINDS = ("nifti", "analyze", "dicom", "image", "array")
+# what reads each kind of file: a module, imported with the first file, as some of their libraries take long
+_MODULES = {
+    "nifti": "nifti",
+    "analyze": "nifti",
+    "dicom": "dicom",
+    "image": "images",
+    "array": "numpy_file",
+}
+Result = TypeVar("Result")
 
 _LONGEST_REASON = 200  # letters of a library's message
 _SUFFIXES = {
@@ -20,9 +38,7 @@ _SUFFIXES = {
     ".nii.gz": "nifti",
     ".hdr": "analyze",
     ".img": "analyze",
-    ".dcm": "dicom",
-    ".ima": "dicom",
-    ".dicom": "dicom",
+    **dict.fromkeys(DICOM_SUFFIXES, "dicom"),
     ".png": "image",
     ".jpg": "image",
     ".jpeg": "image",
@@ -37,12 +53,12 @@ def kind_of(path: Path) -> str | None:
     letters `DICM` behind its preamble (DICOM PS3.10, section 7.1).
     """
     if path.is_dir():
-        return "dicom" if dicom_files.files_of(path) else None
+        return "dicom" if dicom_files(path) else None
     name = path.name.lower()
     for suffix, kind in _SUFFIXES.items():
         if name.endswith(suffix):
             return kind
-    return "dicom" if dicom_files.has_magic(path) else None
+    return "dicom" if has_dicom_magic(path) else None
 
 
 def _known(path: Path, kind: str | None) -> str:
@@ -63,33 +79,26 @@ def _known(path: Path, kind: str | None) -> str:
     return kind
 
 
-def _module(kind: str) -> ModuleType:
-    """What reads a format, imported with the first file: some of their libraries take long."""
-    match kind:
-        case "nifti" | "analyze":
-            from bench.data.formats import nifti
-
-            return nifti
-        case "dicom":
-            from bench.data.formats import dicom
-
-            return dicom
-        case "image":
-            from bench.data.formats import images
-
-            return images
-    from bench.data.formats import numpy_file
-
-    return numpy_file
-
-
-def _fault(path: Path, error: Exception, what: str, kind: str | None) -> str:
-    if isinstance(error, OSError) and cannot_be_read(error):
-        return unreadable_line(error, path)
-    if isinstance(error, MemoryError):
-        return f"{path}: found more than fits into memory, expected a smaller image, or a damaged header"
-    reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
-    return f"{path}: found {what} ({reason}), expected {kind or EXPECTED}"
+def _with_reader(
+    path: Path, kind: str | None, what: str, work: Callable[[ModuleType, str], Result]
+) -> Result:
+    """Let the module of a file's kind work; any failure of its library names the file, and `what` is wrong."""
+    try:
+        kind = _known(path, kind)
+        return work(import_module(f"{__name__}.{_MODULES[kind]}"), kind)
+    except UserError:
+        raise
+    except Exception as error:
+        if (
+            isinstance(error, OSError) and error.errno in UNREADABLE
+        ):  # not what libraries raise of damaged files
+            line = unreadable_line(error, path)
+        elif isinstance(error, MemoryError):
+            line = f"{path}: found more than fits into memory, expected a smaller image, or a damaged header"
+        else:
+            reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
+            line = f"{path}: found {what} ({reason}), expected {kind or EXPECTED}"
+        raise UserError(line) from error
 
 
 def probe(path: Path, kind: str | None = None) -> dict[str, str]:
@@ -104,13 +113,7 @@ def probe(path: Path, kind: str | None = None) -> dict[str, str]:
     ------
     UserError : the file is missing, empty, not permitted, of unknown format, or its header is damaged.
     """
-    try:
-        kind = _known(path, kind)
-        return _module(kind).probe(path)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(_fault(path, error, "a damaged header", kind)) from error
+    return _with_reader(path, kind, "a damaged header", lambda module, _: module.probe(path))
 
 
 def read(path: Path, kind: str | None = None, colour: int | None = None) -> Volume:
@@ -122,14 +125,10 @@ def read(path: Path, kind: str | None = None, colour: int | None = None) -> Volu
 
     Raises
     ------
-    UserError : as in `probe`, or the content is damaged or not one volume. Any failure of a format's
-        library is the file's fault as far as a user is concerned, and names the file.
+    UserError : as in `probe`, or the content is damaged or not one volume.
     """
-    try:
-        kind = _known(path, kind)
-        chosen = {} if colour is None or kind != "image" else {"colour": colour}
-        return _module(kind).read(path, **chosen)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(_fault(path, error, "damaged content", kind)) from error
+
+    def work(module: ModuleType, kind: str) -> Volume:
+        return module.read(path, colour) if kind == "image" else module.read(path)
+
+    return _with_reader(path, kind, "damaged content", work)

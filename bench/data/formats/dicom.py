@@ -3,6 +3,8 @@
 Section numbers are those of DICOM PS3.3. Geometry is in `dicom_geometry.py`.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,10 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from bench.data.formats.dicom_files import files_of
 from bench.data.formats.dicom_geometry import FrameGeometry, Stack, frames_of_file, orientation_of, stack
-from bench.data.formats.listing import broken_link_lines, broken_links
+from bench.data.formats.listing import broken_link_lines, broken_links, dicom_files
 from bench.data.formats.sizes import check_size
-from bench.data.formats.volume import Volume, as_volume, without_non_finite
+from bench.data.formats.volume import Volume, as_volume, stored_facts, without_non_finite
 from bench.errors import UserError
 
 pydicom.config.settings.reading_validation_mode = (
@@ -107,31 +108,25 @@ def _pixels(data: pydicom.Dataset, path: Path) -> np.ndarray:
     return frames
 
 
-def _facts(data: pydicom.Dataset, shape: tuple[int, ...]) -> dict[str, float | str]:
-    facts: dict[str, float | str] = {
-        "stored_i": float(shape[2]),
-        "stored_j": float(shape[1]),
-        "stored_k": float(shape[0]),
-        "stored_bits": float(data.get("BitsStored", 16)),
-    }
-    for key in ("Modality", "Manufacturer", "ManufacturerModelName"):
-        if data.get(key):
-            facts[key] = str(data.get(key))
-    return facts
+def _facts(
+    data: pydicom.Dataset, shape: tuple[int, ...], spacing_mm: Sequence[float] = ()
+) -> dict[str, float | str]:
+    keys = ("Modality", "Manufacturer", "ManufacturerModelName")
+    said = {key: str(data.get(key)) for key in keys if data.get(key)}
+    return stored_facts(shape[::-1], spacing_mm, data.get("BitsStored", 16)) | said
 
 
-def _series(folder: Path, header_only: bool = False) -> list[tuple[Path, pydicom.Dataset]]:
-    """Read a folder's files, which must be of one series, and all of it."""
+def _files(folder: Path, header_only: bool = False) -> list[tuple[Path, pydicom.Dataset]]:
+    """Read a file, or a folder's files, which must be of one series, and all of it."""
+    if not folder.is_dir():
+        return [(folder, _read_file(folder, header_only))]
     missing = broken_links(folder)
     if missing:
         raise UserError(broken_link_lines(missing, folder, most=1)[0])
-    files = [(path, _read_file(path, header_only)) for path in files_of(folder)]
+    files = [(path, _read_file(path, header_only)) for path in dicom_files(folder)]
     if not files:
         raise UserError(f"{folder}: found no DICOM file, expected the files of one series")
-    series: dict[str, int] = {}
-    for _, data in files:
-        uid = str(data.get("SeriesInstanceUID", ""))
-        series[uid] = series.get(uid, 0) + 1
+    series = Counter(str(data.get("SeriesInstanceUID", "")) for _, data in files)
     if len(series) > 1:
         sizes = " + ".join(map(str, sorted(series.values(), reverse=True)))
         raise UserError(f"{folder}: found {len(series)} series ({sizes} files), expected one series a folder")
@@ -151,7 +146,7 @@ def probe(path: Path) -> dict[str, str]:
     -------
     `series` and `patient`; `tilt` and `spacing` where these need a warning (see `Stack.warnings`).
     """
-    files = _series(path, header_only=True) if path.is_dir() else [(path, _read_file(path, True))]
+    files = _files(path, header_only=True)
     first_path, first = files[0]
     n_frames = int(_number(first.get("NumberOfFrames"), 1))
     warnings = {}
@@ -185,7 +180,7 @@ def read(path: Path) -> Volume:
     ------
     UserError : several series or time points in one place, a slice missing, no decoder for the pixels.
     """
-    files = _series(path) if path.is_dir() else [(path, _read_file(path))]
+    files = _files(path)
     first_path, first = files[0]
     if len(files) > 1:
         stacked = _stacked(files, path)
@@ -198,9 +193,5 @@ def read(path: Path) -> Volume:
             return Volume(image, spacing, None, {**_facts(first, frames.shape), "non_finite": float(n_bad)})
         stacked = stack(frames_of_file(first, len(frames), first_path), first_path)
         frames = frames[stacked.order]
-    facts = _facts(first, frames.shape)
-    facts |= {
-        f"stored_spacing_{axis}_mm": float(np.linalg.norm(stacked.affine[:3, n]))
-        for n, axis in enumerate("ijk")
-    }
+    facts = _facts(first, frames.shape, [float(np.linalg.norm(stacked.affine[:3, n])) for n in range(3)])
     return as_volume(frames.transpose(2, 1, 0), stacked.affine, facts, path)

@@ -4,7 +4,9 @@ Section numbers are those of DICOM PS3.3. DICOM's patient axes are LPS; the affi
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -36,10 +38,10 @@ class FrameGeometry:
 
     orientation: Orientation
     position: np.ndarray | None
-    location: float | None
     number: float
     distance_mm: float | None
     name: str
+    location: float | None = None
 
     @classmethod
     def of_header(cls, data: pydicom.Dataset, path: Path) -> "FrameGeometry":
@@ -49,10 +51,10 @@ class FrameGeometry:
         return cls(
             orientation_of(data),
             np.array(position, dtype=np.float64) if position else None,
-            float(location) if location not in (None, "") else None,
             float(data.get("InstanceNumber") or 0),
             _distance(data),
             path.name,
+            float(location) if location not in (None, "") else None,
         )
 
 
@@ -73,16 +75,13 @@ class Stack:
 
     def warnings(self) -> dict[str, str]:
         """What is not as resampling assumes it: `tilt` and `spacing`, a text each; mostly empty."""
-        return {**tilt_warning(self.affine), **_uneven(self.gaps_mm)}
-
-
-def _uneven(gaps_mm: np.ndarray | None) -> dict[str, str]:
-    if gaps_mm is None or np.ptp(gaps_mm) <= max(_UNEVEN * gaps_mm.mean(), 0.01):
-        return {}
-    return {
-        "spacing": f"found slices {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm apart, "
-        f"assumed {gaps_mm.mean():.2f} mm between all"
-    }
+        warnings, gaps_mm = tilt_warning(self.affine), self.gaps_mm
+        if gaps_mm is not None and np.ptp(gaps_mm) > max(_UNEVEN * gaps_mm.mean(), 0.01):
+            warnings["spacing"] = (
+                f"found slices {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm apart, "
+                f"assumed {gaps_mm.mean():.2f} mm between all"
+            )
+        return warnings
 
 
 def _distance(*groups: pydicom.Dataset) -> float | None:
@@ -117,18 +116,6 @@ def _item(group: pydicom.Dataset, sequence: str) -> pydicom.Dataset:
     return items[0] if items else pydicom.Dataset()
 
 
-def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[FrameGeometry]:
-    """Return the geometry of every frame of a multi-frame file.
-
-    Raises
-    ------
-    UserError : the frames are not the slices of one volume.
-    """
-    if data.get("PerFrameFunctionalGroupsSequence"):
-        return _functional_groups(data, n_frames, path)
-    return _one_stack(data, n_frames, path)
-
-
 def _functional_groups(data: pydicom.Dataset, n_frames: int, path: Path) -> list[FrameGeometry]:
     """Enhanced MR, CT and PET: functional groups, of each frame or shared (C.7.6.16)."""
     each = data.PerFrameFunctionalGroupsSequence
@@ -139,19 +126,12 @@ def _functional_groups(data: pydicom.Dataset, n_frames: int, path: Path) -> list
     for index, group in enumerate(each):
         planes = [_item(g, "PlaneOrientationSequence") for g in (group, shared)]
         measures = [_item(g, "PixelMeasuresSequence") for g in (group, shared)]
-        position = next(
-            (
-                item.ImagePositionPatient
-                for item in (_item(g, "PlanePositionSequence") for g in (group, shared))
-                if item.get("ImagePositionPatient")
-            ),
-            None,
-        )
+        places = [_item(g, "PlanePositionSequence").get("ImagePositionPatient") for g in (group, shared)]
+        position = next(filter(None, places), None)
         frames.append(
             FrameGeometry(
                 orientation_of(*planes, *measures, data),
                 np.array(position, dtype=np.float64) if position is not None else None,
-                None,
                 float(index),
                 _distance(*measures, data),
                 f"frame {index + 1}",
@@ -160,11 +140,18 @@ def _functional_groups(data: pydicom.Dataset, n_frames: int, path: Path) -> list
     return frames
 
 
-def _one_stack(data: pydicom.Dataset, n_frames: int, path: Path) -> list[FrameGeometry]:
-    """Nuclear medicine and others without functional groups: equal steps from one first frame.
+def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[FrameGeometry]:
+    """Return the geometry of every frame of a multi-frame file.
 
-    C.8.4.15: a negative `SpacingBetweenSlices` stacks against the normal of the first frame.
+    Nuclear medicine and others without functional groups take equal steps from one first frame. C.8.4.15: a
+    negative `SpacingBetweenSlices` stacks against its normal.
+
+    Raises
+    ------
+    UserError : the frames are not the slices of one volume.
     """
+    if data.get("PerFrameFunctionalGroupsSequence"):
+        return _functional_groups(data, n_frames, path)
     image_type = [str(part).upper() for part in data.get("ImageType", [])]
     if data.get("Modality") == "NM" and len(image_type) > 2 and "RECON" not in image_type[2]:
         raise UserError(
@@ -192,7 +179,6 @@ def _one_stack(data: pydicom.Dataset, n_frames: int, path: Path) -> list[FrameGe
         FrameGeometry(
             orientation,
             np.array(start, dtype=np.float64) + place * orientation.normal,
-            None,
             number,
             distance,
             f"frame {index + 1}",
@@ -221,46 +207,37 @@ def stack(frames: list[FrameGeometry], source: Path) -> Stack:
             )
         if not np.allclose(frame.orientation.spacing_mm or (1, 1), plane.spacing_mm or (1, 1), rtol=1e-3):
             raise UserError(f"{source}: found another pixel spacing in {frame.name}, expected one for all")
-    positions = [frame.position for frame in frames]
-    known = [position for position in positions if position is not None]
-    if len(known) == len(frames):
-        along = np.array([float(position @ plane.normal) for position in known])
-        what = "position"
-    elif all(frame.location is not None for frame in frames):
-        along = np.array([frame.location for frame in frames], dtype=np.float64)
-        what = "slice location"
-    else:
-        along = np.array([frame.number for frame in frames], dtype=np.float64)
-        what = "instance number"
+    places: dict[str, list[Any]] = {
+        "position": [None if f.position is None else f.position @ plane.normal for f in frames],
+        "slice location": [frame.location for frame in frames],
+        "instance number": [frame.number for frame in frames],
+    }
+    what, values = next((what, values) for what, values in places.items() if None not in values)
+    along = np.array(values, dtype=np.float64)
     order = [int(index) for index in np.argsort(along, kind="stable")]
     gaps = np.diff(along[order])
     _check_gaps(gaps, order, frames, what, source)
-    step = plane.normal * _step_mm(frames, gaps, what)
+    is_placed = what != "instance number"
+    step = plane.normal * (float(gaps.mean()) if is_placed else abs(frames[0].distance_mm or 1.0))
     start = np.zeros(3)
-    if len(known) == len(frames):
-        start = known[order[0]]
-        step = (known[order[-1]] - start) / (len(frames) - 1)  # also right where a gantry was tilted
+    if what == "position":
+        start, last = np.array([frames[order[0]].position, frames[order[-1]].position])
+        step = (last - start) / (len(frames) - 1)  # also right where a gantry was tilted
     row_mm, column_mm = plane.spacing_mm or (1.0, 1.0)
     affine = np.eye(4)
     affine[:3, 0] = plane.along_row * column_mm
     affine[:3, 1] = plane.along_column * row_mm
     affine[:3, 2] = step
     affine[:3, 3] = start
-    return Stack(order, _LPS_TO_RAS @ affine, None if what == "instance number" else gaps)
-
-
-def _step_mm(frames: list[FrameGeometry], gaps: np.ndarray, what: str) -> float:
-    if what == "instance number":
-        return abs(frames[0].distance_mm or 1.0)
-    return float(gaps.mean())
+    return Stack(order, _LPS_TO_RAS @ affine, gaps if is_placed else None)
 
 
 def _check_gaps(
     gaps: np.ndarray, order: list[int], frames: list[FrameGeometry], what: str, source: Path
 ) -> None:
     usual = float(np.median(gaps))
-    for index, gap in enumerate(gaps):
-        before, after = frames[order[index]].name, frames[order[index + 1]].name
+    for gap, pair in zip(gaps, pairwise(order), strict=True):
+        before, after = (frames[index].name for index in pair)
         if gap < 1e-3 or gap < 0.1 * usual:
             raise UserError(
                 f"{source}: found the same {what} in {before} and {after}, expected one frame a position "

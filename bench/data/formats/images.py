@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from bench.data.formats.volume import Volume
+from bench.data.formats.volume import Volume, stored_facts
 
 # luma of ITU-R BT.601-7, section 2.5.1: what Pillow's mode L uses, here without its rounding
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -51,12 +51,5 @@ def read(path: Path, colour: int | None = None) -> Volume:
                 image.convert("RGB")
             )  # a row at a time: in float32, colour would take most memory
             array = np.stack([row.astype(np.float32) @ weights for row in rows])
-    height, width = array.shape
-    facts: dict[str, float | str] = {
-        "stored_i": float(width),
-        "stored_j": float(height),
-        "stored_k": 1.0,
-        "stored_bits": 16.0 if mode.startswith("I") else 8.0,
-        "stored_mode": mode,
-    }
-    return Volume(array, None, None, facts)
+    facts = stored_facts((*array.shape[::-1], 1), bits=16 if mode.startswith("I") else 8)
+    return Volume(array, None, None, {**facts, "stored_mode": mode})

@@ -8,9 +8,9 @@ from nibabel.fileholders import FileHolder
 from nibabel.imageglobals import logger
 from nibabel.spatialimages import SpatialImage
 
-from bench.data.formats.analyze_files import header_of, partner_of
+from bench.data.formats.listing import header_of, partner_of
 from bench.data.formats.sizes import check_size
-from bench.data.formats.volume import Volume, as_volume, tilt_warning
+from bench.data.formats.volume import Volume, as_volume, stored_facts, tilt_warning
 from bench.errors import UserError
 
 logger.setLevel("CRITICAL")  # what it mends in headers it would print for each file, without the file's name
@@ -69,12 +69,7 @@ def read(path: Path) -> Volume:
     """
     image = _load(path)
     shape = image.shape[:3] + (1,) * (3 - len(image.shape))
-    spacing = image.header.get_zooms()
-    facts: dict[str, float | str] = {
-        **{f"stored_{axis}": float(size) for axis, size in zip("ijk", shape, strict=True)},
-        **{f"stored_spacing_{axis}_mm": float(size) for axis, size in zip("ijk", spacing, strict=False)},
-        "stored_bits": float(image.get_data_dtype().itemsize * 8),
-    }
+    facts = stored_facts(shape, image.header.get_zooms(), image.get_data_dtype().itemsize * 8)
     # float32 from the start: the default would scale integers in float64, twice the memory
     array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
     return as_volume(array, np.asarray(image.affine), facts, path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.formats.sizes import check_size
-from bench.data.formats.volume import Volume, as_image, from_display, without_non_finite
+from bench.data.formats.volume import Volume, as_image, from_display, stored_facts, without_non_finite
 from bench.errors import UserError
 
 _MAX_ARCHIVED = 2**35  # values; the largest set of MedMNIST has 16 thousand million
@@ -42,12 +42,8 @@ def read(path: Path) -> Volume:
     """
     array = _open(path)
     values, n_bad = without_non_finite(np.array(array, dtype=np.float32), path)
-    shape = (1,) * (3 - array.ndim) + array.shape
-    facts: dict[str, float | str] = {
-        **{f"stored_{axis}": float(size) for axis, size in zip("kji", shape, strict=True)},
-        "stored_bits": float(array.dtype.itemsize * 8),
-        "non_finite": float(n_bad),
-    }
+    stored = stored_facts(array.shape[::-1] + (1,) * (3 - array.ndim), bits=array.dtype.itemsize * 8)
+    facts = {**stored, "non_finite": float(n_bad)}
     if values.ndim == 2:
         return Volume(values, None, None, facts)
     ras = from_display(values)
@@ -78,6 +74,8 @@ def npz_shapes(path: Path, names: Sequence[str], expected: str) -> dict[str, tup
 @contextmanager
 def _told(path: Path, expected: str) -> Iterator[None]:
     """Word what goes wrong with an archive for a user."""
+    if not path.is_file():
+        raise UserError(f"{path}: found no file, expected {expected}")
     try:
         yield
     except UserError:

@@ -23,12 +23,8 @@ def check_size(
 ) -> None:
     """Compare what a header declares with the file that it stands in.
 
-    Parameters
-    ----------
-    source : the file, for the message.
-    shape, bytes_each : number of values along each axis, bytes of each value.
-    stored : bytes of the file that may hold them.
-    at_most : values.
+    `shape` and `bytes_each` are of the values declared, `stored` the bytes of the file that may hold them;
+    `source` names it in the message.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """What every reader returns, and the one axis order that networks see."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,6 +41,15 @@ class Volume:
         return self.spacing_mm[::-1]
 
 
+def stored_facts(
+    shape: Sequence[int], spacing_mm: Sequence[float] = (), bits: float | None = None
+) -> dict[str, float | str]:
+    """What a header says about the stored array, along its axes i, j and k (`Volume.facts`)."""
+    facts: dict[str, float | str] = {f"stored_{a}": float(n) for a, n in zip("ijk", shape, strict=False)}
+    facts |= {f"stored_spacing_{a}_mm": float(mm) for a, mm in zip("ijk", spacing_mm, strict=False)}
+    return facts if bits is None else {**facts, "stored_bits": float(bits)}
+
+
 def to_display(array: np.ndarray) -> np.ndarray:
     """Turn a RAS array `[x, y, z]` into `[depth, height, width]`, the axis order of `Dataset.x`.
 
@@ -77,28 +87,6 @@ def without_non_finite(array: np.ndarray, source: object) -> tuple[np.ndarray, i
     return np.where(finite, array, np.float32(background)), n_bad
 
 
-def to_ras(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, tuple[float, ...], np.ndarray]:
-    """Flip and permute the axes of a volume so that they come closest to RAS; nothing is interpolated.
-
-    Parameters
-    ----------
-    array : `[i, j, k]`.
-    affine : `[4, 4]`, indices to RAS millimetres; may be oblique.
-
-    Returns
-    -------
-    the array `[x, y, z]`, its spacing in mm, and its affine; as `nibabel.as_closest_canonical`, which
-    would read scaled integers as float64 and so take twice the memory.
-    """
-    from nibabel.affines import voxel_sizes
-    from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
-
-    orientation = io_orientation(affine)
-    ras_affine = affine @ inv_ornt_aff(orientation, array.shape)
-    spacing = tuple(float(size) for size in voxel_sizes(ras_affine))
-    return apply_orientation(array, orientation), spacing, ras_affine
-
-
 def as_image(ras: np.ndarray, source: object) -> tuple[np.ndarray, tuple[int, int]]:
     """Turn a RAS volume of one slice, along any axis, into the image of that slice as it is displayed.
 
@@ -122,23 +110,19 @@ def as_image(ras: np.ndarray, source: object) -> tuple[np.ndarray, tuple[int, in
     return np.ascontiguousarray(plane.T[::-1, ::-1]), (up, across)
 
 
-def tilt_degrees(affine: np.ndarray) -> float:
-    """Largest angle by which two axes of a volume miss the right angle; 0 for an affine that is unusable.
+def tilt_warning(affine: np.ndarray) -> dict[str, str]:
+    """What `probe` says, as `tilt`, of a volume that is no box: resampling takes each for one.
 
-    A box has 0, a CT whose gantry was tilted by 20 degrees has 20.
+    The tilt is the largest angle by which two axes miss the right angle: 20 degrees for a CT whose gantry was
+    tilted by 20. Of an affine that is unusable, nothing is said.
     """
     directions = np.asarray(affine, dtype=np.float64)[:3, :3]
     lengths = np.linalg.norm(directions, axis=0)
     if not np.isfinite(lengths).all() or not lengths.all():
-        return 0.0
+        return {}
     directions = directions / lengths
     cosines = np.abs(directions.T @ directions)[np.triu_indices(3, 1)]
-    return float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
-
-
-def tilt_warning(affine: np.ndarray) -> dict[str, str]:
-    """What `probe` says, as `tilt`, of a volume that is no box: resampling takes each for one."""
-    degrees = tilt_degrees(affine)
+    degrees = float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
     if degrees < _TILT_DEGREES:
         return {}
     return {
@@ -150,17 +134,25 @@ def tilt_warning(affine: np.ndarray) -> dict[str, str]:
 def as_volume(array: np.ndarray, affine: np.ndarray, facts: dict[str, float | str], source: object) -> Volume:
     """Bring a stored volume `[i, j, k]` to RAS; one of a single slice becomes an image `[height, width]`.
 
+    Axes are flipped and permuted so that they come closest to RAS, also of an oblique `affine` (indices to RAS
+    millimetres); nothing is interpolated.
+
     Raises
     ------
     UserError : the affine is not invertible, no value is finite, or it is a line (see `as_image`).
     """
+    from nibabel.affines import voxel_sizes
+    from nibabel.funcs import as_closest_canonical
     from nibabel.orientations import aff2axcodes
+    from nibabel.spatialimages import SpatialImage
 
     affine = np.asarray(affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise UserError(f"{source}: found no usable orientation in the header, expected an invertible affine")
     array, n_bad = without_non_finite(array, source)
-    ras, spacing, ras_affine = to_ras(array, affine)
+    canonical = as_closest_canonical(SpatialImage(array, affine))
+    ras, ras_affine = np.asarray(canonical.dataobj), canonical.affine
+    spacing = tuple(float(size) for size in voxel_sizes(ras_affine))
     facts = {**facts, "stored_orientation": "".join(aff2axcodes(affine)), "non_finite": float(n_bad)}
     if 1 in ras.shape:
         image, axes = as_image(ras, source)

@@ -66,10 +66,6 @@ class Pose:
     matrix: np.ndarray
     offset: np.ndarray
 
-    def to_subject(self, mni_mm: np.ndarray) -> np.ndarray:
-        """Subject coordinates `[3]` of an MNI position `[3]`."""
-        return np.linalg.solve(self.matrix, np.asarray(mni_mm) - self.offset)
-
 
 def random_pose(rng: np.random.Generator) -> Pose:
     """Tilt of a few degrees about each axis, scale of 0.92 to 1.07 along each, shift of a few mm."""
@@ -94,15 +90,14 @@ def random_displacement(rng: np.random.Generator) -> np.ndarray:
     widening = rng.uniform(0.5, 0.7) if rng.random() < 0.25 else rng.uniform(-0.2, 0.4)
     grid = axes_mm()
     for centre in VENTRICLE_CENTRES_MM:
-        offsets = [axis - middle for axis, middle in zip(grid, centre, strict=True)]
+        along = (axis - middle for axis, middle in zip(grid, centre, strict=True))
+        offsets = np.meshgrid(*along, indexing="ij", sparse=True)
         z, y, x = (
             np.exp(-0.5 * (o / reach) ** 2) for o, reach in zip(offsets, VENTRICLE_REACH_MM, strict=True)
         )
-        pull = (widening + rng.normal(0, 0.06)) * z[:, None, None] * y[None, :, None] * x[None, None, :]
-        # Looking nearer to the centre of the ventricle magnifies it.
-        field[0] -= pull * offsets[0][:, None, None]
-        field[1] -= pull * offsets[1][None, :, None]
-        field[2] -= pull * offsets[2][None, None, :]
+        pull = (widening + rng.normal(0, 0.06)) * z * y * x
+        for axis, offset in enumerate(offsets):  # looking nearer to the ventricle's centre magnifies it
+            field[axis] -= pull * offset
     return field
 
 

@@ -18,15 +18,15 @@ from scipy import ndimage
 
 from bench.data.generators.mri_templates import TEMPLATE_VOXEL_MM, Templates
 
-# Polylines in MNI mm (x, y, z) of the right side; x is mirrored for the left.
-ARTERIES_AND_VEINS: dict[str, tuple[tuple[int, int, int], ...]] = {
-    "middle cerebral": ((8, 2, -18), (24, 4, -18), (38, 2, -8), (46, -12, 6), (54, -28, 14)),
-    "anterior cerebral": ((5, 6, -16), (3, 32, -6), (3, 40, 10), (3, 26, 28), (3, 4, 36)),
-    "posterior cerebral": ((1, -16, -38), (1, -16, -20), (16, -28, -12), (20, -58, -2)),
-    "internal cerebral vein": ((2, 0, 16), (2, -38, 10), (0, -56, 14), (0, -88, -2)),
-    "transverse sinus": ((2, -98, -8), (30, -92, -16), (54, -66, -24), (58, -46, -34)),
+# Radii in mm, from and to, and polylines in MNI mm (x, y, z) of the right side; x is mirrored for the left.
+ENHANCING: dict[str, tuple[tuple[float, float], tuple[tuple[int, int, int], ...]]] = {
+    "middle cerebral": ((0.7, 1.7), ((8, 2, -18), (24, 4, -18), (38, 2, -8), (46, -12, 6), (54, -28, 14))),
+    "anterior cerebral": ((0.7, 1.7), ((5, 6, -16), (3, 32, -6), (3, 40, 10), (3, 26, 28), (3, 4, 36))),
+    "posterior cerebral": ((0.7, 1.7), ((1, -16, -38), (1, -16, -20), (16, -28, -12), (20, -58, -2))),
+    "internal cerebral vein": ((0.7, 1.7), ((2, 0, 16), (2, -38, 10), (0, -56, 14), (0, -88, -2))),
+    "transverse sinus": ((2.0, 3.4), ((2, -98, -8), (30, -92, -16), (54, -66, -24), (58, -46, -34))),
+    "choroid plexus": ((1.4, 3.0), ((26, -36, 2), (24, -42, 12), (14, -26, 18))),
 }
-CHOROID_PLEXUS = ((26, -36, 2), (24, -42, 12), (14, -26, 18))
 BRAIN_CENTRE_MNI = np.array([5.0, -17.0, 0.0])  # z, y, x
 
 
@@ -35,19 +35,15 @@ def vessels(templates: Templates, rng: np.random.Generator) -> np.ndarray:
     canvas = np.zeros(templates.shape, dtype=np.float32)
     contrast = rng.uniform(1.5, 1.9)  # the dose and its timing: one number a subject
 
-    sinus = surface_line(templates, np.deg2rad(rng.uniform(15, 45)), np.deg2rad(rng.uniform(170, 190)), rng)
+    # the superior sagittal sinus: along the midline, from angle to angle (0: front, pi/2: top)
+    start, stop = np.deg2rad(rng.uniform(15, 45)), np.deg2rad(rng.uniform(170, 190))
+    angle = np.arange(start, stop, TEMPLATE_VOXEL_MM / 80.0)
+    sideways = rng.normal(0, 0.02) + np.zeros_like(angle)
+    sinus = surface_points(templates, np.stack([np.sin(angle), np.cos(angle), sideways], axis=1))
     paint_tube(canvas, sinus, rng.uniform(2.6, 3.6), contrast)
-    for polyline in (*ARTERIES_AND_VEINS.values(), CHOROID_PLEXUS):
-        large = polyline is ARTERIES_AND_VEINS["transverse sinus"]
-        choroid = polyline is CHOROID_PLEXUS
+    for radii_mm, polyline in ENHANCING.values():
         for side in (-1, 1):
-            radius = (
-                rng.uniform(2.0, 3.4)
-                if large
-                else rng.uniform(1.4, 3.0)
-                if choroid
-                else rng.uniform(0.7, 1.7)
-            )
+            radius = rng.uniform(*radii_mm)
             points = np.array(polyline, dtype=float)[:, ::-1] * (1, 1, side)
             points = densify(templates.index(points + rng.normal(0, 2.0, points.shape)))
             paint_tube(canvas, points, radius, contrast * rng.uniform(0.75, 1.0))
@@ -73,13 +69,6 @@ def spots(templates: Templates, rng: np.random.Generator) -> np.ndarray:
         cluster = centre + rng.normal(0, 0.4 * radius / TEMPLATE_VOXEL_MM, (3, 3))
         paint_tube(canvas, cluster, radius * 0.8, rng.uniform(0.3, 0.6))
     return canvas
-
-
-def surface_line(templates: Templates, start: float, stop: float, rng: np.random.Generator) -> np.ndarray:
-    """Points along the midline of the brain's surface, from angle `start` (0: front, pi/2: top) to `stop`."""
-    angle = np.arange(start, stop, TEMPLATE_VOXEL_MM / 80.0)
-    sideways = rng.normal(0, 0.02) + np.zeros_like(angle)
-    return surface_points(templates, np.stack([np.sin(angle), np.cos(angle), sideways], axis=1))
 
 
 def cortical_vein(templates: Templates, rng: np.random.Generator) -> np.ndarray:

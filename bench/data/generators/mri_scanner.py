@@ -22,28 +22,16 @@ from bench.data.generators.smooth import apply_along_axes, smooth_field
 
 @dataclass(frozen=True)
 class Scanner:
-    """One scanner and its protocol.
+    """One scanner and its protocol."""
 
-    Attributes
-    ----------
-    name : what stands in a dataset's `sites`.
-    depth : number of axial slices.
-    slice_mm : distance between slices; each slice averages over all of it.
-    matrix : pixels of a slice, height and width.
-    pixel_mm : side of a pixel.
-    brightness : intensity of white matter, in the scanner's arbitrary units.
-    bias : standard deviation of the bias field's logarithm.
-    noise : standard deviation of the noise in each channel, relative to white matter.
-    """
-
-    name: str
-    depth: int
-    slice_mm: float
-    matrix: tuple[int, int]
-    pixel_mm: float
-    brightness: float
-    bias: float
-    noise: float
+    name: str  # what stands in a dataset's `sites`
+    depth: int  # number of axial slices
+    slice_mm: float  # distance between slices; each slice averages over all of it
+    matrix: tuple[int, int]  # pixels of a slice, height and width
+    pixel_mm: float  # side of a pixel
+    brightness: float  # intensity of white matter, in the scanner's arbitrary units
+    bias: float  # standard deviation of the bias field's logarithm
+    noise: float  # standard deviation of the noise in each channel, relative to white matter
 
     @property
     def voxel_mm(self) -> tuple[float, float, float]:

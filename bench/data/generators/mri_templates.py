@@ -6,13 +6,12 @@ Source: Fonov et al., "Unbiased average age-appropriate atlases for pediatric st
 2011: the symmetric ICBM152 2009a atlas, skull-stripped. The files are part of the nilearn wheel.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
-
-from bench.errors import UserError
 
 TEMPLATE_VOXEL_MM = 2.0
 
@@ -23,25 +22,17 @@ SHARPENING = 2.0
 
 @dataclass(frozen=True)
 class Templates:
-    """Tissue fractions of the average brain, each float32 `[z, y, x]`, on a 2 mm grid.
+    """The average brain, each array float32 `[z, y, x]`, on a 2 mm grid."""
 
-    Attributes
-    ----------
-    grey, white, fluid : fractions of grey matter, white matter and cerebrospinal fluid; they sum to `brain`.
-    brain : 1 inside the brain, 0 outside, soft at the border.
-    residual : T1 intensity that the three tissues leave unexplained (deep nuclei, folds), relative to white
-        matter.
-    depth_mm : distance to the brain's surface.
-    origin_mm : MNI coordinates (z, y, x) of voxel (0, 0, 0).
-    """
-
-    grey: np.ndarray
+    grey: np.ndarray  # fractions of grey matter, white matter and cerebrospinal fluid; they sum to `brain`
     white: np.ndarray
     fluid: np.ndarray
-    brain: np.ndarray
-    residual: np.ndarray
-    depth_mm: np.ndarray
-    origin_mm: np.ndarray
+    brain: np.ndarray  # 1 inside the brain, 0 outside, soft at the border
+    residual: (
+        np.ndarray
+    )  # T1 intensity that the tissues leave unexplained (deep nuclei, folds), relative to white
+    depth_mm: np.ndarray  # distance to the brain's surface
+    origin_mm: np.ndarray  # MNI coordinates (z, y, x) of voxel (0, 0, 0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -52,43 +43,31 @@ class Templates:
         return (np.asarray(mni_mm) - self.origin_mm) / TEMPLATE_VOXEL_MM
 
 
+def read_templates(resolution_mm: int) -> Iterator:
+    """Images of the T1-weighted brain, its grey and its white matter; most of 3 s is nilearn's import."""
+    from nilearn import datasets  # needed by the process that generates alone
+
+    yield datasets.load_mni152_template(resolution=resolution_mm)
+    yield datasets.load_mni152_gm_template(resolution=resolution_mm)
+    yield datasets.load_mni152_wm_template(resolution=resolution_mm)
+
+
 @lru_cache(maxsize=1)
 def load_templates() -> Templates:
-    """Read the templates once in this process (about 3 s, most of it nilearn's import).
+    """Make the templates of what nilearn brings, once in this process."""
+    from nilearn.datasets import load_mni152_brain_mask
 
-    Raises
-    ------
-    UserError : nilearn is not installed.
-    """
-    try:
-        from nilearn import datasets  # heavy, and needed by the process that generates alone
-    except ImportError:
-        raise UserError(
-            "builtin mri data: nilearn, whose templates they are made from, is not installed; "
-            "expected `pip install nilearn`"
-        ) from None
-
-    image = datasets.load_mni152_template(resolution=int(TEMPLATE_VOXEL_MM))
-    t1, grey, white, mask = (
-        np.asarray(volume.get_fdata(), dtype=np.float32).transpose(2, 1, 0)
-        for volume in (
-            image,
-            datasets.load_mni152_gm_template(resolution=int(TEMPLATE_VOXEL_MM)),
-            datasets.load_mni152_wm_template(resolution=int(TEMPLATE_VOXEL_MM)),
-            datasets.load_mni152_brain_mask(resolution=int(TEMPLATE_VOXEL_MM)),
-        )
+    resolution = int(TEMPLATE_VOXEL_MM)
+    images = [*read_templates(resolution), load_mni152_brain_mask(resolution=resolution)]
+    t1, grey, white, brain_mask = (
+        np.asarray(image.get_fdata(), dtype=np.float32).transpose(2, 1, 0) for image in images
     )
     # One empty voxel all around: sampling outside then gives zero.
-    box = ndimage.find_objects((mask > 0.5).astype(np.uint8))[0]
-    t1, grey, white, mask = (np.pad(volume[box], 1) for volume in (t1, grey, white, mask))
+    box = ndimage.find_objects((brain_mask > 0.5).astype(np.uint8))[0]
+    t1, grey, white, brain_mask = (np.pad(volume[box], 1) for volume in (t1, grey, white, brain_mask))
     start = np.array([side.start - 1 for side in box])
-    origin_mm = np.asarray(image.affine[:3, 3])[::-1] + TEMPLATE_VOXEL_MM * start
-    return _assemble(t1, grey, white, mask > 0.5, origin_mm)
-
-
-def _assemble(
-    t1: np.ndarray, grey: np.ndarray, white: np.ndarray, mask: np.ndarray, origin_mm: np.ndarray
-) -> Templates:
+    origin_mm = np.asarray(images[0].affine[:3, 3])[::-1] + TEMPLATE_VOXEL_MM * start
+    mask = brain_mask > 0.5
     fluid = np.clip(1.0 - grey - white, 0.0, 1.0)
     fractions = np.stack([grey, white, fluid]) * mask
 

@@ -58,8 +58,9 @@ def random_tumour(templates: Templates, pose: Pose, rng: np.random.Generator) ->
     rotation = np.linalg.qr(rng.standard_normal((3, 3)))[0]
     stretch = rng.uniform(0.8, 1.25, 3)
     radius_mm = rng.uniform(*DIAMETER_MM) / 2.0
+    mni_mm = templates.origin_mm + TEMPLATE_VOXEL_MM * voxel
     return Tumour(
-        centre_mm=pose.to_subject(templates.origin_mm + TEMPLATE_VOXEL_MM * voxel),
+        centre_mm=np.linalg.solve(pose.matrix, mni_mm - pose.offset),
         radius_mm=radius_mm,
         shape=np.diag(stretch / np.prod(stretch) ** (1 / 3)) @ rotation,
         core=core,
@@ -127,18 +128,11 @@ def _soft(depth_mm: np.ndarray) -> np.ndarray:
 
 def _box(tumour: Tumour, reach_mm: float) -> tuple[tuple[slice, ...], np.ndarray]:
     """The part of the grid within `reach_mm` of the centre, and its offsets from it in mm, `[3, z, y, x]`."""
-    slices = []
-    for axis, middle in zip(axes_mm(), tumour.centre_mm, strict=True):
-        first, last = np.searchsorted(axis, (middle - reach_mm, middle + reach_mm))
-        slices.append(slice(int(first), int(last)))
-    offset = np.stack(
-        np.meshgrid(
-            *(
-                axis[s] - np.float32(c)
-                for axis, s, c in zip(axes_mm(), slices, tumour.centre_mm, strict=True)
-            ),
-            indexing="ij",
-        )
-    )
+    around = list(zip(axes_mm(), tumour.centre_mm, strict=True))
+    slices = [
+        slice(*np.searchsorted(axis, (middle - reach_mm, middle + reach_mm)).tolist())
+        for axis, middle in around
+    ]
+    offsets = [axis[part] - np.float32(middle) for (axis, middle), part in zip(around, slices, strict=True)]
     assert all(0 <= s.start < s.stop <= n for s, n in zip(slices, GRID_SHAPE, strict=True))
-    return tuple(slices), offset
+    return tuple(slices), np.stack(np.meshgrid(*offsets, indexing="ij"))

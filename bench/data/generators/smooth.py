@@ -11,14 +11,11 @@ Magazine 16(6), 1999, equation 4 (the cubic B-spline).
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.interpolate import BSpline
 
+from bench.data.preprocess.mri_resample import apply_along_axes
 
-def cubic_b_spline(distance: np.ndarray) -> np.ndarray:
-    """Centred cubic B-spline at `distance` (in knot spacings); zero from 2 on."""
-    distance = np.abs(distance)
-    near = 2.0 / 3.0 - distance**2 + distance**3 / 2.0
-    far = np.clip(2.0 - distance, 0.0, None) ** 3 / 6.0
-    return np.where(distance < 1.0, near, far)
+_B_SPLINE = BSpline.basis_element(np.arange(-2.0, 3.0), extrapolate=False)  # NaN beyond two knots
 
 
 def spline_matrix(n_points: int, n_knots: int) -> np.ndarray:
@@ -33,18 +30,7 @@ def spline_matrix(n_points: int, n_knots: int) -> np.ndarray:
     if n_knots < 4:
         raise ValueError(f"n_knots is {n_knots}, a cubic spline needs at least 4")
     position = np.linspace(1.0, n_knots - 2.0, n_points) if n_points > 1 else np.array([(n_knots - 1) / 2.0])
-    return cubic_b_spline(position[:, None] - np.arange(n_knots)).astype(np.float32)
-
-
-def apply_along_axes(volume: np.ndarray, matrices: Sequence[np.ndarray | None]) -> np.ndarray:
-    """Multiply each axis of `volume` by its matrix `[n_out, n_in]`; None leaves an axis as it is."""
-    if len(matrices) != volume.ndim:
-        raise ValueError(f"{len(matrices)} matrices for {volume.ndim} axes")
-    steps = [(axis, matrix) for axis, matrix in enumerate(matrices) if matrix is not None]
-    # The strongest reduction first: what follows works on the smaller array.
-    for axis, matrix in sorted(steps, key=lambda step: step[1].shape[0] / step[1].shape[1]):
-        volume = np.moveaxis(np.tensordot(matrix, volume, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(volume)
+    return np.nan_to_num(_B_SPLINE(position[:, None] - np.arange(n_knots))).astype(np.float32)
 
 
 def knots_for(shape: Sequence[int], voxel_mm: float, spacing_mm: float) -> tuple[int, ...]:
@@ -53,18 +39,11 @@ def knots_for(shape: Sequence[int], voxel_mm: float, spacing_mm: float) -> tuple
 
 
 def smooth_field(rng: np.random.Generator, shape: Sequence[int], knots: Sequence[int]) -> np.ndarray:
-    """Smooth random field of mean 0, float32 `shape`.
+    """Smooth random field of mean 0, float32 `shape`, with any number of axes.
 
-    Parameters
-    ----------
-    rng : source of the coefficients, one standard normal number for each knot.
-    shape : size of the field, any number of axes.
-    knots : number of knots on each axis, at least 4; fewer knots, smoother field.
-
-    Notes
-    -----
-    Averaged over positions the standard deviation is close to 1: the basis alone would shrink it, so each
-    axis is divided by the root mean square length of its rows.
+    Each axis has at least 4 `knots`; fewer make it smoother. Averaged over positions the standard deviation is
+    close to 1: the basis alone would shrink it, so each axis is divided by the root mean square length of its
+    rows.
     """
     coefficients = rng.standard_normal(tuple(knots), dtype=np.float32)
     matrices = []

@@ -33,31 +33,18 @@ N_SITES = 8
 
 @dataclass(frozen=True)
 class SpectSettings:
-    """What to generate.
+    """What to generate."""
 
-    Attributes
-    ----------
-    name : of the dataset.
-    classes : names, in the order of the labels.
-    severity : for each class, lowest and highest severity (0 normal, 1 early, 2 middle, 3 late) that is
-        drawn, before the spread of `severity_sd` is added. Lower values are likelier by `severity_shape`.
-    block : labels of each run of consecutive subjects, shuffled: the shares of the classes.
-    imaging : ranges of everything between the subject and the image; their kind is the recipe.
-    purpose : what the images are for; see `bench.data.generators.streams`.
-    n_sites : scanners, their resolutions evenly spaced over the range; 0 gives every image its own.
-    severity_sd, severity_shape : spread added to severity; second parameter of a Beta(1, shape) between
-        its lowest and highest value.
-    """
-
-    name: str
-    classes: tuple[str, ...]
+    name: str  # of the dataset
+    classes: tuple[str, ...]  # names, in the order of the labels
+    # of each class, lowest and highest severity (0 normal, 1 early, 2 middle, 3 late); see `severity_shape`
     severity: tuple[tuple[float, float], ...]
-    block: tuple[int, ...]
-    imaging: Imaging | OtherImaging
-    n_sites: int = 0
-    severity_sd: float = 0.0
-    severity_shape: float = 1.0
-    purpose: str = "study"
+    block: tuple[int, ...]  # labels of each run of consecutive subjects, shuffled: the shares of the classes
+    imaging: Imaging | OtherImaging  # what lies between the subject and the image; its kind is the recipe
+    n_sites: int = 0  # scanners, their resolutions evenly spaced over the range; 0 gives every image its own
+    severity_sd: float = 0.0  # spread added to severity
+    severity_shape: float = 1.0  # second parameter of a Beta(1, shape) between lowest and highest severity
+    purpose: str = "study"  # what the images are for; see `bench.data.generators.streams`
 
 
 def study(*, normal: bool = False, smooth_share: float = 0.0, recipe: int = 1) -> SpectSettings:
@@ -86,8 +73,8 @@ def randomised(classes: Sequence[str] = ("normal", "patient")) -> SpectSettings:
     ----------
     classes : names out of normal, patient (any severity), early, middle and late.
     """
-    severities = {"normal": (0, 0), "patient": (0.6, 3.3), "early": (0.6, 1.5), "middle": (1.5, 2.5)}
-    severities["late"] = (2.5, 3.5)
+    severities: dict[str, tuple[float, float]] = {"normal": (0, 0), "patient": (0.6, 3.3)}
+    severities |= {"early": (0.6, 1.5), "middle": (1.5, 2.5), "late": (2.5, 3.5)}
     unknown = sorted(set(classes) - set(severities))
     if unknown:
         raise ValueError(f"classes {unknown} unknown, expected some of {', '.join(severities)}")
@@ -108,12 +95,7 @@ def randomised(classes: Sequence[str] = ("normal", "patient")) -> SpectSettings:
 def generate(settings: SpectSettings, n: int = 240, seed: int = 0, start: int = 0) -> Dataset:
     """Generate subjects `start` to `start + n` of the endless cohort of a seed, one image each.
 
-    Parameters
-    ----------
-    settings : of `study` or `randomised`.
-    n : number of subjects.
-    seed : non-negative.
-    start : index of the first subject; another range of one seed is fresh subjects of the same sites.
+    Another range of one seed is fresh subjects of the same sites.
 
     Returns
     -------
@@ -177,15 +159,17 @@ def labels(settings: SpectSettings, n: int, seed: int, start: int = 0) -> np.nda
 
 def image(settings: SpectSettings, label: int, seed: int, index: int) -> tuple[np.ndarray, int]:
     """One subject's image, `[109, 91]` float32, and the number of the site (0 without sites)."""
-    imaging = settings.imaging
+    imaging, n_sites = settings.imaging, settings.n_sites
+    is_other = isinstance(imaging, OtherImaging)
+    rng = stream(settings.purpose, seed, OTHER_IMAGES if is_other else IMAGES, index)
+    number = int(rng.integers(n_sites)) if n_sites else 0
+    # the same site is the same scanner for every subject of a seed; without sites, each has its own
+    fixed = stream(settings.purpose, seed, OTHER_SITES if is_other else SITES, number) if n_sites else rng
     if isinstance(imaging, OtherImaging):
-        rng = stream(settings.purpose, seed, OTHER_IMAGES, index)
-        number = int(rng.integers(settings.n_sites)) if settings.n_sites else 0
-        fixed = stream(settings.purpose, seed, OTHER_SITES, number) if settings.n_sites else rng
         scanner = spect_other.draw_scanner(fixed, imaging)
         return spect_other.image(rng, imaging, scanner, _severity(settings, label, rng)), number
-    rng = stream(settings.purpose, seed, IMAGES, index)
-    number, site = _site(settings, imaging, seed, rng)
+    fwhm_mm = float(np.linspace(*imaging.fwhm_mm, n_sites)[number]) if n_sites else None
+    site = spect_imaging.draw_site(fixed, imaging, fwhm_mm)
     uptake = spect_physiology.draw_uptake(rng, _severity(settings, label, rng))
     pose = spect_anatomy.Pose(
         rotation=np.deg2rad(imaging.rotation_degrees) * rng.standard_normal(),
@@ -211,16 +195,3 @@ def _severity(settings: SpectSettings, label: int, rng: np.random.Generator) -> 
     if high > 0:
         severity = max(severity + settings.severity_sd * rng.standard_normal(), 0.0)
     return severity
-
-
-def _site(
-    settings: SpectSettings, imaging: Imaging, seed: int, rng: np.random.Generator
-) -> tuple[int, spect_imaging.Site]:
-    """Draw the site of a subject; the same site is the same scanner for every subject of a seed."""
-    if not settings.n_sites:
-        return 0, spect_imaging.draw_site(rng, imaging)
-    number = int(rng.integers(settings.n_sites))
-    fwhm = np.linspace(*imaging.fwhm_mm, settings.n_sites)[number]
-    return number, spect_imaging.draw_site(
-        stream(settings.purpose, seed, SITES, number), imaging, float(fwhm)
-    )

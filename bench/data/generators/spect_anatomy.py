@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
+from bench.data.generators.mri_templates import read_templates
 from bench.data.generators.spect_physiology import Uptake
 from bench.data.preprocess.spect_grid import (
     ANTERIOR_MM,
@@ -18,20 +20,12 @@ from bench.data.preprocess.spect_grid import (
     column_of,
     row_of,
 )
-from bench.errors import UserError
 
 SLAB_MM = (-4, 12)  # heights of the striatum over which slices are averaged, MNI152
 
 
-@dataclass(frozen=True)
-class Tissue:
-    """Mean of the template's slices through the striatum, each `[109, 91]` float32.
-
-    Attributes
-    ----------
-    grey, white, fluid : fractions of each pixel.
-    outside_mm : distance to the brain, 0 inside it.
-    """
+class Tissue(NamedTuple):
+    """Fractions of grey and white matter and fluid in each pixel, and its distance to the brain, 0 inside it."""
 
     grey: np.ndarray
     white: np.ndarray
@@ -39,27 +33,19 @@ class Tissue:
     outside_mm: np.ndarray
 
 
-@lru_cache(maxsize=1)
-def tissue() -> Tissue:
-    """Tissue from the ICBM152 2009a templates (Fonov et al., *NeuroImage* 2011; 54:313) within nilearn."""
-    try:
-        from nilearn import datasets
-    except ImportError as error:
-        raise UserError("builtin spect data: nilearn not installed, expected for its templates") from error
-
-    brain, grey, white = (
-        _slab(load(resolution=1))
-        for load in (
-            datasets.load_mni152_template,
-            datasets.load_mni152_gm_template,
-            datasets.load_mni152_wm_template,
-        )
-    )
-    inside = ndimage.binary_fill_holes(brain > 0.3)
+def tissue_of(brain: np.ndarray, grey: np.ndarray, white: np.ndarray) -> Tissue:
+    """Tissue of planes `[n, 109, 91]` that are cut out of the templates."""
+    inside = np.stack([ndimage.binary_fill_holes(plane > 0.3) for plane in brain])
     grey, white = grey * inside, white * inside
     fluid = np.clip(inside - grey - white, 0, 1)
-    outside = ndimage.distance_transform_edt(~inside, sampling=SPACING_MM)
-    return Tissue(*(np.ascontiguousarray(a, np.float32) for a in (grey, white, fluid, outside)))
+    return Tissue(grey, white, fluid, ndimage.distance_transform_edt(~inside, sampling=SPACING_MM))
+
+
+@lru_cache(maxsize=1)
+def tissue() -> Tissue:
+    """Mean of the template's slices through the striatum, each `[109, 91]` float32."""
+    found = tissue_of(*(_slab(image)[None] for image in read_templates(1)))
+    return Tissue(*(np.ascontiguousarray(part[0], np.float32) for part in found))
 
 
 def _slab(image) -> np.ndarray:
@@ -73,18 +59,11 @@ def _slab(image) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pose:
-    """How a head lies in the image: head coordinates to image coordinates.
+    """How a head lies in the image: head coordinates to image coordinates."""
 
-    Attributes
-    ----------
-    rotation : in the plane, radians.
-    shift_mm : `[2]`, right and anterior.
-    scale : `[2]`, across and along the head.
-    """
-
-    rotation: float
-    shift_mm: np.ndarray
-    scale: np.ndarray
+    rotation: float  # in the plane, radians
+    shift_mm: np.ndarray  # `[2]`, right and anterior
+    scale: np.ndarray  # `[2]`, across and along the head
 
     def to_head(self) -> np.ndarray:
         """Matrix `[2, 2]` that takes image millimetres (after the shift) to head millimetres (x, y)."""

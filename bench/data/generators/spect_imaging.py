@@ -26,74 +26,40 @@ Range = tuple[float, float]
 class Imaging:
     """Ranges from which the imaging of a subject is drawn (uniformly where nothing else is said).
 
-    Attributes
-    ----------
-    fwhm_mm : resolution of the whole chain.
-    share_before_noise : share of the blur's variance that lies before the noise; the colour of the noise.
-    counts : in a background pixel, log-uniform.
-    smooth_probability, smooth_fwhm_mm : how often, and by how much, an image is smoothed once more.
-    white, fluid : uptake of white matter and of cerebrospinal fluid relative to grey matter.
-    scalp : uptake of the scalp relative to grey matter; scalp_at_mm : its distance from the brain;
-        scalp_width_mm : standard deviation across it.
-    scatter : uniform haze over the field of view, relative to grey matter.
-    shading : greatest relative change by uncorrected attenuation, side to side, front to back, to the depth.
-    ratio : factor on all binding ratios: how much of them a reconstruction recovers.
-    gain : factor from counts to stored values, log-uniform.
-    rotation_degrees, shift_mm, scale : standard deviations of the head's pose.
-    shape_mm, shape_log, shape_degrees : standard deviations of centre, semi-axes and tilt of the nuclei.
-    height_mm : of the striatum along the body's axis.
-    eight_bit_probability : how often values are stored in eight bits, brightest 80 to 255, as in a PNG.
+    The defaults are of one tracer, one protocol, eight hospitals after spatial normalisation: a multi-centre
+    study. Uptake is relative to grey matter.
     """
 
-    fwhm_mm: Range
-    share_before_noise: Range
-    counts: Range
-    smooth_probability: float
-    smooth_fwhm_mm: Range
-    white: Range
-    fluid: Range
-    scalp: Range
-    scalp_at_mm: Range
-    scalp_width_mm: Range
-    scatter: Range
-    shading: float
-    ratio: Range
-    gain: Range
-    rotation_degrees: float
-    shift_mm: float
-    scale: float
-    shape_mm: float
-    shape_log: float
-    shape_degrees: float
-    height_mm: Range
-    eight_bit_probability: float
+    fwhm_mm: Range = (7, 12)  # resolution of the whole chain
+    share_before_noise: Range = (0.6, 0.85)  # of the blur's variance; the colour of the noise
+    counts: Range = (8, 40)  # in a background pixel, log-uniform
+    smooth_probability: float = 0  # how often an image is smoothed once more, and by how much
+    smooth_fwhm_mm: Range = (15, 21)
+    white: Range = (0.7, 0.85)  # uptake of white matter
+    fluid: Range = (0.3, 0.5)  # and of cerebrospinal fluid
+    scalp: Range = (
+        0.1,
+        0.3,
+    )  # uptake of the scalp, its distance from the brain, standard deviation across it
+    scalp_at_mm: Range = (9, 12)
+    scalp_width_mm: Range = (2.5, 4)
+    scatter: Range = (0.0, 0.04)  # uniform haze over the field of view
+    shading: float = (
+        0.04  # greatest relative change by attenuation: side to side, front to back, to the depth
+    )
+    ratio: Range = (1, 1)  # factor on all binding ratios: how much of them a reconstruction recovers
+    gain: Range = (0.8, 1.25)  # factor from counts to stored values, log-uniform
+    rotation_degrees: float = 2  # standard deviations of the head's pose
+    shift_mm: float = 1.5
+    scale: float = 0.025
+    shape_mm: float = 0.8  # standard deviations of centre, semi-axes and tilt of the nuclei
+    shape_log: float = 0.05
+    shape_degrees: float = 3
+    height_mm: Range = (26, 30)  # of the striatum along the body's axis
+    eight_bit_probability: float = 0  # how often stored in eight bits, brightest 80 to 255, as in a PNG
 
 
-# One tracer, one protocol, eight hospitals after spatial normalisation: a multi-centre study.
-STUDY = Imaging(
-    fwhm_mm=(7, 12),
-    share_before_noise=(0.6, 0.85),
-    counts=(8, 40),
-    smooth_probability=0,
-    smooth_fwhm_mm=(15, 21),
-    white=(0.7, 0.85),
-    fluid=(0.3, 0.5),
-    scalp=(0.1, 0.3),
-    scalp_at_mm=(9, 12),
-    scalp_width_mm=(2.5, 4),
-    scatter=(0.0, 0.04),
-    shading=0.04,
-    ratio=(1, 1),
-    gain=(0.8, 1.25),
-    rotation_degrees=2,
-    shift_mm=1.5,
-    scale=0.025,
-    shape_mm=0.8,
-    shape_log=0.05,
-    shape_degrees=3,
-    height_mm=(26, 30),
-    eight_bit_probability=0,
-)
+STUDY = Imaging()
 
 # Wide enough that a real scanner is one more draw: domain randomisation (Tobin et al., IROS 2017; for
 # medical images Billot et al., *Med Image Anal* 2023; 86:102789). Later smoothing of every width: there is no

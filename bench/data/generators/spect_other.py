@@ -23,7 +23,9 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage, special
 
+from bench.data.generators.mri_templates import read_templates
 from bench.data.generators.smooth import smooth_field
+from bench.data.generators.spect_anatomy import tissue_of
 from bench.data.generators.spect_imaging import FWHM_TO_SD, Range, blur, log_uniform
 from bench.data.preprocess.spect_grid import COLUMNS, ROWS, SPACING_MM, X_MM, Y_MM
 
@@ -47,39 +49,26 @@ ONSET, SPEED, DELAY, LAG, LAG_SD, GREATEST_LOSS = 0.17, 1.1, 2.0, 0.5, 0.35, 0.9
 
 @dataclass(frozen=True)
 class OtherImaging:
-    """Ranges from which scanner (per site) and acquisition (per image) are drawn, uniformly.
+    """Ranges from which scanner (per site) and acquisition (per image) are drawn, uniformly."""
 
-    Attributes
-    ----------
-    across_mm, along_mm : FWHM across and along the head; their mean holds along the body's axis.
-    tail : share of the image in tails three times as wide.
-    cutoff, order : of the Butterworth filter; cycles a centimetre.
-    noise : relative standard deviation of a pixel before the filter, log-uniform.
-    smooth_probability, smooth_fwhm_mm : how often, and by how much, an image is smoothed later.
-    white, fluid, scalp, thalamus : uptake relative to grey matter (of the thalamus, above it).
-    deformation_mm : standard deviation of the smooth displacement of each point.
-    scale, shift_mm, rotation_degrees : standard deviations of the head's pose; `height_mm` along the body.
-    eight_bit_probability : how often values are cut off below and stored in eight bits.
-    """
-
-    across_mm: Range = (5.5, 9.0)
+    across_mm: Range = (5.5, 9.0)  # FWHM across and along the head; their mean holds along the body's axis
     along_mm: Range = (5.5, 9.0)
-    tail: Range = (0.03, 0.2)
-    cutoff: Range = (0.5, 0.9)
+    tail: Range = (0.03, 0.2)  # share of the image in tails three times as wide
+    cutoff: Range = (0.5, 0.9)  # of the Butterworth filter, in cycles a centimetre, and its order
     order: Range = (3.0, 8.0)
-    noise: Range = (0.12, 0.4)
-    smooth_probability: float = 0.0
+    noise: Range = (0.12, 0.4)  # relative standard deviation of a pixel before the filter, log-uniform
+    smooth_probability: float = 0.0  # how often an image is smoothed later, and by how much
     smooth_fwhm_mm: Range = (15.0, 21.0)
-    white: Range = (0.6, 0.9)
+    white: Range = (0.6, 0.9)  # uptake relative to grey matter (of the thalamus, above it)
     fluid: Range = (0.15, 0.5)
     scalp: Range = (0.1, 0.5)
     thalamus: Range = (0.0, 0.35)
-    deformation_mm: float = 1.5
-    scale: float = 0.035
+    deformation_mm: float = 1.5  # standard deviation of the smooth displacement of each point
+    scale: float = 0.035  # standard deviations of the head's pose; `height_mm` along the body
     shift_mm: float = 2.0
     rotation_degrees: float = 2.5
     height_mm: float = 2.5
-    eight_bit_probability: float = 0.6
+    eight_bit_probability: float = 0.6  # how often values are cut off below and stored in eight bits
 
     @property
     def fwhm_mm(self) -> Range:
@@ -92,20 +81,7 @@ def _maps() -> np.ndarray:
     """Fractions of each voxel, `[45, 13, 109, 91]`: `TISSUES`, then for right and left three parts of the putamen
     from back to front and the caudate.
     """
-    from nilearn import datasets
-
-    brain, grey, white = (
-        _volume(load(resolution=1))
-        for load in (
-            datasets.load_mni152_template,
-            datasets.load_mni152_gm_template,
-            datasets.load_mni152_wm_template,
-        )
-    )
-    inside = np.stack([ndimage.binary_fill_holes(plane > 0.3) for plane in brain])
-    grey, white = grey * inside, white * inside
-    fluid = np.clip(inside - grey - white, 0, 1)
-    outside = ndimage.distance_transform_edt(~inside, sampling=SPACING_MM)
+    grey, white, fluid, outside = tissue_of(*(_volume(image) for image in read_templates(1)))
     scalp = np.exp(-0.5 * ((outside - 10) / 2.5) ** 2)
     position = (Y_MM[:, None] - PUTAMEN_PARTS_MM[0]) / (PUTAMEN_PARTS_MM[1] - PUTAMEN_PARTS_MM[0])
     hats = [np.clip(1 - np.abs(np.clip(position, 0, 2) - part), 0, 1) for part in range(3)]

@@ -37,20 +37,12 @@ GREATEST_LOSS = 0.97
 
 @dataclass(frozen=True)
 class Uptake:
-    """True binding ratios of one subject; index 0 is the left side of the head, 1 the right.
+    """True binding ratios of one subject; index 0 is the left side of the head, 1 the right."""
 
-    Attributes
-    ----------
-    caudate, putamen : `[2]`, binding ratio without any loss along the putamen.
-    putamen_loss : `[2]`, mean fraction lost in the putamen.
-    gradient : how much more than the mean the posterior end has lost (and less the anterior end).
-    age_years : age of the subject.
-    """
-
-    caudate: np.ndarray
-    putamen: np.ndarray
-    putamen_loss: np.ndarray
-    gradient: float
+    caudate: np.ndarray  # `[2]`, binding ratio
+    putamen: np.ndarray  # `[2]`, binding ratio without any loss along the putamen
+    putamen_loss: np.ndarray  # `[2]`, mean fraction lost in the putamen
+    gradient: float  # how much more than the mean the posterior end has lost (and less the anterior end)
     age_years: float
 
     def putamen_at(self, side: int, along: np.ndarray) -> np.ndarray:

@@ -13,11 +13,8 @@ _SPAWN_KEYS: dict[str, tuple[int, ...]] = {"study": (), "pretraining": (1,)}
 def stream(purpose: str, seed: int, *place: int) -> np.random.Generator:
     """The generator of one step of one subject.
 
-    Parameters
-    ----------
-    purpose : `study` or `pretraining`.
-    seed : below 2^32, since a larger one would be two words, the second like another's first place.
-    place : at most three numbers that name the subject and the step.
+    `purpose` is `study` or `pretraining`; `seed` is below 2^32, since a larger one would be two words, the second
+    like another's first place; `place` is at most three numbers that name the subject and the step.
 
     Raises
     ------

@@ -7,7 +7,8 @@ from scipy import ndimage
 
 from bench.data.formats.volume import Volume
 from bench.data.preprocess.mri_head import background_at_zero, head_offsets
-from bench.data.preprocess.mri_mask import otsu_threshold
+from bench.data.preprocess.mri_mask import largest_part, otsu_threshold
+from bench.data.preprocess.mri_resample import apply_along_axes
 from bench.errors import UserError
 
 
@@ -38,14 +39,6 @@ class Grid:
     head: bool = False
     crop: float | None = None
     colours: bool = False
-
-    def __post_init__(self) -> None:
-        if len(self.shape) not in (2, 3) or min(self.shape) < 1:
-            raise ValueError(f"shape must be 2 or 3 positive sizes, not {self.shape}")
-        if self.voxel_mm is not None and (len(self.voxel_mm) != len(self.shape) or min(self.voxel_mm) <= 0):
-            raise ValueError(f"voxel_mm must be {len(self.shape)} positive sizes, not {self.voxel_mm}")
-        if (self.brain_mask or self.head) and len(self.shape) == 2:
-            raise ValueError(f"{'brain_mask' if self.brain_mask else 'head'} needs a grid of three axes")
 
     def key(self) -> str:
         """Text that is equal for equal grids, in this and in every later process."""
@@ -109,21 +102,20 @@ def resample(
 
     Returns
     -------
-    float32, of `shape`. The axis that shrinks most goes first, so that the rest handles little.
+    float32, of `shape`.
     """
     if spacing_mm is None or voxel_mm is None:
         steps: list[float | None] = [None] * len(shape)
     else:
         steps = [after / before for after, before in zip(voxel_mm, spacing_mm, strict=True)]
     offsets = offsets or (0.0,) * len(shape)
-    result = np.asarray(array, dtype=np.float32)
-    for axis in sorted(range(len(shape)), key=lambda axis: (shape[axis] / array.shape[axis], axis)):
-        n_in, n_out, step = array.shape[axis], shape[axis], steps[axis]
-        if n_in == n_out and (step is None or abs(step - 1) < 1e-6) and not offsets[axis]:
-            continue
-        weights = interpolation_weights(n_in, n_out, step, antialias, offsets[axis])
-        result = np.moveaxis(np.tensordot(weights, result, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(result, dtype=np.float32)
+    weights = [
+        None
+        if n_in == n_out and (step is None or abs(step - 1) < 1e-6) and not offset
+        else interpolation_weights(n_in, n_out, step, antialias, offset)
+        for n_in, n_out, step, offset in zip(array.shape, shape, steps, offsets, strict=True)
+    ]
+    return apply_along_axes(np.asarray(array, dtype=np.float32), weights)
 
 
 def to_grid(volume: Volume, grid: Grid, source: object) -> np.ndarray:
@@ -188,27 +180,14 @@ def brain_mask(array: np.ndarray, voxel_mm: tuple[float, ...]) -> np.ndarray:
     milliseconds. Works on skull-stripped volumes and on T1 with a dark skull; it is no replacement for a
     segmentation where the scalp touches the brain.
 
-    Parameters
-    ----------
-    array : `[depth, height, width]`.
-    voxel_mm : size of its voxels.
-
-    Returns
-    -------
-    bool, of the same shape; everything where nothing stands out.
+    Takes `[depth, height, width]`; returns bool, of the same shape, everything where nothing stands out.
     """
     low, high = np.percentile(array, (0.5, 99.5))
     if high <= low:
         return np.ones(array.shape, dtype=bool)
     smooth = ndimage.gaussian_filter(np.clip(array, low, high), [1.5 / size for size in voxel_mm])
     foreground = smooth > otsu_threshold(smooth)
-    opened = ndimage.binary_erosion(foreground, _ball(4.0, voxel_mm))
-    pieces, n_pieces = ndimage.label(opened)
-    if n_pieces == 0:
-        return np.ones(array.shape, dtype=bool)
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    core = pieces == sizes.argmax()
+    core = largest_part(ndimage.binary_erosion(foreground, _ball(4.0, voxel_mm)))
     grown = ndimage.binary_dilation(core, _ball(5.0, voxel_mm))
     closed = ndimage.binary_closing(np.pad(grown, 8), _ball(8.0, voxel_mm))[8:-8, 8:-8, 8:-8] | grown
     return np.stack([ndimage.binary_fill_holes(layer) for layer in closed])

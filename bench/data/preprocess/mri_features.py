@@ -39,23 +39,15 @@ FEATURE_NAMES: tuple[str, ...] = (
 
 
 def features(x: np.ndarray) -> np.ndarray:
-    """Features of volumes.
+    """Features of volumes, float32 `[n, len(FEATURE_NAMES)]`.
 
-    Parameters
-    ----------
-    x : `[n, depth, height, width, 1]` or without the last axis; the last spatial axis runs from left to
-        right. Any scale: each volume is brought to white matter = 1 first. May be a memory map; read a volume
-        at a time.
-
-    Returns
-    -------
-    float32 `[n, len(FEATURE_NAMES)]`
+    `x` is float32 `[n, depth, height, width, 1]`, width from left to right, of any scale: each volume is brought
+    to white matter = 1 first. It may be a memory map; it is read a volume at a time.
     """
-    return (
-        np.stack([_volume_features(_squeeze(volume)) for volume in passing(x)])
-        if len(x)
-        else _empty(FEATURE_NAMES)
-    )
+    result = np.empty((len(x), len(FEATURE_NAMES)), dtype=np.float32)
+    for index, volume in enumerate(passing(x)):
+        result[index] = _volume_features(volume[..., 0])
+    return result
 
 
 def _volume_features(volume: np.ndarray) -> np.ndarray:
@@ -124,12 +116,3 @@ def _mirror(volume: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarra
         ndimage.map_coordinates(mask.astype(np.float32), coordinates, order=1, mode="constant") > 0.5
     )
     return flipped, flipped_mask
-
-
-def _squeeze(volume: np.ndarray) -> np.ndarray:
-    volume = np.asarray(volume, dtype=np.float32)
-    return volume[..., 0] if volume.ndim == 4 else volume
-
-
-def _empty(names: tuple[str, ...]) -> np.ndarray:
-    return np.empty((0, len(names)), dtype=np.float32)

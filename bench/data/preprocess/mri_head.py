@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from bench.data.preprocess.mri_mask import brain_mask
+from bench.data.preprocess.mri_mask import brain_mask, largest_part
 from bench.data.preprocess.mri_resample import resample
 
 RANGE_PERCENTILES = (0.1, 99.9)  # of the darkest and the brightest tissue, without stray voxels
@@ -30,13 +30,7 @@ def background_at_zero(volume: np.ndarray) -> np.ndarray:
     where normalisation afterwards made it as bright as the brain), else the darkest that there is. Raw MR
     volumes, whose background is near 0 and dark, are returned as they are.
 
-    Parameters
-    ----------
-    volume : float32 `[depth, height, width]`, finite.
-
-    Returns
-    -------
-    float32 of the same shape; `volume` itself where nothing is to be done.
+    `volume` is float32 `[depth, height, width]`, finite; it is returned itself where nothing is to be done.
     """
     sample = volume[tuple(slice(None, None, max(1, size // _SAMPLES)) for size in volume.shape)]
     constant, tissue = _common_value(sample)
@@ -112,15 +106,8 @@ def head_offsets(
     well, so that the brain lies in its upper part. Within slices, its middle is that of the head's box.
     It never leaves the field of view. Along axes on which nothing is cut off, the middles coincide.
 
-    Parameters
-    ----------
-    volume : `[depth, height, width]`, depth from inferior to superior.
-    spacing_mm : size of its voxels.
-    extent_mm : size of the grid.
-
-    Returns
-    -------
-    distances from the middle of the field of view in voxels of `volume`.
+    `volume` is `[depth, height, width]`, depth from inferior to superior; `spacing_mm` is the size of its voxels,
+    `extent_mm` that of the grid. Returns distances from the middle of the field of view in voxels of `volume`.
     """
     field_mm = np.array(volume.shape) * np.array(spacing_mm, dtype=float)
     spare_mm = np.maximum(field_mm - np.array(extent_mm, dtype=float), 0.0)
@@ -129,26 +116,14 @@ def head_offsets(
     shape = [
         min(size, max(1, round(mm / _COARSE_MM))) for size, mm in zip(volume.shape, field_mm, strict=True)
     ]
-    head = _largest_part(brain_mask(resample(volume, shape, "area")))
+    head = largest_part(brain_mask(resample(volume, shape, "area")))
     if head.all():  # nothing stands out
         return (0.0, 0.0, 0.0)
     coarse_mm = field_mm / head.shape
     top_mm = (np.flatnonzero(head.any(axis=(1, 2)))[-1] + 1) * coarse_mm[0] + _ABOVE_MM
     bottom_mm = min(top_mm, field_mm[0]) - extent_mm[0]
     upper = head[max(0, round(bottom_mm / coarse_mm[0])) :]  # chin and shoulders do not count
-    middle_mm = np.array([top_mm - extent_mm[0] / 2, *(_middles(upper) * coarse_mm)[1:]])
+    _, *middles = ((indices.min() + indices.max() + 1) / 2 for indices in np.nonzero(upper))  # of its box
+    middle_mm = np.array([top_mm - extent_mm[0] / 2, *(middles * coarse_mm[1:])])
     offset_mm = np.clip(middle_mm - field_mm / 2, -spare_mm / 2, spare_mm / 2)
     return tuple(float(value) for value in offset_mm / np.array(spacing_mm, dtype=float))
-
-
-def _largest_part(mask: np.ndarray) -> np.ndarray:
-    """Keep the largest connected part of a mask that is not empty."""
-    parts, _ = ndimage.label(mask)
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return parts == sizes.argmax()
-
-
-def _middles(mask: np.ndarray) -> np.ndarray:
-    """Middle of the box around a mask along each axis, in voxels from the edge."""
-    return np.array([(indices.min() + indices.max() + 1) / 2 for indices in np.nonzero(mask)])

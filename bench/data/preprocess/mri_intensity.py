@@ -12,20 +12,15 @@ CONTRASTS = ("none", "window", "equalise")
 NORMALISATIONS = ("none", "zscore", "percentile", "white")
 
 
-def correct_bias(
-    volume: np.ndarray, mask: np.ndarray, sigma_fraction: float = 0.2, n_iterations: int = 3
-) -> np.ndarray:
+def correct_bias(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Divide by a smooth estimate of the bias field.
 
     The field is the Gaussian-smoothed logarithm of the brain, by normalised convolution: smoothed values over
     smoothed mask. Without the mask the dark background leaks into the smooth image, and dividing by it blows
     up the rim of the brain. Extremes are clipped first, so that a dark tumour does not pass for bias.
 
-    Parameters
-    ----------
-    sigma_fraction : standard deviation of the Gaussian as a part of each axis.
-    n_iterations : how often what is left is estimated again. At the brain's border the Gaussian sees one side
-        only and flattens the field; repeating it on the residual recovers most of the slope.
+    At the brain's border the Gaussian sees one side only and flattens the field; estimating what is left again,
+    twice, recovers most of the slope.
 
     Sources
     -------
@@ -39,10 +34,10 @@ def correct_bias(
     if not high > low:
         return volume.astype(np.float32)
     logarithm = np.where(mask, np.log(np.clip(volume, low, high)), 0.0).astype(np.float32)
-    sigma = [max(sigma_fraction * size, 0.5) for size in volume.shape]
+    sigma = [max(0.2 * size, 0.5) for size in volume.shape]
     weight = ndimage.gaussian_filter(mask.astype(np.float32), sigma, mode="constant")
     total = np.zeros_like(logarithm)
-    for _ in range(n_iterations):
+    for _ in range(3):
         field = ndimage.gaussian_filter(logarithm, sigma, mode="constant") / np.maximum(weight, 1e-6)
         field = np.where(mask, field - field[mask].mean(), 0.0).astype(np.float32)
         logarithm -= field

@@ -4,6 +4,8 @@ Source: Otsu, "A threshold selection method from gray-level histograms", IEEE Tr
 and Cybernetics 9(1), 1979; then the largest connected part, as every simple brain extraction does.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
@@ -40,9 +42,7 @@ def brain_mask(volume: np.ndarray) -> np.ndarray:
     clipped = np.maximum(clipped, np.percentile(volume, 0.5))
     threshold = otsu_threshold(clipped)
     floor = float(clipped.min())
-    bright = (
-        clipped > floor + 0.5 * (threshold - floor) if threshold > floor else np.zeros(volume.shape, bool)
-    )
+    bright = clipped > floor + 0.5 * (threshold - floor)
     # Opening within slices cuts the specks of noise from the brain; slices may be too thick to open across.
     bright = ndimage.binary_opening(bright, _disc())
     parts, n_parts = ndimage.label(bright)
@@ -57,7 +57,7 @@ def brain_mask(volume: np.ndarray) -> np.ndarray:
 
 
 def bounding_box(
-    mask: np.ndarray, voxel_mm: tuple[float, float, float] = (1.0, 1.0, 1.0), margin: float = 0.04
+    mask: np.ndarray, voxel_mm: Sequence[float], margin: float = 0.04
 ) -> tuple[tuple[float, float], ...]:
     """Box around `mask` `[z, y, x]`, from edge to edge in voxels, with a margin; square (in mm) within a
     slice.
@@ -65,16 +65,21 @@ def bounding_box(
     The square keeps the brain's proportions when the box is brought to a square grid. It may reach beyond the
     volume.
     """
-    z, y, x = (
-        (float(indices.min()), float(indices.max()) + 1.0) if indices.size else (0.0, float(size))
-        for indices, size in zip(np.nonzero(mask), mask.shape, strict=True)
-    )
+    z, y, x = ((float(indices.min()), float(indices.max()) + 1.0) for indices in np.nonzero(mask))
     side_mm = (1.0 + 2.0 * margin) * max((y[1] - y[0]) * voxel_mm[1], (x[1] - x[0]) * voxel_mm[2])
     square = []
     for (start, stop), size_mm in zip((y, x), voxel_mm[1:], strict=True):
         middle, half = (start + stop) / 2.0, side_mm / size_mm / 2.0
         square.append((middle - half, middle + half))
     return (z, *square)
+
+
+def largest_part(mask: np.ndarray) -> np.ndarray:
+    """Keep the largest connected part; of an empty mask, everything."""
+    parts, _ = ndimage.label(mask)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return parts == sizes.argmax()
 
 
 def _disc() -> np.ndarray:

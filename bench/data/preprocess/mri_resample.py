@@ -28,31 +28,32 @@ def resample(
         coarser, which averages instead of skipping voxels (noise falls, nothing aliases).
     box : the part of each axis to take, from edge to edge in voxels (the whole axis is `(0, n)`); it may be
         fractional and may reach beyond the volume, whose outermost samples are then repeated.
-
-    Raises
-    ------
-    ValueError : an unknown method, or sizes for another number of axes.
     """
-    if len(shape) != volume.ndim:
-        raise ValueError(f"shape {tuple(shape)} for a volume of {volume.ndim} axes")
     volume = np.asarray(volume)
-    extents = [(0.0, float(size)) for size in volume.shape] if box is None else list(box)
+    extents = [(0.0, float(size)) for size in volume.shape] if box is None else box
+    weights = [
+        axis_weights(n_in, n_out, method, extent)
+        for n_in, n_out, extent in zip(volume.shape, shape, extents, strict=True)
+    ]
+    return apply_along_axes(volume, weights).astype(np.float32, copy=False)
+
+
+def apply_along_axes(volume: np.ndarray, matrices: Sequence[np.ndarray | None]) -> np.ndarray:
+    """Multiply each axis of `volume` by its matrix `[n_out, n_in]`; None leaves an axis as it is."""
+    steps = [(axis, matrix) for axis, matrix in enumerate(matrices) if matrix is not None]
     # The strongest reduction first: what follows works on the smaller array.
-    for axis in sorted(range(volume.ndim), key=lambda a: shape[a] / volume.shape[a]):
-        weights = axis_weights(volume.shape[axis], shape[axis], method, extents[axis])
-        volume = np.moveaxis(np.tensordot(weights, volume, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(volume, dtype=np.float32)
+    for axis, matrix in sorted(steps, key=lambda step: step[1].shape[0] / step[1].shape[1]):
+        volume = np.moveaxis(np.tensordot(matrix, volume, axes=(1, axis)), 0, axis)
+    return np.ascontiguousarray(volume)
 
 
-def axis_weights(n_in: int, n_out: int, method: str, extent: tuple[float, float] | None = None) -> np.ndarray:
+def axis_weights(n_in: int, n_out: int, method: str, extent: tuple[float, float]) -> np.ndarray:
     """Weights of the old samples in the new ones, float32 `[n_out, n_in]`; each row sums to 1.
 
     `extent` is the part of the axis to take (see `resample`). Beyond the outermost centres the outermost
     sample is repeated.
     """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}, expected one of {METHODS}")
-    start, stop = (0.0, float(n_in)) if extent is None else extent
+    start, stop = extent
     step = (stop - start) / n_out
     centre = np.clip(start + (np.arange(n_out) + 0.5) * step - 0.5, 0.0, n_in - 1.0)
     old = np.arange(n_in)

@@ -26,29 +26,18 @@ def scanner_features(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Features of the background, and of the header where there is one.
 
-    Parameters
-    ----------
-    x : `[n, depth, height, width, 1]` or without the last axis, *before* preprocessing: masking or
-        normalising takes the background away. Read a volume at a time.
-    headers : facts of each sample's header, `n` of them: numbers become a column, texts a column for each
-        text.
+    `x` is `[n, depth, height, width, 1]` *before* preprocessing: masking or normalising takes the background
+    away. It is read a volume at a time. `headers` are `n` headers' facts; see `header_features`.
 
     Returns
     -------
-    values : float32 `[n, k]`.
-    names : of the k columns.
-
-    Raises
-    ------
-    ValueError : another number of headers than of samples.
+    float32 `[n, k]`, and the names of the k columns.
     """
     values = np.empty((len(x), len(BACKGROUND_FEATURE_NAMES)), dtype=np.float32)
     for index, volume in enumerate(passing(x)):
-        values[index] = background_features(volume[..., 0] if volume.ndim == 4 else volume)
+        values[index] = background_features(volume[..., 0])
     if not headers:
         return values, BACKGROUND_FEATURE_NAMES
-    if len(headers) != len(x):
-        raise ValueError(f"{len(headers)} headers for {len(x)} samples")
     table, names = header_features(headers)
     return np.concatenate([values, table], axis=1), BACKGROUND_FEATURE_NAMES + names
 
@@ -56,29 +45,21 @@ def scanner_features(
 def header_features(headers: Sequence[Mapping[str, float | str]]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Table of header facts, float32 `[n, k]`, and the names of its columns; what a header lacks is -1.
 
+    Numbers become a column, texts a column for each text.
     Of the count of voxels that are not finite, only whether there are any is a column: in files that are NaN
     outside of the brain, the count is the brain's size.
     """
-    headers = [_without_anatomy(facts) for facts in headers]
-    numbers = sorted({key for facts in headers for key, value in facts.items() if not isinstance(value, str)})
-    texts = sorted(
-        {(key, value) for facts in headers for key, value in facts.items() if isinstance(value, str)}
-    )
-    rows = [
-        [float(facts.get(key, -1.0)) for key in numbers]
-        + [float(facts.get(key) == value) for key, value in texts]
-        for facts in headers
-    ]
-    names = (*numbers, *(f"{key} is {value}" for key, value in texts))
-    table = np.array(rows, dtype=np.float32).reshape(len(headers), len(names))
-    return np.nan_to_num(table, nan=-1, posinf=-1, neginf=-1), names
+    import pandas as pd  # by the processes alone that look at headers
 
-
-def _without_anatomy(facts: Mapping[str, float | str]) -> dict[str, float | str]:
-    kept = {key: value for key, value in facts.items() if key != "non_finite"}
-    if "non_finite" in facts:
-        kept["has_non_finite"] = float(float(facts["non_finite"]) > 0)
-    return kept
+    table = pd.DataFrame(headers)
+    if "non_finite" in table:
+        table["has_non_finite"] = np.sign(table.pop("non_finite"))
+    numbers = table.select_dtypes("number").sort_index(axis=1)
+    texts = table.select_dtypes(exclude="number").sort_index(axis=1)
+    if len(texts.columns):
+        numbers = numbers.join(pd.get_dummies(texts, prefix_sep=" is ", dtype=float))
+    values = np.nan_to_num(numbers.to_numpy(np.float32), nan=-1, posinf=-1, neginf=-1)
+    return values, tuple(numbers.columns)
 
 
 def background_features(volume: np.ndarray) -> np.ndarray:

@@ -41,8 +41,6 @@ def preprocess(x: np.ndarray, *, crop: bool = True, normalisation: str = "zscore
     -------
     `[n, 50, 50, 1]` or `[n, 109, 91, 1]` float32.
     """
-    if normalisation not in NORMALISATIONS:
-        raise ValueError(f"normalisation {normalisation!r}, expected one of {', '.join(NORMALISATIONS)}")
     if x.shape[1:] != (ROWS, COLUMNS, 1):
         raise ValueError(f"x has shape {x.shape}, expected [n, {ROWS}, {COLUMNS}, 1]")
     images = central_crop(x) if crop else np.asarray(x)

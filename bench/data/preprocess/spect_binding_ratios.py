@@ -8,8 +8,9 @@ et al., *J Nucl Med* 2000; 41:220; EANM guideline: Morbelli et al., *Eur J Nucl 
 47:1885). Every number comes from the image alone.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,6 @@ from bench.data.preprocess.spect_grid import (
     row_of,
 )
 
-REGIONS = ("left caudate", "right caudate", "left putamen", "right putamen")
 REFERENCES = ("occipital", "brain")
 
 # Centre right and anterior, semi-axes along and across in mm, tilt of the long axis to the side going
@@ -40,36 +40,30 @@ ROTATIONS_DEGREES = tuple(range(-8, 9, 2))
 _BLOCK = 256  # images placed at a time, to bound the memory
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(NamedTuple):
     """Where the regions came to lie in each of n images.
 
-    Attributes
-    ----------
-    shift_mm : `[n, 2]`, right and anterior, from the place in MNI space.
-    rotation_degrees : `[n]`, from the right of the head towards its front.
-    uptake : `[n, 4]`, mean of each region, in `REGIONS`' order.
+    `shift_mm` `[n, 2]` is right and anterior, from the place in MNI space; `uptake` `[n, 4]` the mean of each
+    region, as in `binding_ratios`.
     """
 
     shift_mm: np.ndarray
-    rotation_degrees: np.ndarray
     uptake: np.ndarray
 
 
 def binding_ratios(x: np.ndarray, reference: str = "occipital") -> np.ndarray:
     """Specific binding ratios of the four striatal regions.
 
-    Parameters
-    ----------
-    x : `[n, 109, 91, 1]` or `[n, 109, 91]`, uncropped, not normalised (a factor cancels, an offset does not).
-    reference : tissue without transporters: `occipital` cortex, or the `brain` without the striatum.
+    `x` is `[n, 109, 91, 1]` or `[n, 109, 91]`, uncropped, not normalised (a factor cancels, an offset does not);
+    `reference` is tissue without transporters: `occipital` cortex, or the `brain` without the striatum.
 
     Returns
     -------
     `[n, 4]` float32: left caudate, right caudate, left putamen, right putamen.
     """
     images = _images(x)
-    return _ratios(place(images).uptake, reference_uptake(images, reference))
+    uptake = place(images).uptake
+    return (uptake / reference_uptake(images, reference)[:, None] - 1).astype(np.float32)
 
 
 def reference_uptake(x: np.ndarray, reference: str = "occipital") -> np.ndarray:
@@ -91,16 +85,14 @@ def place(x: np.ndarray) -> Placement:
     images = _images(x)
     bank, poses = _bank()
     window = _window()
-    best, uptake = [], []
+    shift_mm, uptake = np.empty((len(images), 2)), np.empty((len(images), 4), np.float32)
     for first in range(0, len(images), _BLOCK):
-        pixels = images[first : first + _BLOCK, window[0], window[1]].reshape(-1, bank.shape[-1])
+        block = slice(first, first + _BLOCK)
+        pixels = images[block, window[0], window[1]].reshape(-1, bank.shape[-1])
         chosen = np.argmax(pixels @ bank.sum(axis=1).T, axis=1)
-        best.append(chosen)
-        uptake.append(np.einsum("np,nrp->nr", pixels, bank[chosen]))
-    if not best:
-        return Placement(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 4)))
-    chosen_poses = poses[np.concatenate(best)]
-    return Placement(chosen_poses[:, :2], chosen_poses[:, 2], np.concatenate(uptake))
+        shift_mm[block] = poses[chosen]
+        uptake[block] = np.einsum("np,nrp->nr", pixels, bank[chosen])
+    return Placement(shift_mm, uptake)
 
 
 def _images(x: np.ndarray) -> np.ndarray:
@@ -111,10 +103,6 @@ def _images(x: np.ndarray) -> np.ndarray:
     if images.shape[1:] != (ROWS, COLUMNS):
         raise ValueError(f"x has shape {np.shape(x)}, expected [n, {ROWS}, {COLUMNS}, 1]")
     return images
-
-
-def _ratios(uptake: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    return (uptake / reference[:, None] - 1).astype(np.float32)
 
 
 def _ellipse(centre_x: float, centre_y: float, semi_x: float, semi_y: float) -> np.ndarray:
@@ -134,16 +122,14 @@ def _window() -> tuple[slice, slice]:
 
 @lru_cache(maxsize=1)
 def _bank() -> tuple[np.ndarray, np.ndarray]:
-    """Weights `[pose, region, pixel]` of the window that average each region, and poses `[pose, 3]`."""
+    """Weights `[pose, region, pixel]` of the window that average each region, and shifts in mm `[pose, 2]`."""
     rows, columns = _window()
     x, y = X_MM[None, columns], Y_MM[rows, None]
     weights, poses = [], []
     steps = SPACING_MM * np.arange(-SHIFT_PIXELS, SHIFT_PIXELS + 1)
-    for rotation in ROTATIONS_DEGREES:
-        for dx in steps:
-            for dy in steps:
-                weights.append(_regions(x - dx, y - dy, np.deg2rad(rotation)))
-                poses.append((dx, dy, rotation))
+    for rotation, dx, dy in product(ROTATIONS_DEGREES, steps, steps):
+        weights.append(_regions(x - dx, y - dy, np.deg2rad(rotation)))
+        poses.append((dx, dy))
     return np.stack(weights).astype(np.float32), np.array(poses, np.float64)
 
 

@@ -24,90 +24,55 @@ from bench.data.preprocess.spect_grid import (
 from bench.errors import UserError
 
 SLAB_MM = 12.0
-# Where the front of the head is in a stored picture.
-ORIENTATIONS = ("anterior-top", "anterior-bottom", "anterior-right", "anterior-left")
 # The striatum lies within this distance of the head's middle: across (mm), behind and before it (mm).
 _STRIATUM_WINDOW_MM = (40.0, -15.0, 50.0)
 _STRIATUM_AREA_MM2 = 800.0  # about the area of both striata in the plane
 
 
-def to_slice(
-    volume: Volume,
-    *,
-    slices: tuple[int, int] | None = None,
-    slab_mm: float = SLAB_MM,
-    orientation: str = "auto",
-    name: str = "volume",
-) -> Volume:
-    """Bring whatever a reader returns to the task's slice: `striatal_slice` for volumes, `orient` for images.
+def to_slice(volume: Volume, slices: tuple[int, int] | None = None, name: str = "volume") -> np.ndarray:
+    """Bring a volume, or an image with a spacing in the radiological view, to the task's grid.
 
-    An image of other than 91 x 109 pixels needs a spacing and is taken to be in the radiological view.
-
-    Returns
-    -------
-    Volume with an `array` of `[109, 91]` float32 and 2 mm pixels, and the facts of the original.
-
-    Raises
-    ------
-    UserError : neither a volume with spacing nor an image of a known size; a range outside the volume.
-    """
-    array, spacing = volume.array, volume.spacing_mm
-    if array.ndim == 2:
-        if spacing is not None and array.shape not in ((ROWS, COLUMNS), (COLUMNS, ROWS)):
-            plane = np.asarray(array, np.float32)[::-1, ::-1].T
-            image = to_grid(plane, (spacing[1], spacing[0]))
-        else:
-            image = orient(array[None], orientation, name=name)[0]
-    elif spacing is None:
-        raise UserError(f"{name}: volume without voxel sizes, expected a header that gives them")
-    else:
-        image = striatal_slice(array, spacing, slices=slices, slab_mm=slab_mm, name=name)
-    return Volume(image, (SPACING_MM, SPACING_MM), None, volume.facts)
-
-
-def striatal_slice(
-    volume: np.ndarray,
-    spacing_mm: Sequence[float],
-    *,
-    slices: tuple[int, int] | None = None,
-    slab_mm: float = SLAB_MM,
-    name: str = "volume",
-) -> np.ndarray:
-    """Mean of the central slices through the striatum, in the task's grid.
+    Of a volume, the slices through the striatum are averaged. One of 91 x 109 voxels of 2 mm in the plane is
+    taken to lie in MNI space and not moved; all else is centred, on the head and then on the striatum.
 
     Parameters
     ----------
-    volume : `[x, y, z]` in RAS orientation: indices grow to the right, to the front, upwards.
-    spacing_mm : size of a voxel in mm, three numbers.
     slices : first slice and the one after the last, if not to be found from the uptake.
-    slab_mm : thickness of the slab that is averaged where it is found from the uptake.
     name : of the file, for errors.
 
     Returns
     -------
-    `[109, 91]` float32, in the volume's units. A volume of 91 x 109 voxels of 2 mm in the plane is taken
-    to lie in MNI space and not moved; every other is centred, on the head and then on the striatum.
+    `[109, 91]` float32, in the volume's units.
+
+    Raises
+    ------
+    UserError : a volume without voxel sizes or uptake, an image of another size than `orient` turns that has
+        no spacing, a range outside the volume.
     """
-    if volume.ndim != 3 or len(spacing_mm) != 3 or min(spacing_mm) <= 0:
-        raise UserError(
-            f"{name}: shape {volume.shape} with spacing {tuple(spacing_mm)}, expected three axes and three "
-            "positive spacings in mm"
-        )
-    volume = np.nan_to_num(np.asarray(volume, np.float32))
-    if volume.max() <= 0:
+    array, spacing = volume.array, volume.spacing_mm
+    if array.ndim == 2:
+        if spacing is None:
+            found = "x".join(str(size) for size in array.shape)
+            raise UserError(
+                f"{name}: slices of {found} pixels, expected {ROWS}x{COLUMNS} or {COLUMNS}x{ROWS}"
+            )
+        return to_grid(array[::-1, ::-1].T, spacing[::-1])
+    if spacing is None:
+        raise UserError(f"{name}: volume without voxel sizes, expected a header that gives them")
+    if array.max() <= 0:
         raise UserError(f"{name}: no voxel above 0, expected a SPECT volume")
-    first, last = slices or slab(volume, spacing_mm, slab_mm)
-    if not 0 <= first < last <= volume.shape[2]:
+    first, last = slices or slab(array, spacing)
+    if not 0 <= first < last <= array.shape[2]:
         raise UserError(
-            f"{name}: slices {first} to {last - 1}, expected a range within 0 to {volume.shape[2] - 1}"
+            f"{name}: slices {first} to {last - 1}, expected a range within 0 to {array.shape[2] - 1}"
         )
-    plane = volume[:, :, first:last].mean(axis=2)
-    in_mni = plane.shape == (COLUMNS, ROWS) and np.allclose(spacing_mm[:2], SPACING_MM, atol=0.01)
-    return np.ascontiguousarray(plane.T[::-1, ::-1]) if in_mni else to_grid(plane, spacing_mm[:2])
+    plane = array[:, :, first:last].mean(axis=2)
+    in_mni = plane.shape == (COLUMNS, ROWS) and np.allclose(spacing[:2], SPACING_MM, atol=0.01)
+    return np.ascontiguousarray(plane.T[::-1, ::-1]) if in_mni else to_grid(plane, spacing[:2])
 
 
-def slab(volume: np.ndarray, spacing_mm: Sequence[float], slab_mm: float = SLAB_MM) -> tuple[int, int]:
-    """Find the slices through the striatum: first, and the one after the last.
+def slab(volume: np.ndarray, spacing_mm: Sequence[float]) -> tuple[int, int]:
+    """Find the slices through the striatum of `[x, y, z]` (RAS): first, and the one after the last.
 
     In every slice the hottest 8 cm2 before and beside the middle of the head are averaged (where the
     striatum must be; salivary glands and nose lie outside). The slab is centred on the middle of the
@@ -130,7 +95,7 @@ def slab(volume: np.ndarray, spacing_mm: Sequence[float], slab_mm: float = SLAB_
         high += 1
     weights = profile[low : high + 1]
     centre = float(np.average(np.arange(low, high + 1), weights=np.maximum(weights, 1e-6)))
-    count = min(max(round(slab_mm / dz), 1), volume.shape[2])
+    count = min(max(round(SLAB_MM / dz), 1), volume.shape[2])
     first = int(np.clip(round(centre - (count - 1) / 2), 0, volume.shape[2] - count))
     return first, first + count
 
@@ -138,14 +103,8 @@ def slab(volume: np.ndarray, spacing_mm: Sequence[float], slab_mm: float = SLAB_
 def to_grid(plane: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     """Resample a plane to the task's grid, its head and then its striatum at their places in MNI space.
 
-    Parameters
-    ----------
-    plane : `[x, y]`, indices growing to the right and to the front.
-    spacing_mm : of the two axes.
-
-    Returns
-    -------
-    `[109, 91]` float32 by linear interpolation, 0 outside the plane.
+    `plane` is `[x, y]`, indices growing to the right and to the front. The result is `[109, 91]` float32 by
+    linear interpolation, 0 outside the plane.
     """
     middle = _middle(plane, spacing_mm)
     image = _resample(plane, spacing_mm, middle, (0.0, 0.0))
@@ -154,45 +113,19 @@ def to_grid(plane: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     return _resample(plane, spacing_mm, middle, (float(shift[0]), float(shift[1])))
 
 
-def orient(images: np.ndarray, orientation: str = "auto", *, name: str = "images") -> np.ndarray:
+def orient(images: np.ndarray) -> np.ndarray:
     """Turn stored slices of 2 mm pixels so that rows run from the front of the head to the back.
 
-    A PNG has no header that tells how the head lies. `auto` decides by the shape whether the front is at
-    the top or bottom (109 x 91) or at the right or left (91 x 109), and which of the two by the uptake,
-    the striatum lying before the middle of the head: by the vote of all images that are given, which
-    should therefore be those of one folder.
+    A PNG has no header that tells how the head lies. The shape decides whether the front is at the top or
+    bottom (109 x 91) or at the right or left (91 x 109), and the uptake which of the two, the striatum lying
+    before the middle of the head: by the vote of all images that are given, which should therefore be those
+    of one folder. They are turned, never mirrored: which side of the head is which remains as it was stored.
 
-    Parameters
-    ----------
-    images : `[n, 109, 91]` or `[n, 91, 109]`.
-    orientation : `auto` or one of `ORIENTATIONS`, the side of the picture where the front of the head is.
-        The picture is turned, never mirrored: which side of the head is which remains as it was stored.
-    name : of the file or folder, for errors.
-
-    Returns
-    -------
-    `[n, 109, 91]` float32.
+    Takes `[n, 109, 91]` or `[n, 91, 109]`; returns `[n, 109, 91]` float32.
     """
     images = np.asarray(images, np.float32)
-    upright = images.shape[1:] == (ROWS, COLUMNS)
-    if not upright and images.shape[1:] != (COLUMNS, ROWS):
-        found = "x".join(str(size) for size in images.shape[1:])
-        raise UserError(f"{name}: slices of {found} pixels, expected {ROWS}x{COLUMNS} or {COLUMNS}x{ROWS}")
-    allowed = ORIENTATIONS[:2] if upright else ORIENTATIONS[2:]
-    if orientation == "auto":
-        return _by_uptake(*(_turn(images, choice) for choice in allowed))
-    if orientation not in allowed:
-        raise UserError(f"{name}: orientation {orientation!r}, expected auto or {' or '.join(allowed)}")
-    return _turn(images, orientation)
-
-
-def _turn(images: np.ndarray, orientation: str) -> np.ndarray:
-    turns = {"anterior-top": 0, "anterior-right": 1, "anterior-bottom": 2, "anterior-left": 3}[orientation]
-    return np.ascontiguousarray(np.rot90(images, turns, axes=(1, 2)))
-
-
-def _by_uptake(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Of two orientations the one whose striatal regions hold more uptake in most images."""
+    turns = 0 if images.shape[1:] == (ROWS, COLUMNS) else 1
+    one, other = (np.ascontiguousarray(np.rot90(images, turns + half, axes=(1, 2))) for half in (0, 2))
     contrast = [place(a).uptake.mean(axis=1) / reference_uptake(a, "brain") for a in (one, other)]
     return one if np.mean(contrast[0] >= contrast[1]) >= 0.5 else other
 

@@ -13,9 +13,7 @@ _FILES = (
 def fetch(source: str | None = None) -> list[str]:
     """Download the two files into Keras' own cache, verified; those that are there already are kept.
 
-    Parameters
-    ----------
-    source : another place to fetch `FOLDER/FILE` from.
+    `source` is another place to fetch `FOLDER/FILE` from.
 
     Raises
     ------

@@ -38,12 +38,7 @@ def names() -> tuple[str, ...]:
 
 
 def fetch(name: str, folder: Path, source: str | None = None) -> str:
-    """Download a file, out of `names`, from Zenodo, verified by the official checksum.
-
-    Parameters
-    ----------
-    source : another place that has `NAME.npz`.
-    """
+    """Download a file, out of `names`, from Zenodo (or `source`), verified by the official checksum."""
     md5 = set_of(name)["md5"][name.partition("_")[2] or "28"]
     return download.fetch(f"{(source or _SOURCE).rstrip('/')}/{name}.npz", folder / f"{name}.npz", md5)
 
@@ -55,32 +50,25 @@ def training_shape(file: Path) -> tuple[int, ...]:
     ------
     UserError : see `load_medmnist`.
     """
-    if not file.is_file():
-        raise UserError(f"{file}: found no file, expected {_EXPECTED}")
     shape = npz_shapes(file, ["train_images"], _EXPECTED)["train_images"]
     return shape if _is_colour(shape) else (*shape, 1)
 
 
-def cache_medmnist(file: str | Path, cache: str | Path, classes: tuple[str, ...] | None = None) -> Path:
+def cache_medmnist(file: str | Path, cache: str | Path) -> Path:
     """As `load_medmnist`, with `x` in [0, 1], in a cache folder, to be opened as a memory map.
 
     The 64x64x64 files take 1.7 GB as float32; here only their bytes are in memory, and only once.
 
-    Parameters
-    ----------
-    cache : folder of all caches. This one's name hangs on the file's name, size and time of modification.
-
-    Returns
-    -------
-    the cache folder, for `open_cached`.
+    `cache` is the folder of all caches. The one that is returned, for `open_cached`, is named by the file's name,
+    size and time of modification.
     """
     file = Path(file)
     if not file.is_file():
         raise UserError(f"{file}: found no file, expected {_EXPECTED}")
     stat = file.stat()
-    key = hashlib.sha256(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{classes}".encode()).hexdigest()
+    key = hashlib.sha256(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|None".encode()).hexdigest()
     folder = Path(cache) / f"{_name(file)}-{key[:16]}"
-    return ensure(folder, lambda target: save_dataset(load_medmnist(file, classes), target, transform=_scale))
+    return ensure(folder, lambda target: save_dataset(load_medmnist(file), target, transform=_scale))
 
 
 def _name(file: Path) -> str:
@@ -110,13 +98,8 @@ def _scale(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(255)
 
 
-def load_medmnist(file: Path, classes: tuple[str, ...] | None = None) -> Dataset:
-    """Read a MedMNIST file, 2D or 3D, grey or colour, into memory.
-
-    Parameters
-    ----------
-    file : `.npz` with `{train,val,test}_{images,labels}`, images uint8.
-    classes : names in order of labels; by default the official ones or the numbers.
+def load_medmnist(file: Path) -> Dataset:
+    """Read a MedMNIST file into memory: `.npz` with `{train,val,test}_{images,labels}`, images uint8.
 
     Returns
     -------
@@ -127,7 +110,8 @@ def load_medmnist(file: Path, classes: tuple[str, ...] | None = None) -> Dataset
     ------
     UserError : the file is damaged, an array is missing or misshapen, or labels are several an image.
     """
-    arrays = _read_arrays(file)
+    wanted = [f"{part}_{what}" for part in _PARTS for what in ("images", "labels")]
+    arrays = read_npz(file, wanted, _EXPECTED)
     images = [_images(arrays[f"{part}_images"], file, part) for part in _PARTS]
     labels = [
         _labels(arrays[f"{part}_labels"], len(some), file, part)
@@ -139,7 +123,7 @@ def load_medmnist(file: Path, classes: tuple[str, ...] | None = None) -> Dataset
     name = _name(file)
     y = np.concatenate(labels)
     n_classes = int(y.max()) + 1
-    labelled = tuple(classes or set_of(name).get("classes") or map(str, range(n_classes)))
+    labelled = tuple(set_of(name).get("classes") or map(str, range(n_classes)))
     if len(labelled) < n_classes or len(labelled) < 2:
         raise UserError(
             f"{file}: found labels up to {n_classes - 1}, expected {len(labelled)} classes, at least 2"
@@ -162,13 +146,6 @@ def load_medmnist(file: Path, classes: tuple[str, ...] | None = None) -> Dataset
         official_validation=part_of == 1,
         details={"official split": " / ".join(map(str, sizes)), "size": "x".join(map(str, x.shape[1:]))},
     )
-
-
-def _read_arrays(file: Path) -> dict[str, np.ndarray]:
-    wanted = [f"{part}_{what}" for part in _PARTS for what in ("images", "labels")]
-    if not file.is_file():
-        raise UserError(f"{file}: found no file, expected {_EXPECTED}")
-    return read_npz(file, wanted, _EXPECTED)
 
 
 def _is_colour(shape: tuple[int, ...]) -> bool:

@@ -18,7 +18,12 @@ class _Task:
     reads_folders = True
 
     def load(self, data, folder, cache, preprocessing=None):
-        return build_cache(data, Grid((8, 12, 12)), cache, name="own", jobs=1, progress=False)
+        return build_cache(data, Grid((8, 12, 12)), cache, name="own")
+
+
+@pytest.fixture(autouse=True)
+def _one_process(monkeypatch):
+    monkeypatch.setattr("bench.data.folders.resampled_folder.cores", lambda: 1)
 
 
 def _volume(seed):

@@ -5,6 +5,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from unittest import mock
 
 import nibabel as nib
 import numpy as np
@@ -17,7 +18,7 @@ from bench.data.caches.cached_dataset import (
     open_headers,
     save_dataset,
 )
-from bench.data.caches.content_hashes import HashIndex
+from bench.data.caches.content_hashes import hash_all
 from bench.data.dataset import Dataset
 from bench.data.folders import resampled_folder
 from bench.data.folders.resampled_folder import build_cache
@@ -142,19 +143,6 @@ def test_a_whole_cache_without_write_permission_is_used(tmp_path, monkeypatch):
     assert ensure(tmp_path / "toy", save=None) == tmp_path / "toy"
 
 
-def test_thorough_finds_damage_that_left_no_trace(tmp_path):
-    save_dataset(_dataset(), tmp_path / "toy")
-    file = tmp_path / "toy" / "x.npy"
-    stat = file.stat()
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    open_cached(tmp_path / "toy")
-    with pytest.raises(DamagedCacheError):
-        open_cached(tmp_path / "toy", thorough=True)
-
-
 def test_a_copied_folder_is_checked_once_and_then_trusted(tmp_path):
     save_dataset(_dataset(), tmp_path / "toy")
     os.utime(tmp_path / "toy" / "x.npy", ns=(1, 1))
@@ -174,14 +162,13 @@ def folder(tmp_path):
     return data
 
 
-def _build(folder, tmp_path, **settings):
-    return build_cache(
-        folder, settings.pop("grid", GRID), tmp_path / "cache", name="mri", progress=False, **settings
-    )
+def _build(folder, tmp_path, grid=GRID, jobs=1):
+    with mock.patch.object(resampled_folder, "cores", return_value=jobs):
+        return build_cache(folder, grid, tmp_path / "cache", name="mri")
 
 
 def test_build_gives_what_reading_and_resampling_give(folder, tmp_path):
-    where = _build(folder, tmp_path, jobs=1)
+    where = _build(folder, tmp_path)
     dataset, headers = open_cached(where), open_headers(where)
     assert dataset.x.shape == (6, 4, 6, 5, 1)
     for index, subject in enumerate(dataset.subjects):
@@ -193,38 +180,37 @@ def test_build_gives_what_reading_and_resampling_give(folder, tmp_path):
 
 
 def test_processes_give_the_same_as_one(folder, tmp_path):
-    one = open_cached(_build(folder, tmp_path / "one", jobs=1))
+    one = open_cached(_build(folder, tmp_path / "one"))
     two = open_cached(_build(folder, tmp_path / "two", jobs=2))
     np.testing.assert_array_equal(one.x, two.x)
     assert one.fingerprint == two.fingerprint
 
 
 def test_keys_follow_content_labels_and_settings_not_time(folder, tmp_path, monkeypatch):
-    first = _build(folder, tmp_path, jobs=1)
+    first = _build(folder, tmp_path)
     file = folder / "normal" / "0.nii.gz"
     os.utime(file, ns=(10**18, 10**18))
     monkeypatch.setattr(resampled_folder, "_resample_one", lambda *_: pytest.fail("made again"))
-    assert _build(folder, tmp_path, jobs=1) == first
+    assert _build(folder, tmp_path) == first
     monkeypatch.undo()
-    assert _build(folder, tmp_path, jobs=1, grid=Grid((4, 6, 5), antialias=True)) != first
-    assert _build(folder, tmp_path, jobs=1, classes=("tumour", "normal")) != first
+    assert _build(folder, tmp_path, grid=Grid((4, 6, 5), antialias=True)) != first
     nib.save(nib.Nifti1Image(np.ones((3, 3, 3), np.float32), np.eye(4)), file)
-    assert _build(folder, tmp_path, jobs=1) != first
+    assert _build(folder, tmp_path) != first
 
 
 def test_a_killed_build_goes_on_from_what_it_finished(folder, tmp_path, monkeypatch):
-    expected = open_cached(_build(folder, tmp_path / "whole", jobs=1))
+    expected = open_cached(_build(folder, tmp_path / "whole"))
     resample_one, calls = resampled_folder._resample_one, []
 
-    def die_at_fourth(job, shared):
+    def die_at_fourth(index, *more):
         if len(calls) == 3:
             raise KeyboardInterrupt
-        calls.append(job.index)
-        return resample_one(job, shared)
+        calls.append(index)
+        return resample_one(index, *more)
 
     monkeypatch.setattr(resampled_folder, "_resample_one", die_at_fourth)
     with pytest.raises(KeyboardInterrupt):
-        _build(folder, tmp_path, jobs=1)
+        _build(folder, tmp_path)
     building = next((tmp_path / "cache").glob(".mri-*.building"))
     with (building / "done").open("a") as file:
         file.write("[3, 12")  # torn
@@ -235,17 +221,17 @@ def test_a_killed_build_goes_on_from_what_it_finished(folder, tmp_path, monkeypa
     monkeypatch.setattr(
         resampled_folder,
         "_resample_one",
-        lambda job, shared: again.append(job.index) or resample_one(job, shared),
+        lambda index, *more: again.append(index) or resample_one(index, *more),
     )
-    where = _build(folder, tmp_path, jobs=1)
+    where = _build(folder, tmp_path)
     assert again == [0, 3, 4, 5]
-    np.testing.assert_array_equal(open_cached(where, thorough=True).x, expected.x)
+    np.testing.assert_array_equal(open_cached(where).x, expected.x)
 
 
-def die_at_third(job, shared):
-    if job.index == 2:
+def die_at_third(index, *more):
+    if index == 2:
         os._exit(9)
-    return RESAMPLE_ONE(job, shared)
+    return RESAMPLE_ONE(index, *more)
 
 
 def test_a_process_of_a_build_that_is_killed_is_one_clear_line(folder, tmp_path, monkeypatch):
@@ -261,16 +247,14 @@ def test_a_process_of_a_build_that_is_killed_is_one_clear_line(folder, tmp_path,
 
 
 def test_a_damaged_build_is_made_again(folder, tmp_path):
-    where = _build(folder, tmp_path, jobs=1)
+    where = _build(folder, tmp_path)
     expected = np.array(open_cached(where).x)
     (where / "x.npy").write_bytes(b"x" * (where / "x.npy").stat().st_size)
-    assert _build(folder, tmp_path, jobs=1) == where
+    assert _build(folder, tmp_path) == where
     np.testing.assert_array_equal(open_cached(where).x, expected)
 
 
 def test_users_errors_name_the_file(folder, tmp_path):
-    with pytest.raises(UserError, match="label 'tumour', expected one of normal, late"):
-        _build(folder, tmp_path, classes=("normal", "late"))
     file = folder / "tumour" / "3.nii.gz"
     content = file.read_bytes()
     file.write_bytes(content[: len(content) * 2 // 3])
@@ -286,11 +270,11 @@ def test_hashes_are_remembered_until_a_file_changes(tmp_path, monkeypatch):
     file = tmp_path / "a.bin"
     file.write_bytes(b"one")
     os.utime(file, ns=(10**18, 10**18))
-    digest = HashIndex(tmp_path / "h.json").hash_all([file])
+    digest = hash_all([file], tmp_path / "h.json")
     monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("read again"))
-    assert HashIndex(tmp_path / "h.json").hash_all([file]) == digest
+    assert hash_all([file], tmp_path / "h.json") == digest
     monkeypatch.undo()
     file.write_bytes(b"two")
-    assert HashIndex(tmp_path / "h.json").hash_all([file]) != digest
+    assert hash_all([file], tmp_path / "h.json") != digest
     (tmp_path / "h.json").write_text("{torn")
-    assert len(HashIndex(tmp_path / "h.json").hash_all([file])) == 1
+    assert len(hash_all([file], tmp_path / "h.json")) == 1

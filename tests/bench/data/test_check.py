@@ -60,7 +60,7 @@ def test_report_of_counts_and_faults():
     x[2] = 5
     x[3, 0, 0] = np.nan
     x[7] = x[0]
-    report = check_dataset(
+    lines, warnings = check_dataset(
         _dataset(
             x,
             [0, 0, 0, 1, 1, 1, 1, 1],
@@ -69,18 +69,24 @@ def test_report_of_counts_and_faults():
             official_test=np.arange(8) == 1,
         )
     )
-    assert report.samples == {"normal": 3, "tumour": 5}
-    assert report.subjects == {"normal": 2, "tumour": 5}
-    assert report.sites == {"X": {"normal": 2, "tumour": 4}, "Y": {"normal": 1, "tumour": 1}}
-    assert (report.constant, report.non_finite) == ([2], [3])
-    assert [(pair.first, pair.second) for pair in report.pairs] == [(0, 7)]
-    assert report.split_subjects == ["a"]
-    assert len(report.warnings()) == 5
-    assert "8 samples of 7 subjects" in report.lines()[0]
+    assert lines == [
+        "toy: 8 samples of 7 subjects, 2 classes",
+        "  normal: 3 samples of 2 subjects",
+        "  tumour: 5 samples of 5 subjects",
+        "  site X: 2 normal, 4 tumour",
+        "  site Y: 1 normal, 1 tumour",
+    ]
+    assert warnings == [
+        "1 samples have a single value everywhere (subjects b)",
+        "1 samples hold values that are not finite (subjects c)",
+        "1 pairs of near-identical images (correlation above 0.999) have different subject ids: a = g (1.0000)",
+        "1 of these pairs have two labels: one of each is wrong",
+        "1 subjects are in several parts of the official split (a)",
+    ]
 
 
 def test_a_sound_dataset_has_no_warnings():
-    assert check_dataset(_dataset(_images(40), [0, 1] * 20)).warnings() == []
+    assert check_dataset(_dataset(_images(40), [0, 1] * 20))[1] == []
 
 
 def test_site_that_gives_the_label_away_is_warned_of():

@@ -12,7 +12,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 from bench.data.caches.cached_dataset import open_cached
-from bench.data.caches.content_hashes import HashIndex
+from bench.data.caches.content_hashes import hash_all
 from bench.data.folders.folder import check_folder, collected_warnings, list_folder
 from bench.data.folders.resampled_folder import build_cache
 from bench.data.formats import read
@@ -318,11 +318,8 @@ def test_analyze_pairs_in_capitals_are_one_item_and_hashed_whole(tmp_path, heade
     items = list_folder(data)
     assert [item.path.name for item in items] == [header, header]
     assert [read(item.path).array.max() for item in items] == [0, 1]
-    assert len(set(HashIndex(tmp_path / "h.json").hash_all([item.path for item in items]))) == 2
-    assert (
-        len(set(HashIndex(tmp_path / "h.json").hash_all([data / "tumour" / n for n in (header, voxels)])))
-        == 1
-    )
+    assert len(set(hash_all([item.path for item in items], tmp_path / "h.json"))) == 2
+    assert len(set(hash_all([data / "tumour" / n for n in (header, voxels)], tmp_path / "h.json"))) == 1
     assert read(data / "tumour" / voxels).array.max() == 1
     rows = (f"tumour/{header},tumour,1", f"tumour/{voxels},tumour,1", f"normal/{voxels},normal,2")
     (data / "labels.csv").write_text("\n".join(["path,label,subject", *rows]))
@@ -398,9 +395,7 @@ def test_an_official_split_reaches_the_folds(tmp_path):
         for label in ("HC", "PD"):
             for number in range(n):
                 _noise(tmp_path / "data" / part / label / f"{part}{number}.png", seed := seed + 1)
-    dataset = open_cached(
-        build_cache(tmp_path / "data", Grid((8, 8)), tmp_path / "cache", name="own", jobs=1, progress=False)
-    )
+    dataset = open_cached(build_cache(tmp_path / "data", Grid((8, 8)), tmp_path / "cache", name="own"))
     assert dataset.classes == ("HC", "PD")
     assert dataset.details["official split"] == "train 24, validation 4, test 6"
     (fold,) = folds(dataset, 1, seed=0)

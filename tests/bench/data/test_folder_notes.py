@@ -74,9 +74,7 @@ def test_one_patient_under_two_subjects_is_said_at_each_start_and_noted(one_pati
 
 
 def test_the_dataset_is_checked_once_in_a_run_folder(one_patient, bench, monkeypatch):
-    monkeypatch.setattr(
-        "bench.data.checks.dataset_check.DatasetReport.warnings", lambda _: ["a constant image"]
-    )
+    monkeypatch.setattr("bench.data.checks.dataset_check.check_dataset", lambda _: ([], ["a constant image"]))
     _, first = bench(one_patient)
     monkeypatch.setattr(
         "bench.data.checks.dataset_check.check_dataset", lambda _: pytest.fail("checked again")

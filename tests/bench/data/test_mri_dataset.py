@@ -9,9 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.data.dataset import Dataset
-from bench.data.generators.mri import Recipe, scan_subject
-from bench.data.generators.mri_dataset import Header, generate_dataset
-from bench.data.preprocess.mri import MriPreprocessing
+from bench.data.generators.mri import Header, Recipe, generate_dataset, scan_subject
 from bench.data.preprocess.mri_scanner_features import scanner_features
 
 SMALL = (10, 32, 32)
@@ -19,7 +17,7 @@ SMALL = (10, 32, 32)
 
 @pytest.fixture(scope="module")
 def built() -> tuple[Dataset, list[Header]]:
-    return generate_dataset(6, preprocessing=MriPreprocessing.untouched(SMALL), workers=1, progress=False)
+    return generate_dataset(6, Recipe(), SMALL, workers=1)
 
 
 def test_dataset(built: tuple[Dataset, list[Header]]) -> None:
@@ -43,8 +41,7 @@ def test_dataset(built: tuple[Dataset, list[Header]]) -> None:
 def test_fingerprint_follows_the_content(built: tuple[Dataset, list[Header]]) -> None:
     def made(**settings: object) -> str:
         recipe = Recipe(**settings)  # type: ignore[arg-type]
-        grid = MriPreprocessing.untouched((4, 8, 8))
-        return generate_dataset(2, recipe, grid, workers=1, progress=False)[0].fingerprint
+        return generate_dataset(2, recipe, (4, 8, 8), workers=1)[0].fingerprint
 
     assert made() == made()
     assert len({made(), made(seed=1), made(tumours=False)}) == 3
@@ -52,9 +49,7 @@ def test_fingerprint_follows_the_content(built: tuple[Dataset, list[Header]]) ->
 
 def _scanner_auc(recipe: Recipe, n: int) -> float:
     """How well the class can be guessed from the background and the header, by cross-validation."""
-    dataset, headers = generate_dataset(
-        n, recipe, MriPreprocessing.untouched(SMALL), workers=1, progress=False
-    )
+    dataset, headers = generate_dataset(n, recipe, SMALL, workers=1)
     values, _ = scanner_features(dataset.x, headers)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
     scores = cross_val_predict(model, values, dataset.y, cv=5, method="decision_function")

@@ -12,7 +12,6 @@ from bench.data.generators.mri_scanner import SCANNERS, Scanner, acquire, overla
 from bench.data.generators.mri_templates import Templates, load_templates
 from bench.data.generators.mri_tumour import DIAMETER_MM, SMALLEST_DEPTH_MM, random_tumour
 from bench.data.processes import map_processes
-from bench.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +56,8 @@ def test_a_larger_set_begins_with_the_smaller_one() -> None:
 @pytest.mark.slow
 def test_processes_change_nothing() -> None:
     recipe = Recipe(seed=5)
-    found = map_processes(
-        scan_subject, ((recipe, n) for n in range(5)), total=5, workers=2, shared=load_templates()
-    )
+    calls = [(recipe, n) for n in range(5)]
+    found = map_processes(scan_subject, calls, workers=2, description="Generating", shared=load_templates())
     for number, together in enumerate(found):
         alone = scan_subject(recipe, number)
         np.testing.assert_array_equal(alone.volume, together.volume)
@@ -153,8 +151,3 @@ def test_scanners_make_20_to_60_slices_and_cover_the_brain() -> None:
     for scanner in SCANNERS:
         assert 150 <= scanner.depth * scanner.slice_mm <= 165
         assert scanner.matrix[0] * scanner.pixel_mm >= 210
-
-
-def test_unknown_class() -> None:
-    with pytest.raises(UserError, match=r"classes .*stroke.*, expected"):
-        Recipe(classes=("normal", "stroke"))

@@ -41,7 +41,7 @@ def _is_gone(pid: int) -> bool:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order(workers):
     calls = [(number,) for number in range(20)]
-    found = map_processes(shifted, calls, total=20, workers=workers, shared=100)
+    found = map_processes(shifted, calls, workers=workers, description="Adding", shared=100)
     assert list(found) == list(range(100, 120))
 
 
@@ -53,7 +53,8 @@ def test_processes_end_with_a_parent_that_is_killed(busy):
         "from bench.data.processes import map_processes\n"
         "if __name__ == '__main__':\n"
         f"    calls = [(number,) for number in {seconds}]\n"
-        "    for pid in map_processes(test_processes.pid_or_sleep, calls, total=2, workers=2):\n"
+        "    work = {'workers': 2, 'description': 'Waiting'}\n"
+        "    for pid in map_processes(test_processes.pid_or_sleep, calls, **work):\n"
         "        print(pid, flush=True)\n"
         f"        time.sleep({0 if busy else 2})\n"
         "    time.sleep(60)"
@@ -73,7 +74,7 @@ def test_processes_end_with_a_parent_that_is_killed(busy):
 def test_a_process_that_is_killed_is_one_clear_line():
     calls = [(number,) for number in range(20)]
     with pytest.raises(UserError) as caught:
-        list(map_processes(die_at_third, calls, total=20, workers=2, description="Generating brains"))
+        list(map_processes(die_at_third, calls, workers=2, description="Generating brains"))
     assert str(caught.value) == (
         "Generating brains: found one of 2 processes killed, expected enough memory for all of them"
     )

@@ -1,16 +1,10 @@
-"""Smooth random fields against SciPy's B-splines and a direct sum."""
+"""Smooth random fields against lines and a direct sum."""
 
 import numpy as np
 import pytest
-from scipy.interpolate import BSpline
 
-from bench.data.generators.smooth import apply_along_axes, cubic_b_spline, smooth_field, spline_matrix
-
-
-def test_basis_is_scipys_cubic_b_spline() -> None:
-    distance = np.linspace(-2.5, 2.5, 101)
-    reference = BSpline.basis_element(np.arange(-2.0, 3.0), extrapolate=False)(distance)
-    np.testing.assert_allclose(cubic_b_spline(distance), np.nan_to_num(reference), atol=1e-12)
+from bench.data.generators.smooth import smooth_field, spline_matrix
+from bench.data.preprocess.mri_resample import apply_along_axes
 
 
 @pytest.mark.parametrize(("n_points", "n_knots"), [(17, 4), (64, 9), (1, 5)])

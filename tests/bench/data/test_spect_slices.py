@@ -7,7 +7,7 @@ from scipy import ndimage
 from bench.data.formats.volume import Volume, to_display
 from bench.data.generators import spect
 from bench.data.preprocess.spect_binding_ratios import binding_ratios, place
-from bench.data.preprocess.spect_slices import orient, slab, striatal_slice, to_slice
+from bench.data.preprocess.spect_slices import orient, slab, to_slice
 from bench.errors import UserError
 
 
@@ -43,7 +43,7 @@ def test_slab_is_found_from_the_uptake(subjects):
 def test_mni_volume_is_not_moved(subjects):
     image = subjects.x[0, ..., 0]
     volume = np.repeat(image[::-1, ::-1].T[:, :, None], 5, axis=2)
-    np.testing.assert_allclose(striatal_slice(volume, (2, 2, 2)), image, rtol=1e-5)
+    np.testing.assert_allclose(to_slice(Volume(volume, (2, 2, 2))), image, rtol=1e-5)
     np.testing.assert_allclose(to_display(volume)[2], image)  # the same view as every other volume's
 
 
@@ -53,7 +53,7 @@ def test_native_volume_ends_up_centred(subjects):
     for image in subjects.x[:8, ..., 0]:
         native = ndimage.zoom(volume_of(image, glands=False), 2 / 3.9, order=1)
         native = np.pad(native, ((20, 8), (4, 30), (3, 9)))
-        result = striatal_slice(native, (3.9, 3.9, 3.9))
+        result = to_slice(Volume(native, (3.9, 3.9, 3.9)))
         assert result.shape == (109, 91)
         assert (np.abs(place(result[None]).shift_mm) <= 4).all()
         errors.append(binding_ratios(result[None])[0] - binding_ratios(image[None])[0])
@@ -62,25 +62,18 @@ def test_native_volume_ends_up_centred(subjects):
 
 
 def test_slices_can_be_given(subjects):
-    volume = volume_of(subjects.x[0, ..., 0])
-    result = striatal_slice(volume, (2, 2, 2), slices=(30, 33))
-    np.testing.assert_allclose(result, to_display(volume)[30:33].mean(axis=0), rtol=1e-5)
+    volume = Volume(volume_of(subjects.x[0, ..., 0]), (2, 2, 2))
+    result = to_slice(volume, (30, 33))
+    np.testing.assert_allclose(result, volume.displayed()[30:33].mean(axis=0), rtol=1e-5)
     with pytest.raises(UserError, match=r"scan\.nii.*90 to 94.*0 to 90"):
-        striatal_slice(volume, (2, 2, 2), slices=(90, 95), name="scan.nii")
+        to_slice(volume, (90, 95), "scan.nii")
 
 
 def test_orientation_is_found_from_shape_and_uptake(subjects):
     images = subjects.x[..., 0]
     np.testing.assert_array_equal(orient(images), images)
-    stored = {"anterior-top": 0, "anterior-left": 1, "anterior-bottom": 2, "anterior-right": 3}
-    for name, turns in stored.items():
-        picture = np.rot90(images, turns, axes=(1, 2))
-        np.testing.assert_array_equal(orient(picture), images)
-        np.testing.assert_array_equal(orient(picture, name), images)
-    with pytest.raises(UserError, match=r"folder: orientation 'anterior-left'"):
-        orient(images, "anterior-left", name="folder")
-    with pytest.raises(UserError, match="64x64"):
-        orient(np.zeros((1, 64, 64)))
+    for turns in range(1, 4):
+        np.testing.assert_array_equal(orient(np.rot90(images, turns, axes=(1, 2))), images)
 
 
 def test_single_pictures_smoothed_or_not_are_turned_rightly():
@@ -92,13 +85,12 @@ def test_single_pictures_smoothed_or_not_are_turned_rightly():
 
 def test_whatever_a_reader_returns(subjects):
     image = subjects.x[3, ..., 0]
-    picture = to_slice(Volume(image[::-1, ::-1].copy()))
-    np.testing.assert_array_equal(picture.array, image)
-    assert picture.spacing_mm == (2, 2)
     scan = Volume(np.repeat(image[::-1, ::-1].T[:, :, None], 3, axis=2), (2.0, 2.0, 2.0))
-    np.testing.assert_allclose(to_slice(scan).array, image, rtol=1e-5)
+    np.testing.assert_allclose(to_slice(scan), image, rtol=1e-5)
     frame = Volume(np.pad(image, ((10, 9), (20, 17))), (2.0, 2.0))  # 128 x 128, a single DICOM frame
-    assert np.corrcoef(to_slice(frame).array.ravel(), image.ravel())[0, 1] > 0.9
+    assert np.corrcoef(to_slice(frame).ravel(), image.ravel())[0, 1] > 0.9
+    with pytest.raises(UserError, match="64x64 pixels, expected 109x91 or 91x109"):
+        to_slice(Volume(np.zeros((64, 64), np.float32)))
     with pytest.raises(UserError, match="voxel sizes"):
         to_slice(Volume(scan.array), name="scan.npy")
     with pytest.raises(UserError, match="no voxel above 0"):

@@ -173,7 +173,7 @@ def test_leave_one_site_out():
 
 def test_thousands_of_subjects_are_dealt_evenly():
     y = np.random.default_rng(0).integers(0, 10, 9298)
-    parts = partition(np.arange(9298).astype(str), y, 6, "k")
+    parts = partition(np.arange(9298).astype(str), y, 6, "k", range(10))
     counts = np.array([[np.sum((parts == part) & (y == label)) for label in range(10)] for part in range(6)])
     assert (np.ptp(counts, axis=0) <= 1).all()
     assert np.ptp(counts.sum(axis=1)) <= 3
