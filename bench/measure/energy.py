@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 
 import psutil
 
@@ -30,7 +30,7 @@ class RaplCounter:
     OSError : there are none, or only root may read them (the default since Linux 5.10).
     """
 
-    def __init__(self, folder: Path = POWERCAP) -> None:
+    def __init__(self, folder: Path) -> None:
         domains = [path for path in sorted(folder.glob("intel-rapl:*")) if _is_counted(path)]
         if not domains:
             raise FileNotFoundError(f"{folder}: no RAPL domain")
@@ -60,15 +60,9 @@ class EnergyMeter:
     """Context that gives the energy of what happens inside, in joules.
 
     The processor is measured by RAPL where it can be read; otherwise estimated as CPU seconds of this
-    process (all threads) times `watts_per_core`, plus memory held times 0.3725 W a gigabyte. GPUs, if
-    NVIDIA's `pynvml` is installed and they count, are added. What is measured is the whole machine's; what
-    is estimated is this process's.
-
-    Parameters
-    ----------
-    watts_per_core : for the estimate: TDP divided by cores. The default, 12 W, is that of Green Algorithms
-        for a processor of unknown model; the true value lies between about 4 W (servers) and 24 W.
-    powercap : folder of the RAPL domains.
+    process (all threads) times 12 W a core (the true value lies between about 4 W, servers, and 24 W), plus
+    memory held times 0.3725 W a gigabyte. GPUs, if NVIDIA's `pynvml` is installed and they count, are added.
+    What is measured is the whole machine's; what is estimated is this process's.
 
     Attributes
     ----------
@@ -76,15 +70,14 @@ class EnergyMeter:
     method : `measured: ...` or `estimate: ...`, for the report.
     """
 
-    def __init__(self, watts_per_core: float = WATTS_PER_CORE, powercap: Path = POWERCAP) -> None:
-        self._watts_per_core = watts_per_core
-        self._powercap = powercap
-        self.joules = 0.0
-        self.seconds = 0.0
-        self.method = ""
+    joules = seconds = 0.0
+    method = ""
 
     def __enter__(self) -> "EnergyMeter":
-        self._rapl = _rapl(self._powercap)
+        try:
+            self._rapl: RaplCounter | None = RaplCounter(POWERCAP)
+        except (OSError, ValueError):
+            self._rapl = None
         self._gpu = _gpu_counter()
         self._gpu_start = self._gpu() if self._gpu else 0.0
         self._stop = threading.Event()
@@ -94,9 +87,7 @@ class EnergyMeter:
         self._begin, self._cpu_begin = time.perf_counter(), time.process_time()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.seconds = time.perf_counter() - self._begin
         cpu_seconds = time.process_time() - self._cpu_begin
         if self._rapl:
@@ -105,9 +96,9 @@ class EnergyMeter:
             self.joules, self.method = self._rapl.joules(), "measured: RAPL, processor of the whole machine"
         else:
             gigabytes = psutil.Process().memory_info().rss / 1e9
-            self.joules = cpu_seconds * self._watts_per_core + self.seconds * gigabytes * WATTS_PER_GIGABYTE
+            self.joules = cpu_seconds * WATTS_PER_CORE + self.seconds * gigabytes * WATTS_PER_GIGABYTE
             self.method = (
-                f"estimate: CPU seconds x {self._watts_per_core:g} W a core + {WATTS_PER_GIGABYTE:g} W a GB "
+                f"estimate: CPU seconds x {WATTS_PER_CORE:g} W a core + {WATTS_PER_GIGABYTE:g} W a GB "
                 "of memory (Green Algorithms, 2021)"
             )
         if self._gpu:
@@ -118,13 +109,6 @@ class EnergyMeter:
         while not self._stop.wait(READING_SECONDS):
             if self._rapl:
                 self._rapl.joules()
-
-
-def _rapl(folder: Path) -> RaplCounter | None:
-    try:
-        return RaplCounter(folder)
-    except (OSError, ValueError):
-        return None
 
 
 def _gpu_counter() -> Callable[[], float] | None:

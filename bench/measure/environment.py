@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -81,8 +80,6 @@ def processor_name() -> str:
 
 def gpu_names() -> list[str]:
     """Return the names of NVIDIA GPUs; empty where there are none or the driver's tool is missing."""
-    if shutil.which("nvidia-smi") is None:
-        return []
     return _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines()
 
 

@@ -4,7 +4,6 @@ Counting operations and converting to LiteRT or ONNX all start here, so that wha
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
@@ -26,21 +25,12 @@ class GraphError(Exception):
     """The model has no flat static graph; the text names the operation that prevents it."""
 
 
-@dataclass(frozen=True)
-class InferenceGraph:
-    """A frozen forward pass: `graph` with one placeholder `input` and one result `output`."""
-
-    graph: tf.Graph
-    input: tf.Tensor
-    output: tf.Tensor
-
-
 def inference_graph(
     model: keras.Model,
     batch: int = 1,
     input_shape: Sequence[int] | None = None,
     substitutes: Mapping[str, Substitute] | None = None,
-) -> InferenceGraph:
+) -> tf.Graph:
     """Trace `model(x, training=False)` and freeze it into one flat graph.
 
     Parameters
@@ -53,39 +43,30 @@ def inference_graph(
 
     Returns
     -------
-    InferenceGraph, variables turned into constants, function calls inlined. Also those calls that Keras
-    compiles with XLA (grouped convolutions on CPU), which no converter looks into.
+    A graph from the placeholder `INPUT` to the result `OUTPUT`, variables turned into constants, function calls
+    inlined, also those that Keras compiles with XLA (grouped convolutions on CPU), which no converter looks into.
 
     Raises
     ------
     GraphError : several inputs or outputs, a dimension that stays unknown, a loop or a branch.
     """
-    frozen = convert_variables_to_constants_v2(_trace(model, batch, input_shape), lower_control_flow=False)
-    # Captured resources stand among the inputs of a concrete function; after freezing only `x` is left.
-    if len(frozen.inputs) != 1 or len(frozen.outputs) != 1:
-        found = f"{len(frozen.inputs)} inputs and {len(frozen.outputs)} outputs"
-        raise GraphError(f"{model.name}: {found}; only models with one of each can be measured")
+    if len(model.inputs) != 1:
+        raise GraphError(f"{model.name}: {len(model.inputs)} inputs; only models with one can be measured")
+    shape = tuple(model.inputs[0].shape[1:] if input_shape is None else input_shape)
+    if None in shape:
+        raise GraphError(f"{model.name}: input of shape {shape}; give input_shape without unknown dimensions")
+    signature = tf.TensorSpec((batch, *shape), model.inputs[0].dtype, name=INPUT)
+    traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(signature)
+    frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    if len(frozen.outputs) != 1:
+        raise GraphError(f"{model.name}: {len(frozen.outputs)} outputs; only models with one can be measured")
     library = {function.signature.name: function for function in frozen.graph.as_graph_def().library.function}
     target = tf.Graph()
     with target.as_default():
         x = tf.compat.v1.placeholder(frozen.inputs[0].dtype, frozen.inputs[0].shape, name=INPUT)
         [result] = _copy(frozen.graph, [frozen.inputs[0]], frozen.outputs, [x], library, substitutes or {})
-        output = tf.identity(result, name=OUTPUT)
-    return InferenceGraph(target, x, output)
-
-
-def _trace(
-    model: keras.Model, batch: int, input_shape: Sequence[int] | None
-) -> tf.types.experimental.ConcreteFunction:
-    if len(model.inputs or [None]) != 1:
-        raise GraphError(f"{model.name}: {len(model.inputs)} inputs; only models with one can be measured")
-    shape = tuple(model.inputs[0].shape[1:] if input_shape is None else input_shape)
-    if None in shape:
-        raise GraphError(f"{model.name}: input of shape {shape}; give input_shape without unknown dimensions")
-    signature = tf.TensorSpec(
-        (batch, *shape), model.inputs[0].dtype if model.inputs else tf.float32, name=INPUT
-    )
-    return tf.function(lambda x: model(x, training=False)).get_concrete_function(signature)
+        tf.identity(result, name=OUTPUT)
+    return target
 
 
 def _copy(

@@ -5,7 +5,6 @@ import ctypes
 import gc
 import threading
 from pathlib import Path
-from types import TracebackType
 
 import psutil
 
@@ -35,20 +34,18 @@ class PeakMemory:
     True
     """
 
+    bytes = total_bytes = 0
+    method = ""
+
     def __init__(self, baseline: int | None = None) -> None:
         self._given = baseline
-        self.bytes = 0
-        self.total_bytes = 0
-        self.method = ""
 
     def __enter__(self) -> "PeakMemory":
         self._baseline = resident_bytes() if self._given is None else self._given
         self._sampler = None if _reset_high_water_mark() else _Sampler()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._sampler is None:
             self.total_bytes, self.method = _high_water_mark(), "kernel's record of peak resident memory"
         else:

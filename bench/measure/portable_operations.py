@@ -5,6 +5,7 @@ does not know `erfc`. All are exact compositions of operations that both have.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import tensorflow as tf
 
@@ -29,14 +30,6 @@ def _pool_3d(operation: tf.Operation, inputs: Sequence[tf.Tensor], kind: str) ->
     return tf.reshape(columns, [n, columns.shape[1], height, width, channels])
 
 
-def _max_pool_3d(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    return _pool_3d(operation, inputs, "MAX")
-
-
-def _average_pool_3d(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    return _pool_3d(operation, inputs, "AVG")
-
-
 def _grouped_conv_3d(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
     """Convolve each group of channels by itself and put the results side by side."""
     x, kernel = inputs
@@ -57,8 +50,8 @@ def _erfc(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 LITERT_SUBSTITUTES = {
-    "MaxPool3D": _max_pool_3d,
-    "AvgPool3D": _average_pool_3d,
+    "MaxPool3D": partial(_pool_3d, kind="MAX"),
+    "AvgPool3D": partial(_pool_3d, kind="AVG"),
     "Conv3D": _grouped_conv_3d,
 }
 
