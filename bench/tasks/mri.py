@@ -26,14 +26,16 @@ from bench.tasks import (
     NO_TRANSFER,
     Ablation,
     Candidate,
-    Preset,
     Task,
     builtin_options,
+    full,
     generated,
     is_builtin,
     no_augmentation,
     permuted,
     preprocessing_digest,
+    quick,
+    smoke,
 )
 from bench.tasks.contract.options import lengths, one_of, positive, switch
 from tuning.space import Choice, Float
@@ -78,13 +80,9 @@ class Mri(Task):
     transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
     augmentation = ("flip", "rotation_degrees", "shift", "zoom", "gain")
     presets = {
-        "smoke": Preset(1, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
-        "quick": Preset(
+        "smoke": smoke(1, pretraining_epochs=1),
+        "quick": quick(
             30,
-            trials=8,
-            seeds=3,
-            folds=1,
-            measure_seconds=1.0,
             judged_at=(6,),
             pretraining_epochs=10,
             ablation_seeds=0,  # each is a training of a minute
@@ -92,16 +90,7 @@ class Mri(Task):
             fixed={"shrink": 2, "slice": "middle", "width": 0.125},
             searches_structure=False,
         ),
-        "full": Preset(
-            50,
-            trials=20,
-            seeds=5,
-            folds=5,
-            measure_seconds=10.0,
-            judged_at=(6, 17),
-            pretraining_epochs=30,
-            ablation_seeds=1,
-        ),
+        "full": full(50, folds=5, judged_at=(6, 17), pretraining_epochs=30, ablation_seeds=1),
     }
     preprocessing = {
         "shape": [14, 64, 64],

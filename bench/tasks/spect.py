@@ -20,14 +20,16 @@ from bench.tasks import (
     NO_TRANSFER,
     Ablation,
     Candidate,
-    Preset,
     Task,
     builtin_options,
+    full,
     generated,
     is_builtin,
     no_augmentation,
     permuted,
     preprocessing_digest,
+    quick,
+    smoke,
     store,
 )
 from bench.tasks.contract.options import one_of, span, switch
@@ -81,29 +83,16 @@ class Spect(Task):
     transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
     augmentation = ("flip", "rotation_degrees", "shift", "zoom", "blur", "noise", "gain")
     presets = {
-        "smoke": Preset(2, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
-        "quick": Preset(
+        "smoke": smoke(2, pretraining_epochs=1),
+        "quick": quick(
             16,
-            trials=8,
-            seeds=3,
-            folds=1,
-            measure_seconds=1.0,
             judged_at=(5,),
             pretraining_epochs=4,
             ablation_seeds=1,
             pretrains_ablations=False,  # of the whole image it takes longer than all other ablations
             searches_structure=False,
         ),
-        "full": Preset(
-            40,
-            trials=20,
-            seeds=5,
-            folds=5,
-            measure_seconds=10.0,
-            judged_at=(5, 14),
-            pretraining_epochs=20,
-            ablation_seeds=2,
-        ),
+        "full": full(40, folds=5, judged_at=(5, 14), pretraining_epochs=20, ablation_seeds=2),
     }
     preprocessing = {"crop": True, "normalisation": "zscore"}
     preprocessing_words = (
