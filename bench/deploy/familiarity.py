@@ -190,14 +190,8 @@ def _span(low: float, high: float) -> str:
 
 def save(known: Known, folder: Path) -> None:
     """Write it beside a saved network."""
-    spacing: dict[str, Any] = {} if known.spacing_mm is None else {"spacing_mm": known.spacing_mm}
-    np.savez(
-        folder / FILE,
-        features=known.features,
-        limits=known.limits,
-        grey=known.grey,
-        **spacing,
-    )
+    arrays: dict[str, Any] = {name: array for name, array in vars(known).items() if array is not None}
+    np.savez(folder / FILE, **arrays)
 
 
 def load(folder: Path) -> Known | None:
@@ -212,12 +206,7 @@ def load(folder: Path) -> Known | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return Known(
-                stored["features"],
-                stored["limits"],
-                stored["grey"],
-                stored["spacing_mm"] if "spacing_mm" in stored.files else None,
-            )
+            return Known(**stored)
     except Exception as error:  # whatever a damaged archive raises
         raise UserError(
             f"{path}: found a damaged file ({type(error).__name__}); expected it as exported"
