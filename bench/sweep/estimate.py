@@ -67,6 +67,7 @@ def _refit_seconds(plan: Plan, candidate: str, fold: int, otherwise: float) -> f
     winner = plan.winner(candidate, fold)
     if winner is None:
         return otherwise
-    refits = [result["seconds"] for result in plan.state.refits(candidate, fold, winner).values() if result]
+    refits = list(plan.state.refits(candidate, fold, winner).values())
     trial = plan.state.trials(candidate, fold).get(winner)
-    return sum(refits) / len(refits) if refits else trial["seconds"] if trial else otherwise
+    mean = _mean(refits or ([trial] if trial else []))
+    return otherwise if mean is None else mean

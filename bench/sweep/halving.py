@@ -91,19 +91,21 @@ class Halving:
                 for number in (number for number in alive if result[number].outcome is None):
                     standing = result[number]
                     rungs = self.rungs(started[number])
-                    found, missing = self._found(stages.get(number, {}), rung, rungs)
-                    keys = {inner: f"stage/{search}/{number}/{rung}/{inner}" for inner in found}
+                    done = stages.get(number, {})
+                    full = rungs[rung] == self._settings.preset.epochs
+                    inner_folds = range(self._settings.inner_folds if full else 1)
+                    found = {inner: done[rung, inner] for inner in inner_folds if (rung, inner) in done}
+                    missing = [(rung, inner) for inner in inner_folds if inner not in found]
+                    keys = [f"stage/{search}/{number}/{rung}/{inner}" for inner in found]
                     if None in found.values():
-                        standing.outcome, standing.stages = FAILED, list(keys.values())
+                        standing.outcome, standing.stages = FAILED, keys
                     elif missing:
-                        standing.missing = [(rung, inner) for inner in missing]
-                        standing.outcome = self._left(standing) if closed else None
+                        standing.missing = missing
+                        standing.outcome = STOPPED if closed and standing.rung >= 0 else None
                         waits = waits or not closed
                     else:
-                        standing.rung, standing.epochs = rung, rungs[rung]
-                        standing.stages = list(keys.values())
+                        standing.rung, standing.epochs, standing.stages = rung, rungs[rung], keys
                         if rung == len(rungs) - 1:
-                            full = rungs[rung] == self._settings.preset.epochs
                             standing.outcome = COMPLETE if full else STOPPED
                         else:
                             scored.append((self._rank(found[0], number), number))
@@ -141,21 +143,6 @@ class Halving:
             end = min(start + (1 if alone else COHORT), planned)
             yield range(start, end)
             start = end
-
-    def _found(
-        self, stages: dict[tuple[int, int], Any], rung: int, rungs: tuple[int, ...]
-    ) -> tuple[dict[int, Any], list[int]]:
-        """Results of a rung's trainings by inner fold (None: failed), and the inner folds that are missing."""
-        if rung >= len(rungs):
-            return {}, []
-        full = rungs[rung] == self._settings.preset.epochs
-        inner_folds = range(self._settings.inner_folds if full else 1)
-        found = {inner: stages[rung, inner] for inner in inner_folds if (rung, inner) in stages}
-        return found, [inner for inner in inner_folds if inner not in found]
-
-    @staticmethod
-    def _left(standing: Standing) -> str | None:
-        return STOPPED if standing.rung >= 0 else None
 
     def _rank(self, result: dict[str, Any], number: int) -> tuple:
         """Sorts the best first: by score, then by loss, then by number."""

@@ -70,11 +70,8 @@ class Settings:
     def splits(self) -> dict[str, Any]:
         """How the subjects are divided, for `bench.data.splits.divide`."""
         by_site = {"by": "site"} if self.by_site else {}
-        return {
-            "seed": FOLDS_SEED,
-            **by_site,
-            **({"inner": self.inner_folds} if self.inner_folds > 1 else {}),
-        }
+        inner = {"inner": self.inner_folds} if self.inner_folds > 1 else {}
+        return {"seed": FOLDS_SEED, **by_site, **inner}
 
     @property
     def preset(self) -> Preset:
