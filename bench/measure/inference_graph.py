@@ -86,7 +86,10 @@ def _copy(
         if operation.type in _DROPPED:
             results = arguments[: len(operation.outputs)]
         elif operation.type in _CALLS:
-            results = _inline(operation, arguments, library, substitutes)
+            # The shapes are given anew: a call that is compiled with XLA has lost those of its results.
+            function = library[operation.node_def.attr["f"].func.name]
+            body = function_def_to_graph(function, [argument.shape for argument in arguments])
+            results = _copy(body, body.inputs, body.outputs, arguments, library, substitutes)
         elif operation.type in _LOOPS:
             raise GraphError(f"{operation.type} {operation.name}: how often it runs is not in the graph")
         elif operation.type in substitutes:
@@ -103,16 +106,3 @@ def _clone(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> list[tf.Tens
     graph = tf.compat.v1.get_default_graph()
     copied = graph.create_op(operation.type, list(inputs), dtypes, attrs=attributes, name=operation.name)
     return list(copied.outputs)
-
-
-def _inline(
-    call: tf.Operation,
-    arguments: Sequence[tf.Tensor],
-    library: Mapping[str, object],
-    substitutes: Mapping[str, Substitute],
-) -> list[tf.Tensor]:
-    # The shapes are given anew: a call that is compiled with XLA has lost those of its results.
-    body = function_def_to_graph(
-        library[call.node_def.attr["f"].func.name], [argument.shape for argument in arguments]
-    )
-    return _copy(body, body.inputs, body.outputs, arguments, library, substitutes)

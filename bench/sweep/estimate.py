@@ -7,6 +7,7 @@ def counts(plan: Plan) -> tuple[int, int]:
     """Trials, refits, references and ablations settled, and planned as far as is known yet."""
     settings, state = plan.settings, plan.state
     done = total = 0
+    keys: list[str] = []
     for candidate in settings.candidates:
         if f"space/{candidate.name}" in state.failed:
             continue
@@ -15,15 +16,13 @@ def counts(plan: Plan) -> tuple[int, int]:
             done += min(len(state.trials(candidate.name, fold)), planned)
             winner = plan.winner(candidate.name, fold)
             if winner is not None:
-                keys = [f"refit/{candidate.name}/{fold}/{winner}/{n}" for n in range(1, settings.seeds + 1)]
-                done += sum(state.settled(key) for key in keys)
+                keys += [f"refit/{candidate.name}/{fold}/{winner}/{n}" for n in range(1, settings.seeds + 1)]
             total += planned + settings.seeds
-    for name in settings.task.references:
-        keys = [f"reference/{name}/{fold}" for fold in range(settings.folds)]
-        done += sum(state.settled(key) for key in keys)
-        total += len(keys)
-    ablations = [piece.key for piece in plan.ablations()]
-    return done + sum(state.settled(key) for key in ablations), total + len(ablations)
+    others = [
+        f"reference/{name}/{fold}" for name in settings.task.references for fold in range(settings.folds)
+    ]
+    others += [piece.key for piece in plan.ablations()]
+    return done + sum(state.settled(key) for key in keys + others), total + len(others)
 
 
 def seconds_left(plan: Plan, slots: int) -> float | None:

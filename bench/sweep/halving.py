@@ -11,7 +11,6 @@ parts, and the score is that of the pooled predictions; the rungs before it see 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from bench.sweep.settings import Settings
 from bench.sweep.state import State, search_name
@@ -28,14 +27,12 @@ class Standing:
     ----------
     outcome : `COMPLETE`, `STOPPED` (judged hopeless), `FAILED`, or None while it may go on.
     rung : the last at which it was scored; -1 before the first.
-    epochs : what that rung takes in all.
     stages : keys of the trainings that the trial's score comes from.
     missing : rung and inner fold of trainings that could be run now.
     """
 
     outcome: str | None = None
     rung: int = -1
-    epochs: int = 0
     stages: list[str] = field(default_factory=list)
     missing: list[tuple[int, int]] = field(default_factory=list)
 
@@ -104,11 +101,14 @@ class Halving:
                         standing.outcome = STOPPED if closed and standing.rung >= 0 else None
                         waits = waits or not closed
                     else:
-                        standing.rung, standing.epochs, standing.stages = rung, rungs[rung], keys
+                        standing.rung, standing.stages = rung, keys
                         if rung == len(rungs) - 1:
                             standing.outcome = COMPLETE if full else STOPPED
                         else:
-                            scored.append((self._rank(found[0], number), number))
+                            score, metrics = found[0]["score"], found[0]["metrics"]
+                            # The best sort first: by score, then by loss, then by number.
+                            rank = (-self._sign * score, metrics.get("log_loss", 0.0), number)
+                            scored.append((rank, number))
                 waits = waits or rung in decided
                 if waits and not closed:
                     decided.add(rung)
@@ -143,7 +143,3 @@ class Halving:
             end = min(start + (1 if alone else COHORT), planned)
             yield range(start, end)
             start = end
-
-    def _rank(self, result: dict[str, Any], number: int) -> tuple:
-        """Sorts the best first: by score, then by loss, then by number."""
-        return (-self._sign * result["score"], result["metrics"].get("log_loss", 0.0), number)

@@ -33,7 +33,6 @@ from bench.tasks import (
     is_builtin,
     no_augmentation,
     permuted,
-    preprocessing_digest,
     quick,
     smoke,
 )
@@ -117,6 +116,7 @@ class Mri(Task):
         "mask_background": switch(True),
         "brain_mask": switch(False),  # skull and scalp cut off as the user's own volumes are read
     }
+    preprocessing_files = "mri"
     pretraining_values = {"gain": 0.1}
     alone_classes = ("normal", "tumour")
     alone_samples = _PRETRAINING_SUBJECTS
@@ -163,9 +163,6 @@ class Mri(Task):
         choices = {name: value for name, value in preprocessing.items() if name != "brain_mask"}
         settings = MriPreprocessing(**{**choices, "shape": tuple(choices["shape"])})
         return np.stack([prepare(np.asarray(volume[..., 0]), settings) for volume in x])[..., None]
-
-    def code(self) -> str:
-        return preprocessing_digest("mri")
 
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         if name == "scanner":

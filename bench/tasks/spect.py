@@ -27,7 +27,6 @@ from bench.tasks import (
     is_builtin,
     no_augmentation,
     permuted,
-    preprocessing_digest,
     quick,
     smoke,
     store,
@@ -107,6 +106,7 @@ class Spect(Task):
         "normalisation": one_of("zscore", NORMALISATIONS),
         "slices": span(),
     }
+    preprocessing_files = "spect"
     pretraining_values = {"blur": 0.0, "noise": 0.0, "balance": "none", "batch_size": 32}
     alone_classes = ("normal", "patient")
     alone_samples = 6000
@@ -144,9 +144,6 @@ class Spect(Task):
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         return preprocess(x, crop=preprocessing["crop"], normalisation=preprocessing["normalisation"])
-
-    def code(self) -> str:
-        return preprocessing_digest("spect")
 
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         return binding_ratios(np.asarray(x))

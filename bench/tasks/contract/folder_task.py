@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from bench.data.caches.source_digest import preprocessing_digest
 from bench.data.folders.folder import check_folder
 from bench.data.folders.items import Item
 from bench.data.folders.resampled_folder import build_cache, read_sample
@@ -33,6 +32,7 @@ class FolderTask(AnyDataTask):
     """
 
     metric = "balanced_accuracy"
+    preprocessing_files = "any_image"
     axes: int
     longest: int
 
@@ -109,9 +109,6 @@ class FolderTask(AnyDataTask):
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         return normalise(x, preprocessing["normalisation"])
-
-    def code(self) -> str:
-        return preprocessing_digest("any_image")
 
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
         return np.stack([read_sample(path, None, self._grid(preprocessing))[0] for path in paths])
