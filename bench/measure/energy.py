@@ -1,12 +1,13 @@
 """Energy of a piece of work: measured where the machine allows, otherwise an estimate that says so."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
 import psutil
+
+from bench.measure.memory import Repeated
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -80,19 +81,15 @@ class EnergyMeter:
             self._rapl = None
         self._gpu = _gpu_counter()
         self._gpu_start = self._gpu() if self._gpu else 0.0
-        self._stop = threading.Event()
-        self._reader = threading.Thread(target=self._keep_reading, daemon=True)
-        if self._rapl:
-            self._reader.start()
+        self._reader = Repeated(READING_SECONDS, self._rapl.joules) if self._rapl else None
         self._begin, self._cpu_begin = time.perf_counter(), time.process_time()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.seconds = time.perf_counter() - self._begin
         cpu_seconds = time.process_time() - self._cpu_begin
-        if self._rapl:
-            self._stop.set()
-            self._reader.join()
+        if self._rapl and self._reader:
+            self._reader.stop()
             self.joules, self.method = self._rapl.joules(), "measured: RAPL, processor of the whole machine"
         else:
             gigabytes = psutil.Process().memory_info().rss / 1e9
@@ -104,11 +101,6 @@ class EnergyMeter:
         if self._gpu:
             self.joules += self._gpu() - self._gpu_start
             self.method += " + measured: NVML, all GPUs"
-
-    def _keep_reading(self) -> None:
-        while not self._stop.wait(READING_SECONDS):
-            if self._rapl:
-                self._rapl.joules()
 
 
 def _gpu_counter() -> Callable[[], float] | None:

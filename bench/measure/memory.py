@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import gc
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -42,14 +43,22 @@ class PeakMemory:
 
     def __enter__(self) -> "PeakMemory":
         self._baseline = resident_bytes() if self._given is None else self._given
-        self._sampler = None if _reset_high_water_mark() else _Sampler()
+        self._sampler = None
+        if not _reset_high_water_mark():
+            self._look()
+            self._sampler = Repeated(SAMPLING_SECONDS, self._look)
         return self
+
+    def _look(self) -> None:
+        self.total_bytes = max(self.total_bytes, resident_bytes())
 
     def __exit__(self, *_: object) -> None:
         if self._sampler is None:
             self.total_bytes, self.method = _high_water_mark(), "kernel's record of peak resident memory"
         else:
-            self.total_bytes, self.method = self._sampler.stop(), "resident memory sampled every 5 ms"
+            self._sampler.stop()
+            self._look()
+            self.method = "resident memory sampled every 5 ms"
         self.bytes = max(0, self.total_bytes - self._baseline)
 
 
@@ -86,18 +95,19 @@ def _high_water_mark() -> int:
     return 0
 
 
-class _Sampler:
-    def __init__(self) -> None:
-        self._peak = resident_bytes()
+class Repeated:
+    """A function called every few seconds, in a thread of its own, until it is stopped."""
+
+    def __init__(self, seconds: float, call: Callable[[], object]) -> None:
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(seconds, call), daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
-        while not self._stop.wait(SAMPLING_SECONDS):
-            self._peak = max(self._peak, resident_bytes())
+    def _run(self, seconds: float, call: Callable[[], object]) -> None:
+        while not self._stop.wait(seconds):
+            call()
 
-    def stop(self) -> int:
+    def stop(self) -> None:
+        """End after a call under way."""
         self._stop.set()
         self._thread.join()
-        return max(self._peak, resident_bytes())

@@ -4,7 +4,7 @@ LiteRT has no 3D pooling and no grouped 3D convolution; `tf2onnx` writes the lat
 does not know `erfc`. All are exact compositions of operations that both have.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import tensorflow as tf
@@ -49,7 +49,7 @@ def _erfc(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
     return 1.0 - tf.math.erf(inputs[0])
 
 
-LITERT_SUBSTITUTES = {
+LITERT_SUBSTITUTES: dict[str, Callable[..., tf.Tensor]] = {
     "MaxPool3D": partial(_pool_3d, kind="MAX"),
     "AvgPool3D": partial(_pool_3d, kind="AVG"),
     "Conv3D": _grouped_conv_3d,

@@ -38,12 +38,7 @@ class Standing:
 
 
 class Halving:
-    """Standings of the trials of a sweep's searches; the state is read anew at every question.
-
-    Parameters
-    ----------
-    direction : of the score.
-    """
+    """Standings of the trials of a sweep's searches; the state is read anew at every question."""
 
     def __init__(self, settings: Settings, state: State, direction: str) -> None:
         self._settings, self._state = settings, state

@@ -36,13 +36,7 @@ class WorkItem:
 
 
 class WorkItemFactory:
-    """Makes the pieces of one sweep.
-
-    Parameters
-    ----------
-    settings : of the sweep.
-    state : read anew for each piece: spaces and pretrained weights come from it.
-    """
+    """Makes the pieces of one sweep; the state, whence come spaces and weights, is read anew for each."""
 
     def __init__(self, settings: Settings, state: State) -> None:
         self.settings, self.state = settings, state

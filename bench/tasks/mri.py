@@ -141,20 +141,19 @@ class Mri(Task):
     def load(
         self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
     ) -> Path:
-        if data is not None and data.endswith(".npz"):
-            if _grid(preprocessing).brain_mask:
-                raise UserError(f"PREPROCESS=brain_mask: found DATA={data}; expected DATA=folder")
-            return _load_medmnist(Path(data), cache)
-        if data is not None and not is_builtin(data):
-            return build_cache(
-                Path(data), _grid(preprocessing), cache, name=f"mri-{Path(data).resolve().name}"
-            )
-        if _grid(preprocessing).brain_mask:
-            raise UserError(
-                "PREPROCESS=brain_mask: found generated brains without a skull; expected DATA=folder"
-            )
-        options = builtin_options(data or "builtin", _OPTIONS)
-        return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
+        grid = _grid(preprocessing)
+        if data is None or is_builtin(data):
+            if grid.brain_mask:
+                raise UserError(
+                    "PREPROCESS=brain_mask: found generated brains without a skull; expected DATA=folder"
+                )
+            options = builtin_options(data or "builtin", _OPTIONS)
+            return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
+        if not data.endswith(".npz"):
+            return build_cache(Path(data), grid, cache, name=f"mri-{Path(data).resolve().name}")
+        if grid.brain_mask:
+            raise UserError(f"PREPROCESS=brain_mask: found DATA={data}; expected DATA=folder")
+        return _load_medmnist(Path(data), cache)
 
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return imagenet_weights.fetch(source)
