@@ -49,7 +49,9 @@ def explain(model: keras.Model, x: np.ndarray) -> Explanation:
         return Explanation("attention rollout", _scaled(_rollout(model, attention, patches, x)))
     layer = _last_map(model)
     if layer is None:
-        return Explanation("gradient times input", _scaled(_gradient_times_input(model, x)))
+        value, gradient = _gradient(model, model.input, x)
+        product = np.asarray(gradient * value).reshape(x.shape).sum(axis=-1)
+        return Explanation("gradient times input", _scaled(np.maximum(product, 0)))
     heat = _in_sample(_grad_cam(model, layer, x), model, x)
     weights = next((found for found in model.layers if found.name == "attention_weight"), None)
     if weights is None:
@@ -97,11 +99,6 @@ def _grad_cam(model: keras.Model, layer: Any, x: np.ndarray) -> np.ndarray:
     axes = tuple(range(1, len(activation.shape) - 1))
     weights = tf.reduce_mean(gradient, axis=axes, keepdims=True)
     return np.maximum(np.asarray(tf.reduce_sum(weights * activation, axis=-1)), 0)
-
-
-def _gradient_times_input(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    value, gradient = _gradient(model, model.input, x)
-    return np.maximum(np.asarray(gradient * value).reshape(x.shape).sum(axis=-1), 0)
 
 
 def _in_sample(heat: np.ndarray, model: keras.Model, x: np.ndarray) -> np.ndarray:

@@ -37,16 +37,15 @@ class RaplCounter:
             raise FileNotFoundError(f"{folder}: no RAPL domain")
         self._ranges = {path: int((path / "max_energy_range_uj").read_text()) for path in domains}
         self._last = self._read()
-        self._total = dict.fromkeys(domains, 0)
+        self._total = 0
 
     def joules(self) -> float:
         """Return the energy since construction; call at least every few minutes."""
         now = self._read()
-        for path, value in now.items():
-            # The counter starts again from 0 after its range.
-            self._total[path] += (value - self._last[path]) % (self._ranges[path] + 1)
+        # A counter starts again from 0 after its range.
+        self._total += sum((now[path] - self._last[path]) % (most + 1) for path, most in self._ranges.items())
         self._last = now
-        return sum(self._total.values()) / 1e6
+        return self._total / 1e6
 
     def _read(self) -> Mapping[Path, int]:
         return {path: int((path / "energy_uj").read_text()) for path in self._ranges}
