@@ -35,10 +35,6 @@ class Positions(keras.layers.Layer):
             inputs = keras.ops.concatenate([token, inputs], axis=1)
         return inputs + self.positions
 
-    def compute_output_shape(self, input_shape):
-        batch, tokens, width = input_shape
-        return batch, tokens + self.class_token, width
-
     def get_config(self) -> dict:
         return {**super().get_config(), "class_token": self.class_token}
 

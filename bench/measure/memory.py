@@ -26,13 +26,6 @@ class PeakMemory:
     bytes : peak above what was resident on entering, or above `baseline`; never negative.
     total_bytes : peak of the whole process, interpreter and libraries included.
     method : how it was found, in words.
-
-    Examples
-    --------
-    >>> with PeakMemory() as peak:
-    ...     block = bytearray(50_000_000)
-    >>> peak.bytes >= 49_000_000
-    True
     """
 
     bytes = total_bytes = 0

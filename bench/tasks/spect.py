@@ -169,25 +169,21 @@ def _builtin(options: dict[str, int]) -> Dataset:
     dataset = generator.generate(generator.study(normal=normal, recipe=recipe), n, seed)
     if options["test"]:
         settings = generator.study(normal=normal, smooth_share=options["smooth"] / 100, recipe=recipe)
-        fresh = generator.generate(settings, options["test"], seed, start=n)
-        dataset = _with_test(dataset, fresh)
+        test = generator.generate(settings, options["test"], seed, start=n)
+        parts = (dataset, test)
+        dataset = replace(
+            dataset,
+            x=np.concatenate([part.x for part in parts]),
+            y=np.concatenate([part.y for part in parts]),
+            subjects=np.concatenate([part.subjects for part in parts]),
+            sites=np.concatenate([part.sites for part in parts if part.sites is not None]),
+            official_test=np.repeat([False, True], [len(part.x) for part in parts]),
+            fingerprint=fingerprint(dataset.fingerprint, test.fingerprint),
+            provenance=f"{dataset.provenance} Test: {test.provenance}",
+        )
     if options["permute"]:
         dataset = permuted(dataset, options["permute"])
     return dataset
-
-
-def _with_test(dataset: Dataset, test: Dataset) -> Dataset:
-    parts = (dataset, test)
-    return replace(
-        dataset,
-        x=np.concatenate([part.x for part in parts]),
-        y=np.concatenate([part.y for part in parts]),
-        subjects=np.concatenate([part.subjects for part in parts]),
-        sites=np.concatenate([part.sites for part in parts if part.sites is not None]),
-        official_test=np.repeat([False, True], [len(part.x) for part in parts]),
-        fingerprint=fingerprint(dataset.fingerprint, test.fingerprint),
-        provenance=f"{dataset.provenance} Test: {test.provenance}",
-    )
 
 
 task = Spect()
