@@ -95,14 +95,11 @@ def _copy(
         elif operation.type in substitutes:
             results = [substitutes[operation.type](operation, arguments)]
         else:
-            results = _clone(operation, arguments)
+            attributes = {k: v for k, v in operation.node_def.attr.items() if not k.startswith("_")}
+            dtypes = [tensor.dtype for tensor in operation.outputs]
+            graph = tf.compat.v1.get_default_graph()
+            results = graph.create_op(
+                operation.type, arguments, dtypes, attrs=attributes, name=operation.name
+            ).outputs
         known.update(zip((tensor.name for tensor in operation.outputs), results, strict=True))
     return [known[tensor.name] for tensor in outputs]
-
-
-def _clone(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    attributes = {k: v for k, v in operation.node_def.attr.items() if not k.startswith("_")}
-    dtypes = [tensor.dtype for tensor in operation.outputs]
-    graph = tf.compat.v1.get_default_graph()
-    copied = graph.create_op(operation.type, list(inputs), dtypes, attrs=attributes, name=operation.name)
-    return list(copied.outputs)

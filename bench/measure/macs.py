@@ -37,17 +37,15 @@ def macs(model: keras.Model, input_shape: Sequence[int] | None = None) -> int:
         graph = inference_graph(model, 1, input_shape)
     except GraphError as error:
         raise UncountableError(str(error)) from error
-    return sum(operation_macs(operation) for operation in graph.get_operations())
-
-
-def operation_macs(operation: tf.Operation) -> int:
-    """Count the MACs of one operation of a static graph; 0 for those that contract nothing."""
-    if operation.type.startswith(_UNCOUNTABLE):
-        raise UncountableError(
-            f"{operation.type} {operation.name}: it multiplies in a way that is not counted"
-        )
-    count = _COUNTS.get(operation.type)
-    return 0 if count is None else count(operation)
+    total = 0
+    for operation in graph.get_operations():
+        if operation.type.startswith(_UNCOUNTABLE):
+            raise UncountableError(
+                f"{operation.type} {operation.name}: it multiplies in a way that is not counted"
+            )
+        if count := _COUNTS.get(operation.type):
+            total += count(operation)
+    return total
 
 
 def _shape(operation: tf.Operation, tensor: tf.Tensor) -> tuple[int, ...]:

@@ -60,7 +60,9 @@ class State:
         if kind == "sweep":
             self._end_session()
             self._session = (now, now)
-            self._retry()
+            for deferred in self.deferred:
+                del self.failed[deferred]
+            self.deferred.clear()
             self.sweep = event
             self.candidates.update(event.get("candidates", {}))
             self.ablations.update(event.get("ablations", {}))
@@ -114,11 +116,6 @@ class State:
             return
         group, _, number = key.rpartition("/")
         self._groups.get(group, {}).pop(int(number) if number.isdigit() else -1, None)
-
-    def _retry(self) -> None:
-        for key in self.deferred:
-            del self.failed[key]
-        self.deferred.clear()
 
     def _end_session(self) -> None:
         if self._session:
