@@ -2,8 +2,8 @@
 
 import keras
 
+from architectures.layers.blocks import classifier, convolve
 from architectures.layers.dense import AdjustableDropout
-from architectures.layers.normalisation import BatchNormalization
 
 
 class SmallCNN:
@@ -24,23 +24,12 @@ class SmallCNN:
         x = inputs
         for stage in (1, 2):
             for conv in (1, 2):
-                name = f"{stage}_{conv}"
-                x = keras.layers.Conv2D(
-                    filters * stage,
-                    3,
-                    padding="same",
-                    use_bias=False,
-                    kernel_initializer="he_normal",
-                    name=f"conv{name}",
-                )(x)
-                x = BatchNormalization(momentum=0.9, name=f"norm{name}")(x)
-                x = keras.layers.ReLU(name=f"relu{name}")(x)
+                x = convolve(x, filters * stage, 3, f"{{}}{stage}_{conv}")
             x = keras.layers.MaxPooling2D(name=f"pool{stage}")(x)
             x = AdjustableDropout(scale=0.5, name=f"dropout{stage}")(x)
         x = keras.layers.Flatten(name="flatten")(x)
         x = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal", name="dense")(x)
-        x = AdjustableDropout(name="dropout")(x)
-        return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
+        return classifier(inputs, x, n_classes, self.name)
 
 
 architecture = SmallCNN()

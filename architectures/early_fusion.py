@@ -1,12 +1,9 @@
 """A 2D network to which the slices of a volume are channels."""
 
-from pathlib import Path
-
 import keras
 
-from architectures.layers import imagenet
-from architectures.layers.blocks import pool_features
-from architectures.layers.dense import AdjustableDropout
+from architectures.layers.blocks import classifier, pool_features
+from architectures.layers.imagenet import loads
 from architectures.layers.vgg import vgg16_features
 
 
@@ -21,6 +18,7 @@ class EarlyFusion:
     title = "Early fusion (VGG16)"
     input = "volume"
     imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none"}
+    imagenet = loads("vgg16")
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         width = hp.Choice("width", [0.25, 0.125])
@@ -33,13 +31,7 @@ class EarlyFusion:
         x = keras.layers.Permute((2, 3, 1, 4), name="slices_last")(inputs)
         x = keras.layers.Reshape((height, breadth, depth * channels), name="slices_as_channels")(x)
         x = vgg16_features(x, width, blocks, normalisation)
-        x = pool_features(x, pooling)
-        x = AdjustableDropout(name="dropout")(x)
-        return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
-
-    def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.VGG16`; see `layers.imagenet.load`."""
-        imagenet.load(model, "vgg16", weights)
+        return classifier(inputs, pool_features(x, pooling), n_classes, self.name)
 
 
 architecture = EarlyFusion()

@@ -1,12 +1,9 @@
 """One 2D network over all slices of a volume, whose features are fused."""
 
-from pathlib import Path
-
 import keras
 
-from architectures.layers import imagenet
-from architectures.layers.blocks import pool_features, shrink
-from architectures.layers.dense import AdjustableDropout
+from architectures.layers.blocks import classifier, pool_features, shrink
+from architectures.layers.imagenet import loads
 from architectures.layers.slices import FUSIONS, FoldSlices, UnfoldSlices, fuse
 from architectures.layers.vgg import vgg16_features
 
@@ -23,6 +20,7 @@ class LateFusion:
     title = "Late fusion (VGG16)"
     input = "volume"
     imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none", "shrink": 1}
+    imagenet = loads("vgg16")
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         fusion = hp.Choice("fusion", list(FUSIONS))
@@ -39,12 +37,7 @@ class LateFusion:
         x = pool_features(x, pooling)
         x = UnfoldSlices(input_shape[0], name="unfold")(x)
         x = fuse(x, fusion)
-        x = AdjustableDropout(name="dropout")(x)
-        return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
-
-    def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.VGG16`; see `layers.imagenet.load`."""
-        imagenet.load(model, "vgg16", weights)
+        return classifier(inputs, x, n_classes, self.name)
 
 
 architecture = LateFusion()

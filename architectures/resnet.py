@@ -1,12 +1,10 @@
 """A slim ResNet, in the forms of 18 and 50 layers."""
 
-from pathlib import Path
-
 import keras
 
-from architectures.layers import imagenet
-from architectures.layers.dense import AdjustableDropout
-from architectures.layers.residual import ResidualNetwork
+from architectures.layers.blocks import classifier, pool_features
+from architectures.layers.imagenet import loads
+from architectures.layers.residual import resnet_features
 
 
 class ResNet:
@@ -21,20 +19,15 @@ class ResNet:
     title = "ResNet"
     input = "image"
     imagenet_values = {"width": 1.0, "layers": 50, "stem": "original"}
+    imagenet = loads("resnet50")
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         layers = hp.Choice("layers", [18, 50])
         width = hp.Choice("width", [0.125, 0.25])
         stem = hp.Choice("stem", ["small", "original"])
         inputs = keras.Input(input_shape, name="image")
-        x = ResidualNetwork(2, width, layers, stem)(inputs)
-        x = keras.layers.GlobalAveragePooling2D(name="features")(x)
-        x = AdjustableDropout(name="dropout")(x)
-        return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
-
-    def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.ResNet50`; see `layers.imagenet.load`."""
-        imagenet.load(model, "resnet50", weights)
+        x = resnet_features(inputs, width, layers, stem)
+        return classifier(inputs, pool_features(x, "average"), n_classes, self.name)
 
 
 architecture = ResNet()

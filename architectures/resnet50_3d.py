@@ -1,13 +1,10 @@
 """A slim ResNet-50 of three-dimensional convolutions."""
 
-from pathlib import Path
-
 import keras
 
-from architectures.layers import imagenet
-from architectures.layers.blocks import pool_features
-from architectures.layers.dense import AdjustableDropout
-from architectures.layers.residual import ResidualNetwork
+from architectures.layers.blocks import classifier, pool_features
+from architectures.layers.imagenet import loads
+from architectures.layers.residual import resnet_features
 
 
 class ResNet50Volume:
@@ -22,6 +19,7 @@ class ResNet50Volume:
     title = "3D ResNet-50"
     input = "volume"
     imagenet_values = {"width": 1.0, "layers": 50, "stem": "original", "pooling": "average"}
+    imagenet = loads("resnet50")
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         layers = hp.Choice("layers", [14, 26])
@@ -29,14 +27,8 @@ class ResNet50Volume:
         stem = hp.Choice("stem", ["original", "small"])
         pooling = hp.Choice("pooling", ["max", "average"])
         inputs = keras.Input(input_shape, name="volume")
-        x = ResidualNetwork(3, width, layers, stem)(inputs)
-        x = pool_features(x, pooling)
-        x = AdjustableDropout(name="dropout")(x)
-        return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
-
-    def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.ResNet50`, inflated; see `layers.imagenet.load`."""
-        imagenet.load(model, "resnet50", weights)
+        x = resnet_features(inputs, width, layers, stem)
+        return classifier(inputs, pool_features(x, pooling), n_classes, self.name)
 
 
 architecture = ResNet50Volume()

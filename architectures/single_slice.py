@@ -1,12 +1,10 @@
 """A 2D network on one slice of a volume, or on several that vote."""
 
-from pathlib import Path
-
 import keras
 
-from architectures.layers import imagenet
 from architectures.layers.blocks import pool_features
 from architectures.layers.dense import AdjustableDropout
+from architectures.layers.imagenet import loads
 from architectures.layers.slices import FoldSlices, PickSlices, UnfoldSlices, Vote
 from architectures.layers.vgg import vgg16_features
 
@@ -22,6 +20,7 @@ class SingleSlice:
     title = "Single slice (VGG16)"
     input = "volume"
     imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none"}
+    imagenet = loads("vgg16")
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         which = hp.Choice("slice", ["several", "middle", "contrast"])
@@ -41,10 +40,6 @@ class SingleSlice:
         if picked > 1:
             x = Vote(name="vote")(UnfoldSlices(picked, name="unfold")(x))
         return keras.Model(inputs, x, name=self.name)
-
-    def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.VGG16`; see `layers.imagenet.load`."""
-        imagenet.load(model, "vgg16", weights)
 
 
 architecture = SingleSlice()

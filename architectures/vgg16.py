@@ -1,12 +1,9 @@
 """A slim VGG16."""
 
-from pathlib import Path
-
 import keras
 
-from architectures.layers import imagenet
-from architectures.layers.blocks import NORMALISATIONS
-from architectures.layers.dense import AdjustableDropout
+from architectures.layers.blocks import NORMALISATIONS, classifier, pool_features
+from architectures.layers.imagenet import loads
 from architectures.layers.vgg import vgg16_features
 
 
@@ -23,6 +20,7 @@ class VGG16:
     title = "VGG16"
     input = "image"
     imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none"}
+    imagenet = loads("vgg16")
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         width = hp.Choice("width", [0.125, 0.25])
@@ -30,13 +28,7 @@ class VGG16:
         normalisation = hp.Choice("normalisation", list(NORMALISATIONS))
         inputs = keras.Input(input_shape, name="image")
         x = vgg16_features(inputs, width, blocks, normalisation)
-        x = keras.layers.GlobalAveragePooling2D(name="features")(x)
-        x = AdjustableDropout(name="dropout")(x)
-        return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
-
-    def imagenet(self, model: keras.Model, weights: str | Path | None = None) -> None:
-        """Load the weights of `keras.applications.VGG16`; see `layers.imagenet.load`."""
-        imagenet.load(model, "vgg16", weights)
+        return classifier(inputs, pool_features(x, "average"), n_classes, self.name)
 
 
 architecture = VGG16()

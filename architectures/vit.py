@@ -2,6 +2,7 @@
 
 import keras
 
+from architectures.layers.blocks import classifier
 from architectures.layers.dense import AdjustableDropout
 
 
@@ -34,10 +35,6 @@ class Positions(keras.layers.Layer):
             inputs = keras.ops.concatenate([token, inputs], axis=1)
         return inputs + self.positions
 
-    def compute_output_shape(self, input_shape):
-        batch, tokens, width = input_shape
-        return batch, tokens + self.class_token, width
-
     def get_config(self) -> dict:
         return {**super().get_config(), "class_token": self.class_token}
 
@@ -48,9 +45,6 @@ class FirstToken(keras.layers.Layer):
 
     def call(self, inputs):
         return inputs[:, 0]
-
-    def compute_output_shape(self, input_shape):
-        return input_shape[0], input_shape[2]
 
 
 @keras.saving.register_keras_serializable(package="scanbench")
@@ -71,7 +65,6 @@ class ViT:
     name = "vit"
     title = "Vision transformer"
     input = "image"
-    original_values = {"patch": 16, "width": 1.0, "depth": 12, "heads": 12, "pooling": "token"}
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         patch = hp.Choice("patch", [5, 10])
@@ -90,8 +83,7 @@ class ViT:
             x = FirstToken(name="features")(x)
         else:
             x = keras.layers.GlobalAveragePooling1D(name="features")(x)
-        x = AdjustableDropout(name="dropout")(x)
-        return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=self.name)
+        return classifier(inputs, x, n_classes, self.name)
 
 
 def _norm(x, name: str):

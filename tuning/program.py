@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.special import softmax
 
 from tuning.augment import Augmentation, mirroring_unless
 
@@ -154,9 +155,7 @@ class Program:
             self._logits(tf.convert_to_tensor(x[start : start + batch_size], tf.float32)).numpy()
             for start in range(0, len(x), batch_size)
         ]
-        logits = np.concatenate(parts).astype(np.float64)
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return softmax(np.concatenate(parts).astype(np.float64), axis=1)
 
     @property
     def _backbone_weights(self) -> list:
@@ -180,8 +179,7 @@ class Program:
             variable.assign(value)
 
     def _shape_for_model(self, x: tf.Tensor) -> tf.Tensor:
-        shape = self.model.input_shape[1:]
-        return tf.reshape(x, [-1, *shape]) if tuple(x.shape[1:]) != tuple(shape) else x
+        return tf.reshape(x, [-1, *self.model.input_shape[1:]])
 
     def _predict_batch(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(self.model(self._shape_for_model(x), training=False), tf.float32)

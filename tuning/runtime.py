@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
 
 
 def configure(threads: int = 1) -> None:
@@ -38,17 +37,10 @@ def device() -> str:
 def import_tensorflow() -> None:
     """Import TensorFlow without what it says about its build while it loads; its errors are exceptions."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _no_stderr():
-        import tensorflow  # noqa: F401
-
-
-@contextlib.contextmanager
-def _no_stderr() -> Iterator[None]:
-    """Send what native code writes to standard error nowhere."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    os.dup2(nowhere, 2)  # what native code writes to standard error
     try:
-        yield
+        import tensorflow  # noqa: F401
     finally:
         os.dup2(kept, 2)
         os.close(kept)

@@ -150,17 +150,16 @@ def _make_oracle(
         "seed": seed,
         "max_consecutive_failed_trials": _NEVER,
     }
-    if tuner == "random":
-        return _Random(max_trials=None, **common)
-    if tuner == "bayesian":
-        return _Bayesian(max_trials=None, num_initial_points=COHORT, **common)
     if tuner == "hyperband":
         return _Hyperband(
             trials, max_epochs=epochs, factor=HYPERBAND_FACTOR, hyperband_iterations=None, **common
         )
-    if tuner == "grid":
-        return _Grid(max_trials=None, **common)
-    raise ValueError(f"tuner {tuner!r}: expected one of {', '.join(TUNERS)}")
+    if tuner == "bayesian":
+        common["num_initial_points"] = COHORT
+    kinds = {"random": _Random, "bayesian": _Bayesian, "grid": _Grid}
+    if tuner not in kinds:
+        raise ValueError(f"tuner {tuner!r}: expected one of {', '.join(TUNERS)}")
+    return kinds[tuner](max_trials=None, **common)
 
 
 class Search:

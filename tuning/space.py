@@ -30,9 +30,13 @@ class Choice:
     name: str
     values: tuple[Value, ...]
 
+    @property
+    def default(self) -> Value:
+        return self.values[0]
+
     def declare(self, hp: Any) -> None:
         """Register with a `keras_tuner.HyperParameters`."""
-        hp.Choice(self.name, list(self.values), default=self.values[0])
+        hp.Choice(self.name, list(self.values), default=self.default)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class Fixed:
 
     name: str
     value: Value
+
+    @property
+    def default(self) -> Value:
+        return self.value
 
     def declare(self, hp: Any) -> None:
         """Register with a `keras_tuner.HyperParameters`."""
@@ -142,11 +150,4 @@ def fill_with_defaults(hp: Any) -> None:
 
 def defaults(training: TrainingSpace) -> dict[str, Value]:
     """Return the default of each training hyperparameter."""
-    return {
-        entry.name: entry.values[0]
-        if isinstance(entry, Choice)
-        else entry.value
-        if isinstance(entry, Fixed)
-        else entry.default
-        for entry in training
-    }
+    return {entry.name: entry.default for entry in training}

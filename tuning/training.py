@@ -40,10 +40,6 @@ class Samples:
         """Labels, int `[n]`."""
         return self.y[self.indices]
 
-    def images(self) -> np.ndarray:
-        """Images, float32 `[n, ...]`, in memory."""
-        return np.asarray(self.x[self.indices], np.float32)
-
 
 @dataclass(frozen=True)
 class Recipe:

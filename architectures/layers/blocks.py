@@ -2,6 +2,7 @@
 
 import keras
 
+from architectures.layers.dense import AdjustableDropout
 from architectures.layers.normalisation import BatchNormalization
 
 NORMALISATIONS = ("batch", "none")
@@ -26,6 +27,25 @@ def normalise(x, kind: str, name: str):
     return BatchNormalization(momentum=0.9, name=name)(x)
 
 
+def of_rank(kind: str, x):
+    """Keras' layer of a kind ("Conv", "MaxPooling") for images or for volumes, whichever `x` is."""
+    return getattr(keras.layers, f"{kind}{len(x.shape) - 2}D")
+
+
+def convolve(x, filters: int, size: int, name: str, normalisation: str = "batch", strides=1):
+    """Convolve with zeros around, normalise, ReLU; `name` is that of all three, as "block1_{}2"."""
+    x = of_rank("Conv", x)(
+        filters,
+        size,
+        strides=strides,
+        padding="same",
+        use_bias=normalisation == "none",
+        kernel_initializer="he_normal",
+        name=name.format("conv"),
+    )(x)
+    return keras.layers.ReLU(name=name.format("relu"))(normalise(x, normalisation, name.format("norm")))
+
+
 def shrink(x, factor: int):
     """Average squares of `factor` pixels, `[batch, height, width, channels]`; 1 leaves the image as it is."""
     return x if factor == 1 else keras.layers.AveragePooling2D(factor, name="shrink")(x)
@@ -37,6 +57,11 @@ def pool_features(x, kind: str):
     "average" is what `keras.applications` and He et al. 2016 do; "max" keeps what stands out in one place
     (Oquab et al. 2015, "Is object localization for free?", CVPR).
     """
-    average = {4: keras.layers.GlobalAveragePooling2D, 5: keras.layers.GlobalAveragePooling3D}
-    maximum = {4: keras.layers.GlobalMaxPooling2D, 5: keras.layers.GlobalMaxPooling3D}
-    return {"average": average, "max": maximum}[kind][len(x.shape)](name="features")(x)
+    pooling = {"average": "GlobalAveragePooling", "max": "GlobalMaxPooling"}[kind]
+    return of_rank(pooling, x)(name="features")(x)
+
+
+def classifier(inputs, features, n_classes: int, name: str) -> keras.Model:
+    """The model from `inputs` to the logits of `[batch, features]`, behind dropout."""
+    x = AdjustableDropout(name="dropout")(features)
+    return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=name)

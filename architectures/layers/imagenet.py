@@ -1,13 +1,14 @@
 """Weights that `keras.applications` learned on ImageNet, for networks whose input has one channel.
 
-An input value is taken as a z-score: x stands for the grey image that `as_rgb` gives, x standard deviations
-brighter than ImageNet's mean colour. `keras.applications.vgg16.preprocess_input` (which ResNet-50 shares)
+An input value is taken as a z-score: x stands for a grey image x standard deviations, `DEVIATION` grey values
+each, brighter than ImageNet's mean colour. `keras.applications.vgg16.preprocess_input` (which ResNet-50 shares)
 takes that mean away again, and what is left is the same in all three channels, 58 x. So a first filter summed
 over its three channels and multiplied by 58 computes on x what the original computes on that image,
 exactly so at the zero-padded border too. Weights that saw values of +-100 would see +-2 without the factor,
 and their biases would drown the image.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -17,13 +18,7 @@ import numpy as np
 from architectures._imagenet_files import find
 
 FIRST = ("block1_conv1", "conv1_conv")
-MEAN_RGB = np.array([123.68, 116.779, 103.939], np.float32)  # keras.applications, mode "caffe"
 DEVIATION = 58.0  # of ImageNet's grey values: 255 * 0.226, the mean of 0.229, 0.224 and 0.225, rounded
-
-
-def as_rgb(x: np.ndarray) -> np.ndarray:
-    """The RGB image, 0 to 255 where in range, that one-channel z-scores `[..., 1]` stand for; `[..., 3]`."""
-    return MEAN_RGB + np.float32(DEVIATION) * x
 
 
 def read(path: Path) -> dict[str, list[np.ndarray]]:
@@ -85,6 +80,11 @@ def load(model: keras.Model, kind: str, weights: str | Path | None = None) -> No
         chosen.append((layer, values))
     for layer, values in chosen:
         layer.set_weights(values)
+
+
+def loads(kind: str) -> Callable[..., None]:
+    """A method `imagenet(model, weights=None)` of an architecture: see `load`."""
+    return lambda self, model, weights=None: load(model, kind, weights)
 
 
 def _adapt(kernel: np.ndarray, shape: tuple[int, ...], first: bool) -> np.ndarray:

@@ -13,9 +13,6 @@ class FoldSlices(keras.layers.Layer):
     def call(self, inputs):
         return keras.ops.reshape(inputs, (-1, *inputs.shape[2:]))
 
-    def compute_output_shape(self, input_shape):
-        return (None, *input_shape[2:])
-
 
 @keras.saving.register_keras_serializable(package="scanbench")
 class UnfoldSlices(keras.layers.Layer):
@@ -32,9 +29,6 @@ class UnfoldSlices(keras.layers.Layer):
 
     def call(self, inputs):
         return keras.ops.reshape(inputs, (-1, self.depth, *inputs.shape[1:]))
-
-    def compute_output_shape(self, input_shape):
-        return (None, self.depth, *input_shape[1:])
 
     def get_config(self) -> dict:
         return {**super().get_config(), "depth": self.depth}
@@ -76,9 +70,6 @@ class PickSlices(keras.layers.Layer):
         mask = keras.ops.reshape(mask, (-1, depth, 1, 1, 1))
         return keras.ops.sum(inputs * mask, axis=1, keepdims=True)
 
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], len(self.places(input_shape[1])), *input_shape[2:])
-
     def get_config(self) -> dict:
         return {**super().get_config(), "which": self.which}
 
@@ -90,9 +81,6 @@ class Vote(keras.layers.Layer):
     def call(self, inputs):
         mean = keras.ops.mean(keras.ops.softmax(inputs, axis=-1), axis=1)
         return keras.ops.log(mean + 1e-7)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape[0], input_shape[2]
 
 
 FUSIONS = ("mean", "max", "attention")

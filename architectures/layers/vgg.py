@@ -6,7 +6,7 @@ table 1, configuration D. Layers are named as in `keras.applications.VGG16`.
 
 import keras
 
-from architectures.layers.blocks import normalise, scaled
+from architectures.layers.blocks import convolve, scaled
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 FILTERS = (64, 128, 256, 512, 512)
@@ -26,20 +26,10 @@ def vgg16_features(x, width: float, blocks: int, normalisation: str):
     -------
     `[batch, height / 2**blocks, width / 2**blocks, filters]`, sides rounded down, at least 1.
     """
-    plain = normalisation == "none"
     for block in range(1, blocks + 1):
         filters = scaled(FILTERS[block - 1], width)
         for number in range(1, CONVOLUTIONS[block - 1] + 1):
-            x = keras.layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                use_bias=plain,
-                kernel_initializer="he_normal",
-                name=f"block{block}_conv{number}",
-            )(x)
-            x = normalise(x, normalisation, f"block{block}_norm{number}")
-            x = keras.layers.ReLU(name=f"block{block}_relu{number}")(x)
+            x = convolve(x, filters, 3, f"block{block}_{{}}{number}", normalisation)
         if min(x.shape[1:3]) >= 2:
             x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)
     return x

@@ -6,6 +6,7 @@ minimises the log loss on samples which the network was not trained on. The clas
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 # The logarithm of the temperature is expected to be 0, with this standard deviation, before any subject is
 # seen: a factor of 1.6 up or down.
@@ -22,8 +23,7 @@ _BOUNDS = np.log([0.05, 20.0])
 def scaled(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities `[n, classes]` as they are with logits divided by `temperature`."""
     logits = np.log(np.maximum(np.asarray(probabilities, np.float64), _LEAST)) / temperature
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    return softmax(logits, axis=1)
 
 
 def log_loss(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -31,12 +31,10 @@ def log_loss(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(np.maximum(probabilities[np.arange(len(y)), y], _LEAST))
 
 
-def fit_temperature(
-    y: np.ndarray, probabilities: np.ndarray, subjects: np.ndarray, caution: float = CAUTION
-) -> float:
+def fit_temperature(y: np.ndarray, probabilities: np.ndarray, subjects: np.ndarray) -> float:
     """As much of the best temperature as the samples are sure of; 1 where they are sure of nothing.
 
-    The mode of the posterior of its logarithm (see `PRIOR`), moved towards 0 by `caution` times its standard
+    The mode of the posterior of its logarithm (see `PRIOR`), moved towards 0 by `CAUTION` times its standard
     deviation, which Laplace's approximation gives.
 
     Parameters
@@ -55,4 +53,4 @@ def fit_temperature(
     mode = minimize_scalar(loss, bounds=_BOUNDS, method="bounded", options={"xatol": 1e-6}).x
     curvature = (loss(mode - _STEP) - 2 * loss(mode) + loss(mode + _STEP)) / _STEP**2
     deviation = 1 / np.sqrt(max(curvature, 1 / PRIOR**2))
-    return float(np.exp(np.sign(mode) * max(abs(mode) - caution * deviation, 0)))
+    return float(np.exp(np.sign(mode) * max(abs(mode) - CAUTION * deviation, 0)))

@@ -7,15 +7,14 @@ for the class: gradient times input.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 from scipy import ndimage
 
 from bench.deploy.saved_network import TEMPERATURE
-
-if TYPE_CHECKING:
-    import keras
 
 _LEAST_SIDE = 4  # positions along height and width of a map that still shows where
 
@@ -36,7 +35,7 @@ class Explanation:
     slices: np.ndarray | None = None
 
 
-def explain(model: "keras.Model", x: np.ndarray) -> Explanation:
+def explain(model: keras.Model, x: np.ndarray) -> Explanation:
     """Explain the predicted class of prepared samples.
 
     Parameters
@@ -44,15 +43,15 @@ def explain(model: "keras.Model", x: np.ndarray) -> Explanation:
     model : as `saved_network.calibrated` makes it.
     x : float32 `[n, height, width, channels]` or `[n, depth, height, width, channels]`.
     """
-    import keras
-
     attention = [layer for layer in model.layers if isinstance(layer, keras.layers.MultiHeadAttention)]
     patches = _patches(model, attention)
     if patches:
         return Explanation("attention rollout", _scaled(_rollout(model, attention, patches, x)))
     layer = _last_map(model)
     if layer is None:
-        return Explanation("gradient times input", _scaled(_gradient_times_input(model, x)))
+        value, gradient = _gradient(model, model.input, x)
+        product = np.asarray(gradient * value).reshape(x.shape).sum(axis=-1)
+        return Explanation("gradient times input", _scaled(np.maximum(product, 0)))
     heat = _in_sample(_grad_cam(model, layer, x), model, x)
     weights = next((found for found in model.layers if found.name == "attention_weight"), None)
     if weights is None:
@@ -64,22 +63,16 @@ def explain(model: "keras.Model", x: np.ndarray) -> Explanation:
     )
 
 
-def _logits(model: "keras.Model") -> Any:
-    return model.get_layer(TEMPERATURE).input
-
-
 def _spatial(shape: tuple[int | None, ...]) -> tuple[int, ...]:
     """Sides of a map `[batch, ..., channels]`; () for what is none."""
     return tuple(int(side or 0) for side in shape[1:-1]) if len(shape) in (4, 5) else ()
 
 
-def _last_map(model: "keras.Model") -> Any:
+def _last_map(model: keras.Model) -> Any:
     """The last layer whose output still has positions to tell apart, in each slice at least `_LEAST_SIDE` a side.
 
     None where there is no convolution.
     """
-    import keras
-
     kinds = (keras.layers.Conv2D, keras.layers.Conv3D)
     first = next((i for i, layer in enumerate(model.layers) if isinstance(layer, kinds)), None)
     if first is None:
@@ -89,35 +82,26 @@ def _last_map(model: "keras.Model") -> Any:
     return fine[-1] if fine else maps[0]
 
 
-def _grad_cam(model: "keras.Model", layer: Any, x: np.ndarray) -> np.ndarray:
-    """Positive part of the activations' sum, weighted by the class' mean gradient; `[n or n * slices, ...]`."""
-    import keras
-    import tensorflow as tf
-
-    both = keras.Model(model.input, [layer.output, _logits(model)])
+def _gradient(model: keras.Model, tensor: Any, x: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+    """A tensor of the network at samples, and the gradient by it of the logits of their classes."""
+    network = keras.Model(model.input, [tensor, model.get_layer(TEMPERATURE).input])
+    inputs = tf.constant(x.reshape(-1, *model.input_shape[1:]))
     with tf.GradientTape() as tape:
-        activation, logits = both(tf.constant(x), training=False)
+        tape.watch(inputs)
+        value, logits = network(inputs, training=False)
         chosen = tf.reduce_sum(tf.reduce_max(logits, axis=1))
-    gradient = tape.gradient(chosen, activation)
+    return value, tape.gradient(chosen, value)
+
+
+def _grad_cam(model: keras.Model, layer: Any, x: np.ndarray) -> np.ndarray:
+    """Positive part of the activations' sum, weighted by the class' mean gradient; `[n or n * slices, ...]`."""
+    activation, gradient = _gradient(model, layer.output, x)
     axes = tuple(range(1, len(activation.shape) - 1))
     weights = tf.reduce_mean(gradient, axis=axes, keepdims=True)
     return np.maximum(np.asarray(tf.reduce_sum(weights * activation, axis=-1)), 0)
 
 
-def _gradient_times_input(model: "keras.Model", x: np.ndarray) -> np.ndarray:
-    import keras
-    import tensorflow as tf
-
-    network = keras.Model(model.input, _logits(model))
-    inputs = tf.constant(x.reshape(-1, *model.input_shape[1:]))
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        chosen = tf.reduce_sum(tf.reduce_max(network(inputs, training=False), axis=1))
-    product = np.asarray(tape.gradient(chosen, inputs) * inputs).reshape(x.shape)
-    return np.maximum(product.sum(axis=-1), 0)
-
-
-def _in_sample(heat: np.ndarray, model: "keras.Model", x: np.ndarray) -> np.ndarray:
+def _in_sample(heat: np.ndarray, model: keras.Model, x: np.ndarray) -> np.ndarray:
     """Bring maps to the samples' sides: of images, of whole volumes, or of a volume's slices one by one."""
     sides = x.shape[1:-1]
     if heat.ndim - 1 == len(sides):
@@ -132,10 +116,8 @@ def _in_sample(heat: np.ndarray, model: "keras.Model", x: np.ndarray) -> np.ndar
     return full
 
 
-def _places(model: "keras.Model", picker: Any, x: np.ndarray) -> np.ndarray:
+def _places(model: keras.Model, picker: Any, x: np.ndarray) -> np.ndarray:
     """Which slices of each volume the network was shown, `[n, picked]`."""
-    import keras
-
     shown = np.asarray(keras.Model(model.input, picker.output)(x, training=False))
     differences = np.abs(x[:, None] - shown[:, :, None]).max(axis=(3, 4, 5))
     return differences.argmin(axis=2)
@@ -147,7 +129,7 @@ def _resized(heat: np.ndarray, sides: tuple[int, ...]) -> np.ndarray:
     return ndimage.zoom(heat, zoom, order=1, mode="nearest", grid_mode=True)
 
 
-def _patches(model: "keras.Model", layers: list) -> tuple[int, ...]:
+def _patches(model: keras.Model, layers: list) -> tuple[int, ...]:
     """Sides of the grid of patches that became the tokens of attention layers; () if there is none."""
     if not layers:
         return ()
@@ -156,10 +138,8 @@ def _patches(model: "keras.Model", layers: list) -> tuple[int, ...]:
     return next((grid for grid in grids if grid and tokens - int(np.prod(grid)) in (0, 1)), ())
 
 
-def _rollout(model: "keras.Model", layers: list, grid: tuple[int, ...], x: np.ndarray) -> np.ndarray:
+def _rollout(model: keras.Model, layers: list, grid: tuple[int, ...], x: np.ndarray) -> np.ndarray:
     """Attention multiplied through the blocks, half of each kept by the residual; `[n, height, width]`."""
-    import keras
-
     inputs = keras.Model(model.input, [layer.input[0] for layer in layers])(x, training=False)
     total: Any = None
     for layer, tokens in zip(layers, inputs if isinstance(inputs, list) else [inputs], strict=True):

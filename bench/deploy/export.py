@@ -7,7 +7,7 @@ every test case of the run, each format must give the classes of Keras, and its 
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,6 @@ from bench.deploy.saved_network import Network
 from bench.errors import UserError
 from bench.tasks import Task
 
-if TYPE_CHECKING:
-    from bench.measure.runtimes import Predict
-
-CARD = "README.md"
 _BLOCK = 32
 
 
@@ -45,7 +41,8 @@ def export(task: Task, chosen: Chosen, folder: Path) -> dict[str, Any]:
     UserError : the run's data are gone, a package is missing, or a format cannot take the network or gives other
         answers.
     """
-    if folder.is_file() or (folder.is_dir() and not _is_export(folder) and any(folder.iterdir())):
+    is_export = all((folder / name).is_file() for name in (saved_network.FACTS, saved_network.MODEL))
+    if folder.is_file() or (folder.is_dir() and not is_export and any(folder.iterdir())):
         raise UserError(
             f"OUTPUT={folder}: found a folder of something else; expected a new one, or an export"
         )
@@ -65,17 +62,15 @@ def export(task: Task, chosen: Chosen, folder: Path) -> dict[str, Any]:
         facts["agreement"] = write_portable(network, x, fold.test, building)
         saved_network.write_facts(building, facts)
         familiarity.save(run_network.learn(data, network), building)
-        (building / CARD).write_text(model_card.text(task, chosen, facts, dataset, fold), encoding="utf-8")
+        (building / "README.md").write_text(
+            model_card.text(task, chosen, facts, dataset, fold), encoding="utf-8"
+        )
         building.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return facts
-
-
-def _is_export(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in (saved_network.FACTS, saved_network.MODEL))
 
 
 def write_portable(network: Network, x: np.ndarray, indices: np.ndarray, folder: Path) -> dict[str, Any]:
@@ -95,9 +90,8 @@ def write_portable(network: Network, x: np.ndarray, indices: np.ndarray, folder:
     for runtime in PORTABLE.values():
         try:
             version(runtime)
-            content = runtime.convert(network.models[0], 1, shape)
             path = folder / f"model{runtime.suffix}"
-            path.write_bytes(content)
+            path.write_bytes(runtime.convert(network.models[0], 1, shape))
             predict = runtime.load(path.read_bytes(), 1)
         except ImportError as error:
             raise UserError(f"{error}; expected the extra `runtimes`: pip install -e .[runtimes]") from None
@@ -105,18 +99,15 @@ def write_portable(network: Network, x: np.ndarray, indices: np.ndarray, folder:
             raise UserError(
                 f"MODEL={network.name}: found a network that cannot be converted ({error})"
             ) from None
-        found[runtime.name] = _compare(runtime.name, expected, _one_by_one(predict, x, indices, shape))
+        samples = (np.asarray(x[index], np.float32).reshape(1, *shape) for index in indices)
+        answers = np.concatenate([np.array(predict(sample)) for sample in samples])
+        found[runtime.name] = _compare(runtime.name, expected, answers)
     return found
 
 
 def _in_blocks(network: Network, x: np.ndarray, indices: np.ndarray) -> np.ndarray:
     blocks = (indices[start : start + _BLOCK] for start in range(0, len(indices), _BLOCK))
     return np.concatenate([probabilities(network, np.asarray(x[block], np.float32)) for block in blocks])
-
-
-def _one_by_one(predict: "Predict", x: np.ndarray, indices: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    samples = (np.asarray(x[index], np.float32).reshape(1, *shape) for index in indices)
-    return np.concatenate([np.array(predict(sample)) for sample in samples])
 
 
 def _compare(name: str, expected: np.ndarray, found: np.ndarray) -> dict[str, Any]:

@@ -8,16 +8,13 @@ before the head, than nearly all of the samples that training had not seen.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from bench.data.formats import read
 from bench.deploy.saved_network import TEMPERATURE, Network
 from bench.errors import UserError
-
-if TYPE_CHECKING:
-    import keras
 
 FILE = "known.npz"
 ALARMS = 0.01  # share of samples like the known ones that are to be called unlike
@@ -109,25 +106,21 @@ def distances(known: np.ndarray, features: np.ndarray) -> np.ndarray:
 
 
 def features_of(network: Network, x: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
-    """What the head is fed for prepared samples, `[n, f]`; of several networks the first one's.
+    """What the last dense layer is fed for prepared samples, `[n, f]`; of several networks the first one's.
 
     Where the head sees each slice of a volume, the mean over its slices.
     """
-    chosen, body = np.arange(len(x)) if indices is None else indices, _body(network.models[0])
+    import keras
+
+    chosen, model = np.arange(len(x)) if indices is None else indices, network.models[0]
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    body = keras.Model(model.input, (dense[-1] if dense else model.get_layer(TEMPERATURE)).input)
     found = []
     for start in range(0, len(chosen), _BLOCK):
         block = np.asarray(x[chosen[start : start + _BLOCK]], np.float32)
         part = np.asarray(body(block.reshape(-1, *body.input_shape[1:]), training=False))
         found.append(part.reshape(len(block), -1, part.shape[-1]).mean(axis=1))
     return np.concatenate(found)
-
-
-def _body(model: "keras.Model") -> "keras.Model":
-    """The model up to the input of its last dense layer; up to its logits where it has none."""
-    import keras
-
-    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    return keras.Model(model.input, (dense[-1] if dense else model.get_layer(TEMPERATURE)).input)
 
 
 def grey_quantiles(sample: np.ndarray) -> np.ndarray:
@@ -190,14 +183,8 @@ def _span(low: float, high: float) -> str:
 
 def save(known: Known, folder: Path) -> None:
     """Write it beside a saved network."""
-    spacing: dict[str, Any] = {} if known.spacing_mm is None else {"spacing_mm": known.spacing_mm}
-    np.savez(
-        folder / FILE,
-        features=known.features,
-        limits=known.limits,
-        grey=known.grey,
-        **spacing,
-    )
+    arrays: dict[str, Any] = {name: array for name, array in vars(known).items() if array is not None}
+    np.savez(folder / FILE, **arrays)
 
 
 def load(folder: Path) -> Known | None:
@@ -212,12 +199,7 @@ def load(folder: Path) -> Known | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return Known(
-                stored["features"],
-                stored["limits"],
-                stored["grey"],
-                stored["spacing_mm"] if "spacing_mm" in stored.files else None,
-            )
+            return Known(**stored)
     except Exception as error:  # whatever a damaged archive raises
         raise UserError(
             f"{path}: found a damaged file ({type(error).__name__}); expected it as exported"

@@ -17,6 +17,10 @@ from bench.report.markdown import code, escape, prose, table
 from bench.report.markdown import facts as fact_table
 from bench.tasks import Task
 
+_STAND_IN = (
+    "> **Trained on stand-in data**, generated or substituted. Nothing here says how it does on real ones: "
+    "not for use on anybody's scans."
+)
 _NAMES = {"keras": "`model.keras`", "litert": "`model.tflite`", "onnxruntime": "`model.onnx`"}
 
 
@@ -30,7 +34,7 @@ def text(task: Task, chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fo
     """
     blocks = [
         f"# {escape(facts['title'])}: {escape(chosen.content.title)}",
-        *_stand_in(facts),
+        *([_STAND_IN] if facts["data"]["stand_in"] else []),
         *_use(facts),
         *_results(chosen, facts),
         *_data(facts, dataset, fold),
@@ -40,15 +44,6 @@ def text(task: Task, chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fo
         *_how(task, facts),
     ]
     return "\n\n".join(blocks) + "\n"
-
-
-def _stand_in(facts: dict[str, Any]) -> list[str]:
-    if not facts["data"]["stand_in"]:
-        return []
-    return [
-        "> **Trained on stand-in data**, generated or substituted. Nothing here says how it does on real ones: "
-        "not for use on anybody's scans.",
-    ]
 
 
 def _use(facts: dict[str, Any]) -> list[str]:

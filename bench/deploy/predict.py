@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from bench.data.folders.folder import scans_below
 from bench.data.folders.scan_checks import Found
 from bench.data.formats import kind_of
-from bench.deploy import explain, familiarity, sheets
+from bench.deploy import familiarity, sheets
 from bench.deploy.familiarity import Known
 from bench.deploy.saved_network import Network
 from bench.errors import UserError
@@ -31,7 +31,7 @@ class Prediction:
 
     path: Path
     probabilities: np.ndarray | None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str]
 
 
 def predict(
@@ -53,7 +53,11 @@ def predict(
     ------
     UserError : nothing there that could be read.
     """
-    files = find_inputs(source)
+    from bench.deploy.explain import explain
+
+    files = [source]
+    if source.is_dir():
+        files = [path for path in scans_below(source, Found()) if kind_of(path) is not None]
     if not files:
         raise UserError(f"INPUT={source}: found no image; expected PNG, NIfTI, Analyze, DICOM or .npy files")
     readable, stored, unread = _read(task, files, network)
@@ -65,14 +69,16 @@ def predict(
         warnings: Sequence[list[str]] = [[]] * len(paths)
         if known is not None:
             warnings = familiarity.warnings(known, familiarity.features_of(network, x), block, paths)
-        explanation = explain.explain(network.models[0], x) if x.ndim in (4, 5) else None
+        explanation = explain(network.models[0], x) if x.ndim in (4, 5) else None
         for place, path in enumerate(paths):
             said.append(Prediction(path, found[place], warnings[place]))
             if explanation is not None:
-                caption = f"{path.name[-40:]}\n{_words(network, found[place], bool(warnings[place]))}"
+                best, mark = int(found[place].argmax()), " (!)" if warnings[place] else ""
+                sure = f"{network.classes[best]} {100 * found[place][best]:.0f}%{mark}"
+                caption = f"{path.name[-40:]}\n{sure}"
                 drawn.append((sheets.picture(caption, x[place], explanation, place), explanation.method))
     everything = sorted([*said, *unread], key=lambda prediction: files.index(prediction.path))
-    write_csv(output, network.classes, everything)
+    _write_csv(output, network.classes, everything)
     return everything, _draw(drawn, output)
 
 
@@ -131,12 +137,7 @@ def _read(task: Task, files: list[Path], network: Network) -> tuple[list[Path], 
         return readable, task.read(readable, preprocessing), failed
 
 
-def _words(network: Network, row: np.ndarray, doubtful: bool) -> str:
-    best = int(row.argmax())
-    return f"{network.classes[best]} {100 * row[best]:.0f}%{' (!)' if doubtful else ''}"
-
-
-def write_csv(output: Path, classes: Sequence[str], predictions: Sequence[Prediction]) -> None:
+def _write_csv(output: Path, classes: Sequence[str], predictions: Sequence[Prediction]) -> None:
     """A row for each input; class and probabilities are empty where the file could not be read."""
     with open(output, "w", newline="") as file:
         writer = csv.writer(file)
@@ -157,17 +158,3 @@ def _draw(drawn: list[tuple[sheets.Picture, str]], output: Path) -> list[Path]:
         found.append(output.with_name(f"{output.stem}{last}.png"))
         sheets.draw([picture for picture, _ in part], part[0][1], found[-1])
     return found
-
-
-def find_inputs(source: Path) -> list[Path]:
-    """List the readable inputs below a path, sorted; a folder of DICOM files without folders is a series.
-
-    Raises
-    ------
-    UserError : no such path.
-    """
-    if not source.exists():
-        raise UserError(f"INPUT={source}: found no such file or folder; expected images")
-    if source.is_file():
-        return [source]
-    return [path for path in scans_below(source, Found()) if kind_of(path) is not None]

@@ -27,7 +27,6 @@ def pretrain(
     epochs: int,
     preprocessing: dict[str, Any],
     seed: int = 0,
-    say=print,
 ) -> Path:
     """Train an architecture's default network on the task's generated images and save it, calibrated.
 
@@ -45,10 +44,14 @@ def pretrain(
     ------
     UserError : a task without a generator, unknown classes.
     """
-    from tuning import runtime, training
+    from tuning import runtime
 
     runtime.configure()
-    data = pretraining.pretraining(task, cache, classes, samples, say)
+    import keras
+
+    from tuning import training
+
+    data = pretraining.pretraining(task, cache, classes, samples, print)
     dataset = open_cached(data)
     chosen = {**task.preprocessing, **preprocessing}
     x = arrays.prepared(str(data), task.name, json.dumps(chosen, sort_keys=True))
@@ -57,9 +60,8 @@ def pretrain(
         "structural": [],
         "values": {**defaults(task.training_space), **task.pretraining_values},
         "augmentation": list(task.augmentation),
-        "epochs": epochs,
+        "epochs": max(epochs // task.alone_networks, 1),
     }
-    description["epochs"] = max(epochs // task.alone_networks, 1)
     program, recipe = programs.program_for(description, x.shape[1:], len(dataset.classes))
     order = np.random.default_rng(seed_of(task.name, "pretrain", seed)).permutation(len(x))
     held, seen = np.sort(order[: len(x) // 20]), np.sort(order[len(x) // 20 :])
@@ -71,7 +73,7 @@ def pretrain(
             held = "accuracy on held-out generated images"
             scored = f", {held} {record['val_accuracy']:.4f}" if "val_accuracy" in record else ""
             epoch = f"epoch {record['epoch']} of {recipe.epochs}"
-            say(f"network {number} of {task.alone_networks}, {epoch}: loss {record['loss']:.4f}{scored}")
+            print(f"network {number} of {task.alone_networks}, {epoch}: loss {record['loss']:.4f}{scored}")
 
         history = training.train(
             program,
@@ -84,7 +86,8 @@ def pretrain(
         )
         histories.append(history)
         probabilities.append(training.predict(program, unseen))
-        networks.append(_copy(program.model))
+        networks.append(keras.models.clone_model(program.model))  # the program is kept for the next
+        networks[-1].set_weights(program.model.get_weights())
     temperature = fit_temperature(dataset.y[held], np.mean(probabilities, axis=0), dataset.subjects[held])
     facts = {
         "task": task.name,
@@ -98,12 +101,3 @@ def pretrain(
         "seed": seed,
     }
     return saved_network.save(folder, networks, facts)
-
-
-def _copy(network):
-    """A kept program's network as it is now."""
-    import keras
-
-    copy = keras.models.clone_model(network)
-    copy.set_weights(network.get_weights())
-    return copy

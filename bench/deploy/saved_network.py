@@ -9,7 +9,7 @@ may come from anybody, so nothing in it is run: Keras' safe mode, no pickles.
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class Network:
 
     name: str
     models: "tuple[keras.Model, ...]"
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any]
     own: tuple[str, ...] = ()
 
     @property
@@ -88,25 +88,6 @@ def load(folder: Path, task: Task) -> Network:
     ------
     UserError : there is none, it is another task's, or it is damaged.
     """
-    facts = read_facts(folder, task)
-    models = []
-    for place in range(int(facts.get("networks", 1))):
-        path = folder / _file(place)
-        network = load_keras(path)
-        outputs, n = network.output_shape[-1], len(facts["classes"])
-        if outputs != n:
-            raise UserError(f"{path}: found a network of {outputs} classes; expected {n}, as {FACTS} says")
-        models.append(calibrated(network, facts.get("temperature", 1.0)))
-    return Network(folder.name, tuple(models), facts)
-
-
-def read_facts(folder: Path, task: Task) -> dict[str, Any]:
-    """Read what a saved network is.
-
-    Raises
-    ------
-    UserError : there is none, or it is another task's.
-    """
     try:
         facts = json.loads((folder / FACTS).read_text())
         wrong = [name for name, kind in _NEEDED.items() if not isinstance(facts.get(name), kind)]
@@ -114,13 +95,22 @@ def read_facts(folder: Path, task: Task) -> dict[str, Any]:
         raise UserError(
             f"MODEL={folder}: found no saved network; expected a folder with {MODEL} and {FACTS}"
         ) from None
-    if not isinstance(facts.get("temperature", 1.0), float) or facts.get("temperature", 1.0) <= 0:
+    temperature = facts.get("temperature", 1.0)
+    if not isinstance(temperature, float) or temperature <= 0:
         wrong.append("temperature above 0")
     if "task" not in wrong and facts["task"] != task.name:
         raise UserError(f"MODEL={folder}: found a network for {facts['task']}; expected one for {task.name}")
     if wrong:
         raise UserError(f"{folder / FACTS}: found no {wrong[0]}; expected {', '.join(_NEEDED)}")
-    return facts
+    models = []
+    for place in range(int(facts.get("networks", 1))):
+        path = folder / _file(place)
+        network = load_keras(path)
+        outputs, n = network.output_shape[-1], len(facts["classes"])
+        if outputs != n:
+            raise UserError(f"{path}: found a network of {outputs} classes; expected {n}, as {FACTS} says")
+        models.append(calibrated(network, temperature))
+    return Network(folder.name, tuple(models), facts)
 
 
 def load_keras(path: Path, own: Sequence[str] = ()) -> "keras.Model":

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.deploy.explain import Explanation
 from bench.report import figure_style
+
+if TYPE_CHECKING:
+    from bench.deploy.explain import Explanation
 
 SCANS = 12  # on a sheet
 _SLICES = 3  # of a volume
@@ -23,7 +26,7 @@ class Picture:
     panels: list[tuple[str, np.ndarray, np.ndarray]]
 
 
-def picture(caption: str, sample: np.ndarray, explanation: Explanation, place: int) -> Picture:
+def picture(caption: str, sample: np.ndarray, explanation: "Explanation", place: int) -> Picture:
     """What is shown of a scan: the image, or the slices of a volume with most heat.
 
     Parameters

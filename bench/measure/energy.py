@@ -1,12 +1,13 @@
 """Energy of a piece of work: measured where the machine allows, otherwise an estimate that says so."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 
 import psutil
+
+from bench.measure.memory import Repeated
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -30,22 +31,21 @@ class RaplCounter:
     OSError : there are none, or only root may read them (the default since Linux 5.10).
     """
 
-    def __init__(self, folder: Path = POWERCAP) -> None:
+    def __init__(self, folder: Path) -> None:
         domains = [path for path in sorted(folder.glob("intel-rapl:*")) if _is_counted(path)]
         if not domains:
             raise FileNotFoundError(f"{folder}: no RAPL domain")
         self._ranges = {path: int((path / "max_energy_range_uj").read_text()) for path in domains}
         self._last = self._read()
-        self._total = dict.fromkeys(domains, 0)
+        self._total = 0
 
     def joules(self) -> float:
         """Return the energy since construction; call at least every few minutes."""
         now = self._read()
-        for path, value in now.items():
-            # The counter starts again from 0 after its range.
-            self._total[path] += (value - self._last[path]) % (self._ranges[path] + 1)
+        # A counter starts again from 0 after its range.
+        self._total += sum((now[path] - self._last[path]) % (most + 1) for path, most in self._ranges.items())
         self._last = now
-        return sum(self._total.values()) / 1e6
+        return self._total / 1e6
 
     def _read(self) -> Mapping[Path, int]:
         return {path: int((path / "energy_uj").read_text()) for path in self._ranges}
@@ -60,15 +60,9 @@ class EnergyMeter:
     """Context that gives the energy of what happens inside, in joules.
 
     The processor is measured by RAPL where it can be read; otherwise estimated as CPU seconds of this
-    process (all threads) times `watts_per_core`, plus memory held times 0.3725 W a gigabyte. GPUs, if
-    NVIDIA's `pynvml` is installed and they count, are added. What is measured is the whole machine's; what
-    is estimated is this process's.
-
-    Parameters
-    ----------
-    watts_per_core : for the estimate: TDP divided by cores. The default, 12 W, is that of Green Algorithms
-        for a processor of unknown model; the true value lies between about 4 W (servers) and 24 W.
-    powercap : folder of the RAPL domains.
+    process (all threads) times 12 W a core (the true value lies between about 4 W, servers, and 24 W), plus
+    memory held times 0.3725 W a gigabyte. GPUs, if NVIDIA's `pynvml` is installed and they count, are added.
+    What is measured is the whole machine's; what is estimated is this process's.
 
     Attributes
     ----------
@@ -76,55 +70,36 @@ class EnergyMeter:
     method : `measured: ...` or `estimate: ...`, for the report.
     """
 
-    def __init__(self, watts_per_core: float = WATTS_PER_CORE, powercap: Path = POWERCAP) -> None:
-        self._watts_per_core = watts_per_core
-        self._powercap = powercap
-        self.joules = 0.0
-        self.seconds = 0.0
-        self.method = ""
+    joules = seconds = 0.0
+    method = ""
 
     def __enter__(self) -> "EnergyMeter":
-        self._rapl = _rapl(self._powercap)
+        try:
+            self._rapl: RaplCounter | None = RaplCounter(POWERCAP)
+        except (OSError, ValueError):
+            self._rapl = None
         self._gpu = _gpu_counter()
         self._gpu_start = self._gpu() if self._gpu else 0.0
-        self._stop = threading.Event()
-        self._reader = threading.Thread(target=self._keep_reading, daemon=True)
-        if self._rapl:
-            self._reader.start()
+        self._reader = Repeated(READING_SECONDS, self._rapl.joules) if self._rapl else None
         self._begin, self._cpu_begin = time.perf_counter(), time.process_time()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.seconds = time.perf_counter() - self._begin
         cpu_seconds = time.process_time() - self._cpu_begin
-        if self._rapl:
-            self._stop.set()
-            self._reader.join()
+        if self._rapl and self._reader:
+            self._reader.stop()
             self.joules, self.method = self._rapl.joules(), "measured: RAPL, processor of the whole machine"
         else:
             gigabytes = psutil.Process().memory_info().rss / 1e9
-            self.joules = cpu_seconds * self._watts_per_core + self.seconds * gigabytes * WATTS_PER_GIGABYTE
+            self.joules = cpu_seconds * WATTS_PER_CORE + self.seconds * gigabytes * WATTS_PER_GIGABYTE
             self.method = (
-                f"estimate: CPU seconds x {self._watts_per_core:g} W a core + {WATTS_PER_GIGABYTE:g} W a GB "
+                f"estimate: CPU seconds x {WATTS_PER_CORE:g} W a core + {WATTS_PER_GIGABYTE:g} W a GB "
                 "of memory (Green Algorithms, 2021)"
             )
         if self._gpu:
             self.joules += self._gpu() - self._gpu_start
             self.method += " + measured: NVML, all GPUs"
-
-    def _keep_reading(self) -> None:
-        while not self._stop.wait(READING_SECONDS):
-            if self._rapl:
-                self._rapl.joules()
-
-
-def _rapl(folder: Path) -> RaplCounter | None:
-    try:
-        return RaplCounter(folder)
-    except (OSError, ValueError):
-        return None
 
 
 def _gpu_counter() -> Callable[[], float] | None:

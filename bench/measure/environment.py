@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -28,21 +27,14 @@ _ALTERNATIVES = {"tensorflow": ("tensorflow-cpu", "tensorflow-intel", "tensorflo
 
 
 def environment() -> dict[str, object]:
-    """Describe versions and machine, JSON-ready.
-
-    Returns
-    -------
-    dict with `scanbench`, `python`, `packages` (name to version, or None if not installed), `system`,
-    `processor`, `cores` (physical, or None), `threads` (those this process may use), `memory_bytes` and
-    `gpus` (names).
-    """
+    """Describe versions and machine, JSON-ready; None for what is not installed or not known."""
     return {
         "scanbench": bench.__version__,
         "python": platform.python_version(),
         "packages": {name: package_version(name) for name in PACKAGES},
         "system": platform.platform(),
         "processor": processor_name(),
-        "cores": psutil.cpu_count(logical=False),
+        "cores": psutil.cpu_count(logical=False),  # physical ones
         "threads": available_threads(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpus": gpu_names(),
@@ -81,8 +73,6 @@ def processor_name() -> str:
 
 def gpu_names() -> list[str]:
     """Return the names of NVIDIA GPUs; empty where there are none or the driver's tool is missing."""
-    if shutil.which("nvidia-smi") is None:
-        return []
     return _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines()
 
 

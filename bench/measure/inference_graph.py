@@ -4,7 +4,6 @@ Counting operations and converting to LiteRT or ONNX all start here, so that wha
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
@@ -26,21 +25,12 @@ class GraphError(Exception):
     """The model has no flat static graph; the text names the operation that prevents it."""
 
 
-@dataclass(frozen=True)
-class InferenceGraph:
-    """A frozen forward pass: `graph` with one placeholder `input` and one result `output`."""
-
-    graph: tf.Graph
-    input: tf.Tensor
-    output: tf.Tensor
-
-
 def inference_graph(
     model: keras.Model,
     batch: int = 1,
     input_shape: Sequence[int] | None = None,
     substitutes: Mapping[str, Substitute] | None = None,
-) -> InferenceGraph:
+) -> tf.Graph:
     """Trace `model(x, training=False)` and freeze it into one flat graph.
 
     Parameters
@@ -53,39 +43,30 @@ def inference_graph(
 
     Returns
     -------
-    InferenceGraph, variables turned into constants, function calls inlined. Also those calls that Keras
-    compiles with XLA (grouped convolutions on CPU), which no converter looks into.
+    A graph from the placeholder `INPUT` to the result `OUTPUT`, variables turned into constants, function calls
+    inlined, also those that Keras compiles with XLA (grouped convolutions on CPU), which no converter looks into.
 
     Raises
     ------
     GraphError : several inputs or outputs, a dimension that stays unknown, a loop or a branch.
     """
-    frozen = convert_variables_to_constants_v2(_trace(model, batch, input_shape), lower_control_flow=False)
-    # Captured resources stand among the inputs of a concrete function; after freezing only `x` is left.
-    if len(frozen.inputs) != 1 or len(frozen.outputs) != 1:
-        found = f"{len(frozen.inputs)} inputs and {len(frozen.outputs)} outputs"
-        raise GraphError(f"{model.name}: {found}; only models with one of each can be measured")
+    if len(model.inputs) != 1:
+        raise GraphError(f"{model.name}: {len(model.inputs)} inputs; only models with one can be measured")
+    shape = tuple(model.inputs[0].shape[1:] if input_shape is None else input_shape)
+    if None in shape:
+        raise GraphError(f"{model.name}: input of shape {shape}; give input_shape without unknown dimensions")
+    signature = tf.TensorSpec((batch, *shape), model.inputs[0].dtype, name=INPUT)
+    traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(signature)
+    frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    if len(frozen.outputs) != 1:
+        raise GraphError(f"{model.name}: {len(frozen.outputs)} outputs; only models with one can be measured")
     library = {function.signature.name: function for function in frozen.graph.as_graph_def().library.function}
     target = tf.Graph()
     with target.as_default():
         x = tf.compat.v1.placeholder(frozen.inputs[0].dtype, frozen.inputs[0].shape, name=INPUT)
         [result] = _copy(frozen.graph, [frozen.inputs[0]], frozen.outputs, [x], library, substitutes or {})
-        output = tf.identity(result, name=OUTPUT)
-    return InferenceGraph(target, x, output)
-
-
-def _trace(
-    model: keras.Model, batch: int, input_shape: Sequence[int] | None
-) -> tf.types.experimental.ConcreteFunction:
-    if len(model.inputs or [None]) != 1:
-        raise GraphError(f"{model.name}: {len(model.inputs)} inputs; only models with one can be measured")
-    shape = tuple(model.inputs[0].shape[1:] if input_shape is None else input_shape)
-    if None in shape:
-        raise GraphError(f"{model.name}: input of shape {shape}; give input_shape without unknown dimensions")
-    signature = tf.TensorSpec(
-        (batch, *shape), model.inputs[0].dtype if model.inputs else tf.float32, name=INPUT
-    )
-    return tf.function(lambda x: model(x, training=False)).get_concrete_function(signature)
+        tf.identity(result, name=OUTPUT)
+    return target
 
 
 def _copy(
@@ -105,33 +86,20 @@ def _copy(
         if operation.type in _DROPPED:
             results = arguments[: len(operation.outputs)]
         elif operation.type in _CALLS:
-            results = _inline(operation, arguments, library, substitutes)
+            # The shapes are given anew: a call that is compiled with XLA has lost those of its results.
+            function = library[operation.node_def.attr["f"].func.name]
+            body = function_def_to_graph(function, [argument.shape for argument in arguments])
+            results = _copy(body, body.inputs, body.outputs, arguments, library, substitutes)
         elif operation.type in _LOOPS:
             raise GraphError(f"{operation.type} {operation.name}: how often it runs is not in the graph")
         elif operation.type in substitutes:
             results = [substitutes[operation.type](operation, arguments)]
         else:
-            results = _clone(operation, arguments)
+            attributes = {k: v for k, v in operation.node_def.attr.items() if not k.startswith("_")}
+            dtypes = [tensor.dtype for tensor in operation.outputs]
+            graph = tf.compat.v1.get_default_graph()
+            results = graph.create_op(
+                operation.type, arguments, dtypes, attrs=attributes, name=operation.name
+            ).outputs
         known.update(zip((tensor.name for tensor in operation.outputs), results, strict=True))
     return [known[tensor.name] for tensor in outputs]
-
-
-def _clone(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    attributes = {k: v for k, v in operation.node_def.attr.items() if not k.startswith("_")}
-    dtypes = [tensor.dtype for tensor in operation.outputs]
-    graph = tf.compat.v1.get_default_graph()
-    copied = graph.create_op(operation.type, list(inputs), dtypes, attrs=attributes, name=operation.name)
-    return list(copied.outputs)
-
-
-def _inline(
-    call: tf.Operation,
-    arguments: Sequence[tf.Tensor],
-    library: Mapping[str, object],
-    substitutes: Mapping[str, Substitute],
-) -> list[tf.Tensor]:
-    # The shapes are given anew: a call that is compiled with XLA has lost those of its results.
-    body = function_def_to_graph(
-        library[call.node_def.attr["f"].func.name], [argument.shape for argument in arguments]
-    )
-    return _copy(body, body.inputs, body.outputs, arguments, library, substitutes)

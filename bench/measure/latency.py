@@ -47,9 +47,8 @@ class Timing:
 
     def thinned_ms(self, keep: int = SAMPLES_KEPT) -> list[list[float]]:
         """Return at most about `keep` evenly spaced raw samples of each round, to 0.1 microsecond."""
-        strides = [max(1, -(-len(samples) // keep)) for samples in self.rounds_ms]
-        pairs = zip(self.rounds_ms, strides, strict=True)
-        return [[round(sample, 4) for sample in samples[::stride]] for samples, stride in pairs]
+        strided = (samples[:: max(1, -(-len(samples) // keep))] for samples in self.rounds_ms)
+        return [[round(sample, 4) for sample in samples] for samples in strided]
 
 
 def time_in_rounds(calls: Mapping[str, Call], seconds: float, rounds: int = 10) -> dict[str, Timing]:

@@ -13,8 +13,8 @@ class UncountableError(Exception):
     """An operation multiplies, but how often cannot be read off the graph; the text names it."""
 
 
-def macs(model: keras.Model, batch: int = 1, input_shape: Sequence[int] | None = None) -> int:
-    """Count the multiply-accumulate operations (MACs) of one forward pass in inference mode.
+def macs(model: keras.Model, input_shape: Sequence[int] | None = None) -> int:
+    """Count the multiply-accumulate operations (MACs) of one sample's forward pass in inference mode.
 
     One MAC is one multiplication and one addition into a sum (`acc += a * b`): half of what is called FLOPs
     elsewhere. Counted are the contractions: dense layers, convolutions of one to three dimensions (grouped,
@@ -27,7 +27,6 @@ def macs(model: keras.Model, batch: int = 1, input_shape: Sequence[int] | None =
     Parameters
     ----------
     model : a Keras model with one input and one output; need not be compiled.
-    batch : samples in the pass. The result is for all of them.
     input_shape : shape of one sample, where the model does not know it.
 
     Raises
@@ -35,20 +34,18 @@ def macs(model: keras.Model, batch: int = 1, input_shape: Sequence[int] | None =
     UncountableError : a contraction of unknown shape or of a kind that is not counted here, or a loop.
     """
     try:
-        graph = inference_graph(model, batch, input_shape).graph
+        graph = inference_graph(model, 1, input_shape)
     except GraphError as error:
         raise UncountableError(str(error)) from error
-    return sum(operation_macs(operation) for operation in graph.get_operations())
-
-
-def operation_macs(operation: tf.Operation) -> int:
-    """Count the MACs of one operation of a static graph; 0 for those that contract nothing."""
-    if operation.type.startswith(_UNCOUNTABLE):
-        raise UncountableError(
-            f"{operation.type} {operation.name}: it multiplies in a way that is not counted"
-        )
-    count = _COUNTS.get(operation.type)
-    return 0 if count is None else count(operation)
+    total = 0
+    for operation in graph.get_operations():
+        if operation.type.startswith(_UNCOUNTABLE):
+            raise UncountableError(
+                f"{operation.type} {operation.name}: it multiplies in a way that is not counted"
+            )
+        if count := _COUNTS.get(operation.type):
+            total += count(operation)
+    return total
 
 
 def _shape(operation: tf.Operation, tensor: tf.Tensor) -> tuple[int, ...]:
@@ -58,21 +55,19 @@ def _shape(operation: tf.Operation, tensor: tf.Tensor) -> tuple[int, ...]:
 
 
 def _convolution(operation: tf.Operation) -> int:
-    """Each output is a sum over the kernel; its input channels are those of one group already."""
-    *window, channels_in, _ = _shape(operation, operation.inputs[1])
-    return math.prod(_shape(operation, operation.outputs[0])) * math.prod(window) * channels_in
+    """Each output is a sum over the kernel; its input channels are those of one group already.
+
+    Transposed, each input is multiplied with the whole window of every output channel.
+    """
+    transposed = len(operation.inputs) == 3
+    elements = _shape(operation, operation.inputs[2] if transposed else operation.outputs[0])
+    return math.prod(elements) * math.prod(_shape(operation, operation.inputs[1])[:-1])
 
 
 def _depthwise(operation: tf.Operation) -> int:
     """Each output is a sum over the window in a single channel."""
     height, width, _, _ = _shape(operation, operation.inputs[1])
     return math.prod(_shape(operation, operation.outputs[0])) * height * width
-
-
-def _transposed(operation: tf.Operation) -> int:
-    """Each input is multiplied with the whole window of every output channel."""
-    *window, channels_out, _ = _shape(operation, operation.inputs[1])
-    return math.prod(_shape(operation, operation.inputs[2])) * math.prod(window) * channels_out
 
 
 def _matrix_product(operation: tf.Operation) -> int:
@@ -91,19 +86,15 @@ def _einsum(operation: tf.Operation) -> int:
     if len(operation.inputs) != 2:
         raise UncountableError(f"Einsum {operation.name}: {equation} has more than two operands")
     sizes: dict[str, int] = {}
-    broadcast: list[int] = []
+    broadcast = tf.TensorShape([])
     for term, tensor in zip(equation.split("->")[0].split(","), operation.inputs, strict=True):
         shape = _shape(operation, tensor)
         before, dots, after = term.strip().partition("...")
         middle = shape[len(before) : len(shape) - len(after)] if dots else ()
         named = shape[: len(before)] + shape[len(shape) - len(after) :] if dots else shape
         sizes.update(zip(before + after, named, strict=True))
-        broadcast = _broadcast(broadcast, middle)
-    return math.prod(sizes.values()) * math.prod(broadcast)
-
-
-def _broadcast(left: Sequence[int], right: Sequence[int]) -> list[int]:
-    return tf.broadcast_static_shape(tf.TensorShape(left), tf.TensorShape(right)).as_list()
+        broadcast = tf.broadcast_static_shape(broadcast, tf.TensorShape(middle))
+    return math.prod(sizes.values()) * math.prod(broadcast.as_list())
 
 
 _COUNTS: dict[str, Callable[[tf.Operation], int]] = {
@@ -111,8 +102,8 @@ _COUNTS: dict[str, Callable[[tf.Operation], int]] = {
     "Conv2D": _convolution,
     "Conv3D": _convolution,
     "DepthwiseConv2dNative": _depthwise,
-    "Conv2DBackpropInput": _transposed,
-    "Conv3DBackpropInputV2": _transposed,
+    "Conv2DBackpropInput": _convolution,
+    "Conv3DBackpropInputV2": _convolution,
     "MatMul": _matrix_product,
     "BatchMatMul": _matrix_product,
     "BatchMatMulV2": _matrix_product,

@@ -4,8 +4,8 @@ import contextlib
 import ctypes
 import gc
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 import psutil
 
@@ -26,33 +26,32 @@ class PeakMemory:
     bytes : peak above what was resident on entering, or above `baseline`; never negative.
     total_bytes : peak of the whole process, interpreter and libraries included.
     method : how it was found, in words.
-
-    Examples
-    --------
-    >>> with PeakMemory() as peak:
-    ...     block = bytearray(50_000_000)
-    >>> peak.bytes >= 49_000_000
-    True
     """
+
+    bytes = total_bytes = 0
+    method = ""
 
     def __init__(self, baseline: int | None = None) -> None:
         self._given = baseline
-        self.bytes = 0
-        self.total_bytes = 0
-        self.method = ""
 
     def __enter__(self) -> "PeakMemory":
         self._baseline = resident_bytes() if self._given is None else self._given
-        self._sampler = None if _reset_high_water_mark() else _Sampler()
+        self._sampler = None
+        if not _reset_high_water_mark():
+            self._look()
+            self._sampler = Repeated(SAMPLING_SECONDS, self._look)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _look(self) -> None:
+        self.total_bytes = max(self.total_bytes, resident_bytes())
+
+    def __exit__(self, *_: object) -> None:
         if self._sampler is None:
             self.total_bytes, self.method = _high_water_mark(), "kernel's record of peak resident memory"
         else:
-            self.total_bytes, self.method = self._sampler.stop(), "resident memory sampled every 5 ms"
+            self._sampler.stop()
+            self._look()
+            self.method = "resident memory sampled every 5 ms"
         self.bytes = max(0, self.total_bytes - self._baseline)
 
 
@@ -89,18 +88,19 @@ def _high_water_mark() -> int:
     return 0
 
 
-class _Sampler:
-    def __init__(self) -> None:
-        self._peak = resident_bytes()
+class Repeated:
+    """A function called every few seconds, in a thread of its own, until it is stopped."""
+
+    def __init__(self, seconds: float, call: Callable[[], object]) -> None:
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(seconds, call), daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
-        while not self._stop.wait(SAMPLING_SECONDS):
-            self._peak = max(self._peak, resident_bytes())
+    def _run(self, seconds: float, call: Callable[[], object]) -> None:
+        while not self._stop.wait(seconds):
+            call()
 
-    def stop(self) -> int:
+    def stop(self) -> None:
+        """End after a call under way."""
         self._stop.set()
         self._thread.join()
-        return max(self._peak, resident_bytes())

@@ -4,7 +4,8 @@ LiteRT has no 3D pooling and no grouped 3D convolution; `tf2onnx` writes the lat
 does not know `erfc`. All are exact compositions of operations that both have.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import tensorflow as tf
 
@@ -29,14 +30,6 @@ def _pool_3d(operation: tf.Operation, inputs: Sequence[tf.Tensor], kind: str) ->
     return tf.reshape(columns, [n, columns.shape[1], height, width, channels])
 
 
-def _max_pool_3d(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    return _pool_3d(operation, inputs, "MAX")
-
-
-def _average_pool_3d(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-    return _pool_3d(operation, inputs, "AVG")
-
-
 def _grouped_conv_3d(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
     """Convolve each group of channels by itself and put the results side by side."""
     x, kernel = inputs
@@ -56,9 +49,9 @@ def _erfc(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
     return 1.0 - tf.math.erf(inputs[0])
 
 
-LITERT_SUBSTITUTES = {
-    "MaxPool3D": _max_pool_3d,
-    "AvgPool3D": _average_pool_3d,
+LITERT_SUBSTITUTES: dict[str, Callable[..., tf.Tensor]] = {
+    "MaxPool3D": partial(_pool_3d, kind="MAX"),
+    "AvgPool3D": partial(_pool_3d, kind="AVG"),
     "Conv3D": _grouped_conv_3d,
 }
 

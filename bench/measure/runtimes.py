@@ -10,13 +10,12 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, runtime_checkable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.measure.inference_graph import GraphError, inference_graph
+from bench.measure.inference_graph import INPUT, OUTPUT, GraphError, inference_graph
 from bench.measure.portable_operations import LITERT_SUBSTITUTES, ONNX_SUBSTITUTES
 
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -29,7 +28,7 @@ class ConversionError(Exception):
     """The runtime cannot take this model; the text is the reason in a line."""
 
 
-class Runtime(Protocol):
+class Runtime:
     """One way to run a model.
 
     Attributes
@@ -46,10 +45,10 @@ class Runtime(Protocol):
 
         Raises ConversionError where the runtime cannot take the model.
         """
+        raise NotImplementedError
 
 
-@runtime_checkable
-class PortableRuntime(Runtime, Protocol):
+class PortableRuntime(Runtime):
     """A runtime whose models are files.
 
     Attributes
@@ -59,18 +58,23 @@ class PortableRuntime(Runtime, Protocol):
 
     suffix: str
 
+    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
+        return self.load(self.convert(model, batch, input_shape), threads)
+
     def convert(self, model: keras.Model, batch: int, input_shape: tuple[int, ...]) -> bytes:
         """Return the file's content; raises ConversionError as `prepare` does."""
+        raise NotImplementedError
 
     def load(self, content: bytes, threads: int) -> Predict:
         """Return the function of a file's content, which takes batches of the size it was converted for."""
+        raise NotImplementedError
 
 
-class KerasRuntime:
+class KerasRuntime(Runtime):
     """`model(x, training=False)` compiled by `tf.function`; not `predict`, which is a data loop around it."""
 
     name = "keras"
-    packages: tuple[str, ...] = ("keras",)
+    packages = ("keras",)
 
     def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
         # TensorFlow's threads are the process's: they are set before it starts, by the worker.
@@ -80,19 +84,20 @@ class KerasRuntime:
         return lambda x: call(tf.constant(x)).numpy()
 
 
-class LiteRTRuntime:
+class LiteRTRuntime(PortableRuntime):
     """TensorFlow's converter, float32 throughout, and the interpreter of `ai-edge-litert` with XNNPACK."""
 
     name = "litert"
-    packages: tuple[str, ...] = ("ai-edge-litert",)
+    packages = ("ai-edge-litert",)
     suffix = ".tflite"
 
     def convert(self, model: keras.Model, batch: int, input_shape: tuple[int, ...]) -> bytes:
         with _reasons(self.name):
             graph = inference_graph(model, batch, input_shape, LITERT_SUBSTITUTES)
             # From the graph itself: by way of a concrete function it would be frozen and copied all over again.
-            definition = graph.graph.as_graph_def()
-            return tf.compat.v1.lite.TFLiteConverter(definition, [graph.input], [graph.output]).convert()
+            definition, source = graph.as_graph_def(), graph.get_tensor_by_name(f"{INPUT}:0")
+            result = graph.get_tensor_by_name(f"{OUTPUT}:0")
+            return tf.compat.v1.lite.TFLiteConverter(definition, [source], [result]).convert()
 
     def load(self, content: bytes, threads: int) -> Predict:
         interpreter_module = importlib.import_module("ai_edge_litert.interpreter")
@@ -110,15 +115,12 @@ class LiteRTRuntime:
 
         return predict
 
-    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
-        return self.load(self.convert(model, batch, input_shape), threads)
 
-
-class OnnxRuntime:
+class OnnxRuntime(PortableRuntime):
     """`tf2onnx` and ONNX Runtime's CPU provider, all graph optimisations on (its default)."""
 
     name = "onnxruntime"
-    packages: tuple[str, ...] = ("onnxruntime", "tf2onnx", "onnx")
+    packages = ("onnxruntime", "tf2onnx", "onnx")
     suffix = ".onnx"
 
     def convert(self, model: keras.Model, batch: int, input_shape: tuple[int, ...]) -> bytes:
@@ -128,10 +130,10 @@ class OnnxRuntime:
 
             def write() -> bytes:
                 proto, _ = tf2onnx.from_graph_def(
-                    graph.graph.as_graph_def(),
+                    graph.as_graph_def(),
                     name=model.name,
-                    input_names=[graph.input.name],
-                    output_names=[graph.output.name],
+                    input_names=[f"{INPUT}:0"],
+                    output_names=[f"{OUTPUT}:0"],
                     opset=ONNX_OPSET,
                 )
                 return proto.SerializeToString()
@@ -158,9 +160,6 @@ class OnnxRuntime:
             source = session.get_inputs()[0]
             session.run(None, {source.name: np.zeros(source.shape, np.float32)})
         return lambda x: session.run(None, {source.name: x})[0]
-
-    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
-        return self.load(self.convert(model, batch, input_shape), threads)
 
 
 PORTABLE: dict[str, PortableRuntime] = {runtime.name: runtime for runtime in (LiteRTRuntime(), OnnxRuntime())}

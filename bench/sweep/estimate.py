@@ -7,6 +7,7 @@ def counts(plan: Plan) -> tuple[int, int]:
     """Trials, refits, references and ablations settled, and planned as far as is known yet."""
     settings, state = plan.settings, plan.state
     done = total = 0
+    keys: list[str] = []
     for candidate in settings.candidates:
         if f"space/{candidate.name}" in state.failed:
             continue
@@ -15,15 +16,13 @@ def counts(plan: Plan) -> tuple[int, int]:
             done += min(len(state.trials(candidate.name, fold)), planned)
             winner = plan.winner(candidate.name, fold)
             if winner is not None:
-                keys = [f"refit/{candidate.name}/{fold}/{winner}/{n}" for n in range(1, settings.seeds + 1)]
-                done += sum(state.settled(key) for key in keys)
+                keys += [f"refit/{candidate.name}/{fold}/{winner}/{n}" for n in range(1, settings.seeds + 1)]
             total += planned + settings.seeds
-    for name in settings.task.references:
-        keys = [f"reference/{name}/{fold}" for fold in range(settings.folds)]
-        done += sum(state.settled(key) for key in keys)
-        total += len(keys)
-    ablations = [piece.key for piece in plan.ablations()]
-    return done + sum(state.settled(key) for key in ablations), total + len(ablations)
+    others = [
+        f"reference/{name}/{fold}" for name in settings.task.references for fold in range(settings.folds)
+    ]
+    others += [piece.key for piece in plan.ablations()]
+    return done + sum(state.settled(key) for key in keys + others), total + len(others)
 
 
 def seconds_left(plan: Plan, slots: int) -> float | None:
@@ -67,6 +66,7 @@ def _refit_seconds(plan: Plan, candidate: str, fold: int, otherwise: float) -> f
     winner = plan.winner(candidate, fold)
     if winner is None:
         return otherwise
-    refits = [result["seconds"] for result in plan.state.refits(candidate, fold, winner).values() if result]
+    refits = list(plan.state.refits(candidate, fold, winner).values())
     trial = plan.state.trials(candidate, fold).get(winner)
-    return sum(refits) / len(refits) if refits else trial["seconds"] if trial else otherwise
+    mean = _mean(refits or ([trial] if trial else []))
+    return otherwise if mean is None else mean

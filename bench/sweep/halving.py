@@ -11,7 +11,6 @@ parts, and the score is that of the pooled predictions; the rungs before it see 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from bench.sweep.settings import Settings
 from bench.sweep.state import State, search_name
@@ -28,25 +27,18 @@ class Standing:
     ----------
     outcome : `COMPLETE`, `STOPPED` (judged hopeless), `FAILED`, or None while it may go on.
     rung : the last at which it was scored; -1 before the first.
-    epochs : what that rung takes in all.
     stages : keys of the trainings that the trial's score comes from.
     missing : rung and inner fold of trainings that could be run now.
     """
 
     outcome: str | None = None
     rung: int = -1
-    epochs: int = 0
     stages: list[str] = field(default_factory=list)
     missing: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Halving:
-    """Standings of the trials of a sweep's searches; the state is read anew at every question.
-
-    Parameters
-    ----------
-    direction : of the score.
-    """
+    """Standings of the trials of a sweep's searches; the state is read anew at every question."""
 
     def __init__(self, settings: Settings, state: State, direction: str) -> None:
         self._settings, self._state = settings, state
@@ -91,22 +83,27 @@ class Halving:
                 for number in (number for number in alive if result[number].outcome is None):
                     standing = result[number]
                     rungs = self.rungs(started[number])
-                    found, missing = self._found(stages.get(number, {}), rung, rungs)
-                    keys = {inner: f"stage/{search}/{number}/{rung}/{inner}" for inner in found}
+                    done = stages.get(number, {})
+                    full = rungs[rung] == self._settings.preset.epochs
+                    inner_folds = range(self._settings.inner_folds if full else 1)
+                    found = {inner: done[rung, inner] for inner in inner_folds if (rung, inner) in done}
+                    missing = [(rung, inner) for inner in inner_folds if inner not in found]
+                    keys = [f"stage/{search}/{number}/{rung}/{inner}" for inner in found]
                     if None in found.values():
-                        standing.outcome, standing.stages = FAILED, list(keys.values())
+                        standing.outcome, standing.stages = FAILED, keys
                     elif missing:
-                        standing.missing = [(rung, inner) for inner in missing]
-                        standing.outcome = self._left(standing) if closed else None
+                        standing.missing = missing
+                        standing.outcome = STOPPED if closed and standing.rung >= 0 else None
                         waits = waits or not closed
                     else:
-                        standing.rung, standing.epochs = rung, rungs[rung]
-                        standing.stages = list(keys.values())
+                        standing.rung, standing.stages = rung, keys
                         if rung == len(rungs) - 1:
-                            full = rungs[rung] == self._settings.preset.epochs
                             standing.outcome = COMPLETE if full else STOPPED
                         else:
-                            scored.append((self._rank(found[0], number), number))
+                            score, metrics = found[0]["score"], found[0]["metrics"]
+                            # The best sort first: by score, then by loss, then by number.
+                            rank = (-self._sign * score, metrics.get("log_loss", 0.0), number)
+                            scored.append((rank, number))
                 waits = waits or rung in decided
                 if waits and not closed:
                     decided.add(rung)
@@ -141,22 +138,3 @@ class Halving:
             end = min(start + (1 if alone else COHORT), planned)
             yield range(start, end)
             start = end
-
-    def _found(
-        self, stages: dict[tuple[int, int], Any], rung: int, rungs: tuple[int, ...]
-    ) -> tuple[dict[int, Any], list[int]]:
-        """Results of a rung's trainings by inner fold (None: failed), and the inner folds that are missing."""
-        if rung >= len(rungs):
-            return {}, []
-        full = rungs[rung] == self._settings.preset.epochs
-        inner_folds = range(self._settings.inner_folds if full else 1)
-        found = {inner: stages[rung, inner] for inner in inner_folds if (rung, inner) in stages}
-        return found, [inner for inner in inner_folds if inner not in found]
-
-    @staticmethod
-    def _left(standing: Standing) -> str | None:
-        return STOPPED if standing.rung >= 0 else None
-
-    def _rank(self, result: dict[str, Any], number: int) -> tuple:
-        """Sorts the best first: by score, then by loss, then by number."""
-        return (-self._sign * result["score"], result["metrics"].get("log_loss", 0.0), number)

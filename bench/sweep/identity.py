@@ -3,7 +3,6 @@
 import hashlib
 import json
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from architectures import _imagenet_files as imagenet
 from bench.data.caches.source_digest import code_digest, generators_digest, with_parts
 from bench.data.dataset import Dataset
 from bench.data.sources.download import sha256_of
+from bench.measure.environment import package_version
 from bench.sweep.settings import Settings
 from bench.tasks import Task
 from tuning import space
@@ -58,7 +58,7 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         },
         "tuner": settings.tuner,
         "precision": settings.precision,
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {name: package_version(name) or "none" for name in _PACKAGES},
         "pretraining": {
             "epochs": settings.preset.pretraining_epochs,
             "values": task.pretraining_values,
@@ -71,13 +71,6 @@ def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         },
     }
     return json.loads(json.dumps(content))
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except ModuleNotFoundError:
-        return version("tensorflow-cpu") if package == "tensorflow" else "none"
 
 
 def candidate_digests(settings: Settings) -> dict[str, str]:

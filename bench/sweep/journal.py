@@ -9,7 +9,7 @@ import socket
 import time
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench.errors import UserError
 from tuning import durable
@@ -62,42 +62,26 @@ def _decode(line: bytes, signed: bool) -> dict | None:
     return event if isinstance(event, dict) and "event" in event else None
 
 
-class Lock:
-    """Holds a run folder for one sweep. The kernel frees it when its holder dies, however it dies."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "lock"
-        self._file = open(self._path, "a+")
-        try:
-            if not self._acquire():
-                self._file.seek(0)
-                holder = self._file.read().strip() or "another sweep"
-                raise UserError(
-                    f"{folder}: in use by {holder}; expected no other sweep: wait for it, or stop it"
-                )
-            self._file.truncate(0)
-            started = time.strftime("%Y-%m-%d %H:%M:%S")
-            self._file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}")
-            self._file.flush()
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            raise
-
-    def _acquire(self) -> bool:
-        """Take the lock; tried for half a second, because who asks for the holder holds it for an instant."""
-        for attempt in range(6):
+def _hold(folder: Path) -> IO[str]:
+    """Hold a run folder for one sweep, until the file is closed. The kernel frees it when its holder dies."""
+    with contextlib.ExitStack() as undone:
+        file = undone.enter_context(open(folder / "lock", "a+"))
+        for _ in range(6):
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            except BlockingIOError:
-                if attempt < 5:
-                    time.sleep(0.1)
-        return False
-
-    def release(self) -> None:
-        """Let the folder go."""
-        self._file.close()
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:  # or by who asks for the holder, for an instant
+                time.sleep(0.1)
+        else:
+            file.seek(0)
+            holder = file.read().strip() or "another sweep"
+            raise UserError(f"{folder}: in use by {holder}; expected no other sweep: wait for it, or stop it")
+        file.truncate(0)
+        started = time.strftime("%Y-%m-%d %H:%M:%S")
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}")
+        file.flush()
+        undone.pop_all()
+    return file
 
 
 class Journal:
@@ -121,7 +105,7 @@ class Journal:
         self.path = folder / FILE
         try:
             durable.make_folder(folder)
-            self._lock = Lock(folder)
+            self._lock = _hold(folder)
         except OSError as error:
             raise UserError(_explain(folder, error)) from error
         try:
@@ -133,7 +117,7 @@ class Journal:
                 self._file.truncate(good)
             self._size = good
         except OSError as error:
-            self._lock.release()
+            self._lock.close()
             raise UserError(_explain(folder, error)) from error
 
     def append(self, event: str, **content: Any) -> dict:
@@ -165,7 +149,7 @@ class Journal:
         try:
             self._file.close()
         finally:
-            self._lock.release()
+            self._lock.close()
 
 
 def _explain(path: Path, error: OSError) -> str:

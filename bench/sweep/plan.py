@@ -39,7 +39,7 @@ class Plan(SearchPlan):
         for reference in self.settings.task.references:
             for fold in range(self.settings.folds):
                 key = f"reference/{reference}/{fold}"
-                yield WorkItem(key, reference, self._make.describe(key, reference, fold, "reference"))
+                yield WorkItem(key, reference, self._make.describe(key, reference, fold))
         yield from self.ablations()
 
     def hopeless(self, candidate: str) -> bool:
@@ -62,7 +62,8 @@ class Plan(SearchPlan):
     ) -> WorkItem:
         """Training on generated images of a candidate's one structure, or of that with values changed."""
         space = self.state.done[f"space/{candidate.name}"]
-        held = {entry["config"]["name"]: entry["config"]["value"] for entry in _fixed(space)}
+        entries = [entry["config"] for entry in space["space"]["space"] if entry["class_name"] == "Fixed"]
+        held = {entry["name"]: entry["value"] for entry in entries if entry["name"] in space["structural"]}
         task, preset = self.settings.task, self.settings.preset
         return self._make.piece(
             key,
@@ -163,7 +164,7 @@ class Plan(SearchPlan):
             done = self.state.done.get(f"reference/{reference}/0")
             if done:
                 key = f"timing/{reference}/{hashlib.sha256(json.dumps(done['values']).encode()).hexdigest()[:8]}"
-                description = self._make.describe(key, reference, 0, "timing")
+                description = self._make.describe(key, reference, 0)
                 description.update(values=done["values"], reference=True)
                 pieces.append(WorkItem(key, reference, description))
         return [piece for piece in pieces if not self.state.settled(piece.key)]
@@ -229,12 +230,3 @@ class Plan(SearchPlan):
             seed=seed_of(name, candidate.name, fold, "refit", seed),
             **content,
         )
-
-
-def _fixed(space: dict[str, Any]) -> list[dict[str, Any]]:
-    """The structural entries of a space whose structure is not searched."""
-    return [
-        entry
-        for entry in space["space"]["space"]
-        if entry["class_name"] == "Fixed" and entry["config"]["name"] in space["structural"]
-    ]

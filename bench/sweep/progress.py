@@ -38,26 +38,24 @@ class Display:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.live = self.console.is_terminal and not quiet
         self._quiet = quiet
-        self._progress: Progress | None = None
-        self._task: Any = None
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self.console,
+            transient=True,
+        )
 
     def __enter__(self) -> "Display":
         if self.live:
-            self._progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=self.console,
-                transient=True,
-            )
             self._task = self._progress.add_task("sweep", total=None, left="")
             self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._progress:
+        if self.live:
             self._progress.stop()
 
     def say(self, text: str) -> None:
@@ -66,17 +64,9 @@ class Display:
             self.console.print(Text(text))
 
     def update(self, done: int, total: int, left: str, workers: list[str]) -> None:
-        """Show on a terminal where the sweep stands.
-
-        Parameters
-        ----------
-        done, total : work items.
-        left : how long it will take, in words, or "".
-        workers : a line for each running item.
-        """
-        if self._progress:
-            description = "\n".join(workers) or "sweep"
-            self._progress.update(self._task, completed=done, total=total, left=left, description=description)
+        """Show in the bar where the sweep stands: work items, the time left in words, a line for each worker."""
+        description = "\n".join(workers) or "sweep"
+        self._progress.update(self._task, completed=done, total=total, left=left, description=description)
 
 
 class SweepProgress:

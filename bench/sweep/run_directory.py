@@ -4,6 +4,7 @@ import glob
 import hashlib
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +86,11 @@ def outdated(state: State, ablations: dict[str, str]) -> dict[str, str]:
     recorded = state.ablations
     changed = {name for name, digest in ablations.items() if recorded.get(name, digest) != digest}
     # `ablation/NAME/...` and `pretrain/CANDIDATE/NAME`
-    place = {"ablation": 1, "pretrain": 2}
-    parts = {key: key.split("/") for key in (*state.done, *state.failed)}
+    named = re.compile("(?:ablation|pretrain/[^/]+)/([^/]+)")
     return {
         key: "the ablation changes something else now"
-        for key, names in parts.items()
-        if changed & set(names[place.get(names[0], len(names)) :][:1])
+        for key in (*state.done, *state.failed)
+        if (found := named.match(key)) and found[1] in changed
     }
 
 

@@ -44,7 +44,7 @@ class SearchPlan:
 
     def planned_trials(self, candidate: str, fold: int) -> int:
         """How many trials a search will have: TRIALS, or as many as its space has to offer."""
-        return min(self.settings.trials, self.state.exhausted.get(search_name(candidate, fold), 10**9))
+        return self.state.planned_trials(candidate, fold, self.settings.trials)
 
     def searched(self, candidate: str, fold: int) -> bool:
         """Say whether a search needs no more trials."""

@@ -14,14 +14,7 @@ if TYPE_CHECKING:
 
 
 class Searches:
-    """Asks and tells the oracles as far as results allow.
-
-    Parameters
-    ----------
-    settings, state : of the sweep; the state is read anew at every question.
-    direction : of the score.
-    on_exhausted : told the name of a search and its number of trials, when its space has no more to offer.
-    """
+    """Asks and tells the oracles as far as results allow; its parameters are those of `SearchPlan`."""
 
     def __init__(
         self, settings: Settings, state: State, direction: str, on_exhausted: Callable[[str, int], None]

@@ -9,7 +9,6 @@ import architectures
 from bench import tasks
 from bench.errors import UserError
 from bench.tasks import Candidate, Preset, Task
-from bench.tasks.contract.options import parse_changes
 from bench.tasks.contract.plug_ins import load_file
 
 PRECISIONS = ("float32", "mixed")
@@ -71,11 +70,8 @@ class Settings:
     def splits(self) -> dict[str, Any]:
         """How the subjects are divided, for `bench.data.splits.divide`."""
         by_site = {"by": "site"} if self.by_site else {}
-        return {
-            "seed": FOLDS_SEED,
-            **by_site,
-            **({"inner": self.inner_folds} if self.inner_folds > 1 else {}),
-        }
+        inner = {"inner": self.inner_folds} if self.inner_folds > 1 else {}
+        return {"seed": FOLDS_SEED, **by_site, **inner}
 
     @property
     def preset(self) -> Preset:
@@ -127,13 +123,29 @@ def find_task(name: str | None) -> Task:
 
 
 def find_preprocessing(text: str | None, task: Task) -> dict[str, Any]:
-    """Parse PREPROCESS: what differs from the task's own choices.
+    """Parse PREPROCESS, such as `normalisation=white,shape=20x64x64`; what equals its default is left out.
 
     Raises
     ------
     UserError : a choice that the task does not have, or a value that it does not accept.
     """
-    return parse_changes("PREPROCESS", text, task.preprocessing_options)
+    options = task.preprocessing_options
+    changes: dict[str, Any] = {}
+    for part in filter(None, (part.strip() for part in (text or "").split(","))):
+        name, _, value = part.partition("=")
+        if name not in options:
+            known = ", ".join(options) or "nothing: this task has no choices"
+            raise UserError(f"PREPROCESS={text}: found {name!r}; expected {known}")
+        option = options[name]
+        try:
+            found = option.parse(value.strip())
+            accepted = option.accepts(found)
+        except ValueError:
+            accepted = False
+        if not accepted:
+            raise UserError(f"PREPROCESS={text}: found {name} {value!r}; expected {option.expected}")
+        changes[name] = found
+    return {name: value for name, value in changes.items() if value != options[name].default}
 
 
 def choice(variable: str, value: str | None, accepted: tuple[str, ...], default: str) -> str:

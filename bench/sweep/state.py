@@ -60,7 +60,9 @@ class State:
         if kind == "sweep":
             self._end_session()
             self._session = (now, now)
-            self._retry()
+            for deferred in self.deferred:
+                del self.failed[deferred]
+            self.deferred.clear()
             self.sweep = event
             self.candidates.update(event.get("candidates", {}))
             self.ablations.update(event.get("ablations", {}))
@@ -72,8 +74,8 @@ class State:
         if kind == "started":
             if "values" in event:
                 self.values[key] = event["values"]
-                _, search, number = split_trial(key)
-                self._started.setdefault(search, {})[number] = event.get("epochs")
+                search, number = key.removeprefix("trial/").rsplit("/", 1)
+                self._started.setdefault(search, {})[int(number)] = event.get("epochs")
         elif kind == "done":
             self.done[key] = event["result"]
             if key.startswith("trial/"):  # its start may have been damaged
@@ -114,11 +116,6 @@ class State:
             return
         group, _, number = key.rpartition("/")
         self._groups.get(group, {}).pop(int(number) if number.isdigit() else -1, None)
-
-    def _retry(self) -> None:
-        for key in self.deferred:
-            del self.failed[key]
-        self.deferred.clear()
 
     def _end_session(self) -> None:
         if self._session:
@@ -161,16 +158,13 @@ class State:
         """Hyperparameters of a finished trial."""
         return self.done[f"trial/{search_name(candidate, fold)}/{trial}"]["values"]
 
-    def best_trial(self, candidate: str, fold: int, direction: str = "max") -> int | None:
+    def best_trial(
+        self, candidate: str, fold: int, direction: str = "max", among: set[int] | None = None
+    ) -> int | None:
         """Number of the best trial: of those trained in full, if any is, that with the best score.
 
-        Of equals it is that with the lower loss, then the first.
+        Of equals it is that with the lower loss, then the first. `among`: numbers of those that count, or all.
         """
-        trials = self.trials(candidate, fold)
-        return self._best(trials, direction, set(trials))
-
-    @staticmethod
-    def _best(trials: dict[int, dict | None], direction: str, among: set[int]) -> int | None:
         sign = 1 if direction == "max" else -1
         ranked = [
             (
@@ -179,8 +173,8 @@ class State:
                 result["metrics"].get("log_loss", 0.0),
                 number,
             )
-            for number, result in trials.items()
-            if result is not None and number in among
+            for number, result in self.trials(candidate, fold).items()
+            if result is not None and (among is None or number in among)
         ]
         return min(ranked)[3] if ranked else None
 
@@ -198,7 +192,7 @@ class State:
             return best
         prefix = f"refit/{candidate}/{fold}/"
         tested = {int(key.split("/")[3]) for key in self.done if key.startswith(prefix)}
-        return self._best(self.trials(candidate, fold), direction, tested)
+        return self.best_trial(candidate, fold, direction, tested)
 
     def refits(self, candidate: str, fold: int, trial: int) -> dict[int, dict]:
         """Results of the refits of one trial by seed."""
@@ -219,16 +213,10 @@ def search_name(candidate: str, fold: int) -> str:
     return f"{candidate}/{fold}"
 
 
-def split_trial(key: str) -> tuple[str, str, int]:
-    """Kind, search and number of a trial's key."""
-    kind, candidate, fold, number = key.split("/")
-    return kind, search_name(candidate, int(fold)), int(number)
-
-
 def split_stage(key: str) -> tuple[str, str, int, tuple[int, int]]:
     """Kind, search, trial, and rung with inner fold of a stage's key."""
-    trial, rung, inner = key.rsplit("/", 2)
-    return (*split_trial(trial), (int(rung), int(inner)))
+    kind, candidate, fold, trial, rung, inner = key.split("/")
+    return kind, search_name(candidate, int(fold)), int(trial), (int(rung), int(inner))
 
 
 def parse_key(key: str) -> dict[str, Any]:

@@ -33,7 +33,11 @@ def trial_result(folder: Path, state: State, standing: Standing, metric: str) ->
     results = [state.done[key] for key in standing.stages]
     found = {name: value for name, value in results[0].items() if name != "files"}
     if len(results) > 1:
-        y, probabilities = validation_predictions(folder, results)
+        parts = []
+        for result in results:
+            with np.load(folder / result["files"]["predictions"]["path"]) as file:
+                parts.append((file["y"], file["probabilities"]))
+        y, probabilities = map(np.concatenate, zip(*parts, strict=True))
         found["score"] = metrics.score(metric, y, probabilities)
         found["metrics"] = metrics.all_metrics(y, probabilities, state.sweep["dataset"]["classes"])
         if not np.isfinite(found["score"]):
@@ -47,15 +51,6 @@ def trial_result(folder: Path, state: State, standing: Standing, metric: str) ->
         "complete": standing.outcome == "complete",
         "stages": standing.stages,
     }
-
-
-def validation_predictions(folder: Path, results: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """Labels `[n]` and probabilities `[n, classes]` of the validation parts of some trainings, in a row."""
-    parts = []
-    for result in results:
-        with np.load(folder / result["files"]["predictions"]["path"]) as file:
-            parts.append((file["y"], file["probabilities"]))
-    return np.concatenate([y for y, _ in parts]), np.concatenate([p for _, p in parts])
 
 
 def bound_checkpoints(folder: Path, state: State, plan: Plan) -> None:

@@ -36,13 +36,7 @@ class WorkItem:
 
 
 class WorkItemFactory:
-    """Makes the pieces of one sweep.
-
-    Parameters
-    ----------
-    settings : of the sweep.
-    state : read anew for each piece: spaces and pretrained weights come from it.
-    """
+    """Makes the pieces of one sweep; the state, whence come spaces and weights, is read anew for each."""
 
     def __init__(self, settings: Settings, state: State) -> None:
         self.settings, self.state = settings, state
@@ -57,7 +51,7 @@ class WorkItemFactory:
 
     def piece(self, key: str, candidate: Candidate, fold: int, **content: Any) -> WorkItem:
         """A piece for a candidate: whatever `content` names replaces or joins the description."""
-        description = self.describe(key, candidate.name, fold, key.split("/")[0])
+        description = self.describe(key, candidate.name, fold)
         space = self.state.done.get(f"space/{candidate.name}", {})
         pretrained = self.state.done.get(f"pretrain/{candidate.name}")
         description.update(
@@ -78,9 +72,9 @@ class WorkItemFactory:
         structure = json.dumps([network, {n: values.get(n) for n in description["structural"]}])
         return WorkItem(key, candidate.name, description, structure)
 
-    def describe(self, key: str, owner: str, fold: int, kind: str) -> dict[str, Any]:
+    def describe(self, key: str, owner: str, fold: int) -> dict[str, Any]:
         """What every description says, of candidates and references alike."""
-        task = self.settings.task
+        task, kind = self.settings.task, key.split("/")[0]
         return {
             "piece": key,
             "kind": kind,

@@ -9,9 +9,9 @@ import importlib
 from pathlib import Path
 
 import architectures
-from bench.data.caches.source_digest import code_digest, preprocessing_digest
+from bench.data.caches.source_digest import code_digest
 from bench.tasks.contract.ablation import NO_NORMALISATION, NO_TRANSFER, Ablation, no_augmentation
-from bench.tasks.contract.candidate import FROZEN, TRANSFERS, Candidate, Preset
+from bench.tasks.contract.candidate import FROZEN, TRANSFERS, Candidate, Preset, full, quick, smoke
 from bench.tasks.contract.datasets import builtin_options, generated, is_builtin, permuted, store
 from bench.tasks.contract.task import Task
 
@@ -25,13 +25,15 @@ __all__ = [
     "Preset",
     "Task",
     "builtin_options",
+    "full",
     "generated",
     "is_builtin",
     "load",
     "names",
     "no_augmentation",
     "permuted",
-    "preprocessing_digest",
+    "quick",
+    "smoke",
     "store",
 ]
 

@@ -9,7 +9,7 @@ import numpy as np
 from bench.data import formats
 from bench.data.sources import digits_standin, usps
 from bench.errors import UserError
-from bench.tasks import Candidate, Preset, Task, builtin_options, is_builtin, store
+from bench.tasks import Candidate, Task, builtin_options, full, is_builtin, quick, smoke, store
 from tuning.space import Choice, Float
 
 
@@ -39,18 +39,9 @@ class Digits(Task):
     )
     augmentation = ("rotation_degrees", "shift", "zoom", "elastic")
     presets = {
-        "smoke": Preset(
-            3,
-            trials=2,
-            seeds=2,
-            folds=1,
-            measure_seconds=0.5,
-            judged_at=(1,),
-            runtimes=("keras",),
-            careful=False,
-        ),
-        "quick": Preset(20, trials=8, seeds=3, folds=1, measure_seconds=1.0, judged_at=(5,)),
-        "full": Preset(60, trials=20, seeds=5, folds=1, measure_seconds=10.0, judged_at=(7, 20)),
+        "smoke": smoke(3, trials=2, seeds=2, judged_at=(1,)),
+        "quick": quick(20, judged_at=(5,)),
+        "full": full(60, judged_at=(7, 20)),
     }
     reads_folders = False
     preprocessing_words = "A grey image of 16 x 16 pixels, from -1 (background) to 1 (ink)."

@@ -27,14 +27,15 @@ from bench.tasks import (
     NO_TRANSFER,
     Ablation,
     Candidate,
-    Preset,
     Task,
     builtin_options,
+    full,
     generated,
     is_builtin,
     no_augmentation,
     permuted,
-    preprocessing_digest,
+    quick,
+    smoke,
 )
 from bench.tasks.contract.options import lengths, one_of, positive, switch
 from tuning.space import Choice, Float
@@ -79,13 +80,9 @@ class Mri(Task):
     transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
     augmentation = ("flip", "rotation_degrees", "shift", "zoom", "gain")
     presets = {
-        "smoke": Preset(1, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
-        "quick": Preset(
+        "smoke": smoke(1, pretraining_epochs=1),
+        "quick": quick(
             30,
-            trials=8,
-            seeds=3,
-            folds=1,
-            measure_seconds=1.0,
             judged_at=(6,),
             pretraining_epochs=10,
             ablation_seeds=0,  # each is a training of a minute
@@ -93,16 +90,7 @@ class Mri(Task):
             fixed={"shrink": 2, "slice": "middle", "width": 0.125},
             searches_structure=False,
         ),
-        "full": Preset(
-            50,
-            trials=20,
-            seeds=5,
-            folds=5,
-            measure_seconds=10.0,
-            judged_at=(6, 17),
-            pretraining_epochs=30,
-            ablation_seeds=1,
-        ),
+        "full": full(50, folds=5, judged_at=(6, 17), pretraining_epochs=30, ablation_seeds=1),
     }
     preprocessing = {
         "shape": [14, 64, 64],
@@ -129,6 +117,7 @@ class Mri(Task):
         "mask_background": switch(True),
         "brain_mask": switch(False),  # skull and scalp cut off as the user's own volumes are read
     }
+    preprocessing_files = "mri"
     pretraining_values = {"gain": 0.1}
     alone_classes = ("normal", "tumour")
     alone_samples = _PRETRAINING_SUBJECTS
@@ -153,20 +142,19 @@ class Mri(Task):
     def load(
         self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
     ) -> Path:
-        if data is not None and data.endswith(".npz"):
-            if _grid(preprocessing).brain_mask:
-                raise UserError(f"PREPROCESS=brain_mask: found DATA={data}; expected DATA=folder")
-            return _load_medmnist(Path(data), cache)
-        if data is not None and not is_builtin(data):
-            return build_cache(
-                Path(data), _grid(preprocessing), cache, name=f"mri-{Path(data).resolve().name}"
-            )
-        if _grid(preprocessing).brain_mask:
-            raise UserError(
-                "PREPROCESS=brain_mask: found generated brains without a skull; expected DATA=folder"
-            )
-        options = builtin_options(data or "builtin", _OPTIONS)
-        return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
+        grid = _grid(preprocessing)
+        if data is None or is_builtin(data):
+            if grid.brain_mask:
+                raise UserError(
+                    "PREPROCESS=brain_mask: found generated brains without a skull; expected DATA=folder"
+                )
+            options = builtin_options(data or "builtin", _OPTIONS)
+            return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
+        if not data.endswith(".npz"):
+            return build_cache(Path(data), grid, cache, name=f"mri-{Path(data).resolve().name}")
+        if grid.brain_mask:
+            raise UserError(f"PREPROCESS=brain_mask: found DATA={data}; expected DATA=folder")
+        return _load_medmnist(Path(data), cache)
 
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return imagenet_weights.fetch(source)
@@ -174,9 +162,6 @@ class Mri(Task):
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         choices = {name: value for name, value in preprocessing.items() if name != "brain_mask"}
         return np.stack([prepare(np.asarray(volume[..., 0]), **choices) for volume in x])[..., None]
-
-    def code(self) -> str:
-        return preprocessing_digest("mri")
 
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         if name == "scanner":

@@ -20,14 +20,15 @@ from bench.tasks import (
     NO_TRANSFER,
     Ablation,
     Candidate,
-    Preset,
     Task,
     builtin_options,
+    full,
     generated,
     is_builtin,
     no_augmentation,
     permuted,
-    preprocessing_digest,
+    quick,
+    smoke,
     store,
 )
 from bench.tasks.contract.options import one_of, span, switch
@@ -81,29 +82,16 @@ class Spect(Task):
     transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
     augmentation = ("flip", "rotation_degrees", "shift", "zoom", "blur", "noise", "gain")
     presets = {
-        "smoke": Preset(2, 1, 1, 1, 0.5, pretraining_epochs=1, runtimes=("keras",), careful=False),
-        "quick": Preset(
+        "smoke": smoke(2, pretraining_epochs=1),
+        "quick": quick(
             16,
-            trials=8,
-            seeds=3,
-            folds=1,
-            measure_seconds=1.0,
             judged_at=(5,),
             pretraining_epochs=4,
             ablation_seeds=1,
             pretrains_ablations=False,  # of the whole image it takes longer than all other ablations
             searches_structure=False,
         ),
-        "full": Preset(
-            40,
-            trials=20,
-            seeds=5,
-            folds=5,
-            measure_seconds=10.0,
-            judged_at=(5, 14),
-            pretraining_epochs=20,
-            ablation_seeds=2,
-        ),
+        "full": full(40, folds=5, judged_at=(5, 14), pretraining_epochs=20, ablation_seeds=2),
     }
     preprocessing = {"crop": True, "normalisation": "zscore"}
     preprocessing_words = (
@@ -118,6 +106,7 @@ class Spect(Task):
         "normalisation": one_of("zscore", NORMALISATIONS),
         "slices": span(),
     }
+    preprocessing_files = "spect"
     pretraining_values = {"blur": 0.0, "noise": 0.0, "balance": "none", "batch_size": 32}
     alone_classes = ("normal", "patient")
     alone_samples = 6000
@@ -156,9 +145,6 @@ class Spect(Task):
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         return preprocess(x, crop=preprocessing["crop"], normalisation=preprocessing["normalisation"])
 
-    def code(self) -> str:
-        return preprocessing_digest("spect")
-
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         return binding_ratios(np.asarray(x))
 
@@ -183,25 +169,21 @@ def _builtin(options: dict[str, int]) -> Dataset:
     dataset = generator.generate(generator.study(normal=normal, recipe=recipe), n, seed)
     if options["test"]:
         settings = generator.study(normal=normal, smooth_share=options["smooth"] / 100, recipe=recipe)
-        fresh = generator.generate(settings, options["test"], seed, start=n)
-        dataset = _with_test(dataset, fresh)
+        test = generator.generate(settings, options["test"], seed, start=n)
+        parts = (dataset, test)
+        dataset = replace(
+            dataset,
+            x=np.concatenate([part.x for part in parts]),
+            y=np.concatenate([part.y for part in parts]),
+            subjects=np.concatenate([part.subjects for part in parts]),
+            sites=np.concatenate([part.sites for part in parts if part.sites is not None]),
+            official_test=np.repeat([False, True], [len(part.x) for part in parts]),
+            fingerprint=fingerprint(dataset.fingerprint, test.fingerprint),
+            provenance=f"{dataset.provenance} Test: {test.provenance}",
+        )
     if options["permute"]:
         dataset = permuted(dataset, options["permute"])
     return dataset
-
-
-def _with_test(dataset: Dataset, test: Dataset) -> Dataset:
-    parts = (dataset, test)
-    return replace(
-        dataset,
-        x=np.concatenate([part.x for part in parts]),
-        y=np.concatenate([part.y for part in parts]),
-        subjects=np.concatenate([part.subjects for part in parts]),
-        sites=np.concatenate([part.sites for part in parts if part.sites is not None]),
-        official_test=np.repeat([False, True], [len(part.x) for part in parts]),
-        fingerprint=fingerprint(dataset.fingerprint, test.fingerprint),
-        provenance=f"{dataset.provenance} Test: {test.provenance}",
-    )
 
 
 task = Spect()

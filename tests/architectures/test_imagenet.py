@@ -25,6 +25,7 @@ USES = {
     "resnet50_3d": "resnet50",
 }
 SIDE = 36
+MEAN_RGB = np.array([123.68, 116.779, 103.939], np.float32)  # keras.applications, mode "caffe"
 
 
 def randomise(model: keras.Model) -> None:
@@ -92,7 +93,7 @@ def features(model: keras.Model, layer: str, x: np.ndarray) -> np.ndarray:
 def expected(reference, name: str, x: np.ndarray) -> np.ndarray:
     """Features `[n, features]` of `keras.applications` for z-scores `[n, height, width, 1]`."""
     kind = USES[name]
-    images = imagenet.as_rgb(x)
+    images = MEAN_RGB + np.float32(imagenet.DEVIATION) * x
     module = {"vgg16": keras.applications.vgg16, "resnet50": keras.applications.resnet50}[kind]
     return reference(kind)[0](module.preprocess_input(images)).numpy()
 

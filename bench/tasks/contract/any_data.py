@@ -1,10 +1,11 @@
 """What tasks share that are asked of whatever images or volumes a user has."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from bench.tasks.contract.candidate import Candidate, Preset
+from bench.tasks.contract.candidate import Candidate, Preset, full, quick, smoke
 from bench.tasks.contract.task import Task
 from tuning.space import Choice, Float
 
@@ -40,20 +41,9 @@ class AnyDataTask(Task):
     transfer_space = (Float("frozen", 0.0, 0.5, default=0.0),)
     augmentation = ("flip", "mirror", "rotation_degrees", "shift", "zoom", "gain")
     presets = {
-        "smoke": Preset(1, 1, 1, 1, 0.5, runtimes=("keras",), careful=False),
-        "quick": Preset(
-            20,
-            trials=8,
-            seeds=3,
-            folds=1,
-            measure_seconds=1.0,
-            judged_at=(5,),
-            ablation_seeds=0,
-            searches_structure=False,
-        ),
-        "full": Preset(
-            50, trials=20, seeds=5, folds=1, measure_seconds=10.0, judged_at=(6, 17), ablation_seeds=1
-        ),
+        "smoke": smoke(1),
+        "quick": quick(20, judged_at=(5,), ablation_seeds=0, searches_structure=False),
+        "full": full(50, judged_at=(6, 17), ablation_seeds=1),
     }
     preprocessing: dict[str, Any] = {}
 
@@ -63,9 +53,7 @@ class AnyDataTask(Task):
         Candidates are those that take such samples. The more there are, the fewer epochs a training has; where
         there are very many, no classical method is fitted to them.
         """
-        values = float(n)
-        for size in shape:
-            values *= size
+        values = n * math.prod(shape)
         share = min(1.0, _EPOCH_VALUES / values)
         return self.but(
             **{

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import architectures
@@ -78,3 +79,9 @@ class Preset:
     searches_structure: bool = True
     runtimes: tuple[str, ...] = ("keras", "litert", "onnxruntime")
     careful: bool = True
+
+
+# What the presets of all tasks have in common.
+smoke = partial(Preset, trials=1, seeds=1, folds=1, measure_seconds=0.5, runtimes=("keras",), careful=False)
+quick = partial(Preset, trials=8, seeds=3, folds=1, measure_seconds=1.0)
+full = partial(Preset, trials=20, seeds=5, folds=1, measure_seconds=10.0)

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from bench.data.caches.source_digest import preprocessing_digest
 from bench.data.folders.folder import check_folder
 from bench.data.folders.items import Item
 from bench.data.folders.resampled_folder import build_cache, read_sample
@@ -33,6 +32,7 @@ class FolderTask(AnyDataTask):
     """
 
     metric = "balanced_accuracy"
+    preprocessing_files = "any_image"
     axes: int
     longest: int
 
@@ -41,20 +41,19 @@ class FolderTask(AnyDataTask):
             return self
         items = check_folder(Path(data)).items  # what is wrong with them, `load` says
         chosen = read_task_toml(Path(data).expanduser(), self.axes, len({item.label for item in items}))
-        size = chosen.get("size") or self._usual_size(items) or self.preprocessing["size"]
-        preprocessing = {
-            "size": size,
-            "crop": float(chosen.get("crop", 1.0)),
-            "colour": chosen.get("colour", False),
-            "normalisation": chosen.get("normalisation", self.preprocessing["normalisation"]),
-        }
+        preprocessing = {name: chosen.get(name, usual) for name, usual in self.preprocessing.items()}
+        if "size" not in chosen:
+            preprocessing["size"] = self._usual_size(items) or preprocessing["size"]
+        preprocessing["crop"] = float(preprocessing["crop"])
         channels = 3 if preprocessing["colour"] else 1
-        task = self.for_samples(len(items), (*size, channels), preprocessing=preprocessing)
         options = {
             name: replace(option, default=preprocessing[name])
             for name, option in self.preprocessing_options.items()
         }
-        task = task.but(
+        task = self.for_samples(
+            len(items),
+            (*preprocessing["size"], channels),
+            preprocessing=preprocessing,
             preprocessing_options=options,
             **{name: chosen[name] for name in ("title", "metric") if name in chosen},
         )
@@ -110,9 +109,6 @@ class FolderTask(AnyDataTask):
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         return normalise(x, preprocessing["normalisation"])
-
-    def code(self) -> str:
-        return preprocessing_digest("any_image")
 
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
         return np.stack([read_sample(path, None, self._grid(preprocessing))[0] for path in paths])

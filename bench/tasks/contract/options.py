@@ -1,10 +1,9 @@
 """What PREPROCESS may change: choices of a task's preprocessing, each with its default and what it accepts."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from bench.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -16,12 +15,14 @@ class Option:
     default : its value where nobody chooses, JSON-ready.
     parse : from text to a value; raises ValueError.
     expected : what is accepted, for a message.
+    accepts : whether a parsed value is one of these.
     separator : between the numbers of a list.
     """
 
     default: Any
     parse: Callable[[str], Any]
     expected: str
+    accepts: Callable[[Any], bool] = lambda value: True
     separator: str = "x"
 
     def spell(self, value: Any) -> str:
@@ -33,13 +34,7 @@ class Option:
 
 def one_of(default: str, accepted: Sequence[str]) -> Option:
     """One of a few words."""
-
-    def parse(text: str) -> str:
-        if text not in accepted:
-            raise ValueError(text)
-        return text
-
-    return Option(default, parse, f"one of {', '.join(accepted)}")
+    return Option(default, str, f"one of {', '.join(accepted)}", lambda word: word in accepted)
 
 
 def switch(default: bool) -> Option:
@@ -49,75 +44,31 @@ def switch(default: bool) -> Option:
 
 def positive(default: float) -> Option:
     """A number above 0."""
-
-    def parse(text: str) -> float:
-        number = float(text)
-        if not 0 < number < float("inf"):
-            raise ValueError(text)
-        return number
-
-    return Option(default, parse, "a number above 0")
+    return Option(default, float, "a number above 0", lambda number: 0 < number < math.inf)
 
 
 def fraction(default: float) -> Option:
     """A share: a number above 0, at most 1."""
-
-    def parse(text: str) -> float:
-        number = float(text)
-        if not 0 < number <= 1:
-            raise ValueError(text)
-        return number
-
-    return Option(default, parse, "a number above 0, at most 1")
+    return Option(default, float, "a number above 0, at most 1", lambda number: 0 < number <= 1)
 
 
 def lengths(default: Sequence[int], least: int, most: int) -> Option:
     """As many whole numbers as the default has, such as `14x64x64`."""
-
-    def parse(text: str) -> list[int]:
-        numbers = [int(part) for part in text.split("x")]
-        if len(numbers) != len(default) or not all(least <= number <= most for number in numbers):
-            raise ValueError(text)
-        return numbers
-
     form = "x".join(map(str, default))
-    return Option(list(default), parse, f"numbers from {least} to {most}, as in {form}")
+    return Option(
+        list(default),
+        lambda text: [int(part) for part in text.split("x")],
+        f"numbers from {least} to {most}, as in {form}",
+        lambda numbers: len(numbers) == len(default) and least <= min(numbers) <= max(numbers) <= most,
+    )
 
 
 def span() -> Option:
     """A range of slices such as `30-42`: the first, from 0 on, and the last; by default found in the image."""
-
-    def parse(text: str) -> list[int]:
-        first, last = (int(part) for part in text.split("-"))
-        if not 0 <= first <= last:
-            raise ValueError(text)
-        return [first, last]
-
-    return Option(None, parse, "the first and the last slice, counted from 0, as in 30-42", "-")
-
-
-def parse_changes(variable: str, text: str | None, options: Mapping[str, Option]) -> dict[str, Any]:
-    """Parse `normalisation=white,shape=20x64x64`; what equals its default is left out.
-
-    Raises
-    ------
-    UserError : a choice that does not exist, or a value that it does not accept.
-    """
-    changes: dict[str, Any] = {}
-    for part in filter(None, (part.strip() for part in (text or "").split(","))):
-        name, _, value = part.partition("=")
-        if name not in options:
-            known = ", ".join(options) or "nothing: this task has no choices"
-            raise UserError(f"{variable}={text}: found {name!r}; expected {known}")
-        option = options[name]
-        try:
-            found = option.parse(value.strip())
-        except ValueError:
-            raise UserError(
-                f"{variable}={text}: found {name} {value!r}; expected {option.expected}"
-            ) from None
-        if found != option.default:
-            changes[name] = found
-        else:
-            changes.pop(name, None)
-    return changes
+    return Option(
+        None,
+        lambda text: [int(part) for part in text.split("-")],
+        "the first and the last slice, counted from 0, as in 30-42",
+        lambda numbers: len(numbers) == 2 and 0 <= numbers[0] <= numbers[1],
+        "-",
+    )

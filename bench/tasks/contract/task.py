@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from bench.data.caches.source_digest import preprocessing_digest
 from bench.data.dataset import Dataset
 from bench.errors import UserError
 from bench.tasks.contract.ablation import Ablation
@@ -39,6 +40,7 @@ class Task:
     reads_folders : whether DATA is a folder as `bench.data.folders.folder` reads it.
     pretraining_values : training hyperparameters of `phantom` pretraining that differ from the defaults.
     sets : names of the public data sets that `fetch` chooses from, where there are several.
+    preprocessing_files : with what the names of the files in `bench/data/preprocess` begin that `prepare` runs.
     file, file_digest : of a task in a file of the user's own, where it is and a hash of what it says; set by
         `bench.tasks.load`.
     """
@@ -63,6 +65,7 @@ class Task:
     alone_networks = 1
     reads_folders = True
     sets: tuple[str, ...] = ()
+    preprocessing_files = ""
     file: Path | None = None
     file_digest = ""
 
@@ -81,7 +84,7 @@ class Task:
         """The task as it is for these data: what can only be said once they are known, replaced (see `but`).
 
         Workers load the task by its name and see nothing of it: `training_space`, `transfer_space`, `prepare`,
-        `features` and `code` must not hang on the data but through `preprocessing`.
+        `features` must not hang on the data but through `preprocessing`.
 
         Raises
         ------
@@ -129,13 +132,10 @@ class Task:
         """Turn stored samples `[n, ...]` into what a network sees; per sample, no statistics of others."""
         return x
 
-    def code(self) -> str:
-        """A digest of the code that `prepare` and `features` run beside the task's own file."""
-        return ""
-
     def digest(self) -> str:
         """A digest of all code that `prepare` and `features` run; what other code has made is made anew."""
-        return self.code() + self.file_digest
+        stem = self.preprocessing_files
+        return (preprocessing_digest(stem) if stem else "") + self.file_digest
 
     def published(self, dataset: Dataset) -> list[dict[str, Any]]:
         """What others have published of these data with this very split: `title` and values by metric."""

@@ -45,7 +45,7 @@ def read_task_toml(folder: Path, axes: int, n_classes: int) -> dict[str, Any]:
             lambda v: isinstance(v, list) and len(v) == axes and all(_is_whole(n, least, most) for n in v),
             f"{axes} whole numbers from {least} to {most} in brackets",
         ),
-        "crop": (lambda v: _is_number(v) and 0 < v <= 1, "a number above 0, at most 1"),
+        "crop": (lambda v: type(v) in (int, float) and 0 < v <= 1, "a number above 0, at most 1"),
         "colour": (
             lambda v: isinstance(v, bool) and (axes == 2 or not v),
             "true or false, true for images alone",
@@ -67,9 +67,5 @@ def read_task_toml(folder: Path, axes: int, n_classes: int) -> dict[str, Any]:
     return found
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _is_whole(value: Any, least: int, most: int) -> bool:
-    return _is_number(value) and isinstance(value, int) and least <= value <= most
+    return type(value) is int and least <= value <= most  # no bool

@@ -6,10 +6,10 @@ from keras import layers
 
 from bench.measure import worker
 from bench.measure.converted import Converted
-from bench.measure.runtimes import RUNTIMES, ConversionError
+from bench.measure.runtimes import RUNTIMES, ConversionError, PortableRuntime
 
 
-class Portable:
+class Portable(PortableRuntime):
     name, packages, suffix = "portable", ("numpy",), ".portable"
 
     def __init__(self, content=b"content"):
@@ -23,9 +23,6 @@ class Portable:
 
     def load(self, content, threads):
         return content, threads
-
-    def prepare(self, model, batch, threads, input_shape):
-        return self.load(self.convert(model, batch, input_shape), threads)
 
 
 def test_a_file_is_made_once_for_each_model_and_batch(tmp_path):

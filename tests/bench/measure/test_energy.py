@@ -20,6 +20,11 @@ def domain(folder: Path, path: str, name: str, microjoules: int) -> Path:
     return place / "energy_uj"
 
 
+@pytest.fixture(autouse=True)
+def made_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(energy, "POWERCAP", tmp_path)
+
+
 @pytest.fixture
 def no_gpu(monkeypatch):
     monkeypatch.setattr(energy, "_gpu_counter", lambda: None)
@@ -47,19 +52,19 @@ def test_a_counter_that_ran_over_goes_on(tmp_path):
 
 def test_meter_measures_where_there_is_rapl(tmp_path, no_gpu):
     file = domain(tmp_path, "intel-rapl:0", "package-0", 0)
-    with EnergyMeter(powercap=tmp_path) as meter:
+    with EnergyMeter() as meter:
         file.write_text("250000")
     assert meter.joules == pytest.approx(0.25)
     assert meter.method.startswith("measured: RAPL")
 
 
 def test_meter_estimates_where_there_is_none_and_says_so(tmp_path, no_gpu):
-    with EnergyMeter(watts_per_core=10.0, powercap=tmp_path) as busy:
+    with EnergyMeter() as busy:
         end = time.process_time() + 0.2
         while time.process_time() < end:
             pass
     assert busy.method.startswith("estimate: ")
-    assert busy.joules >= 2.0  # ten watts for 0.2 seconds of a core, and what came before and after
+    assert busy.joules >= 2.4  # twelve watts for 0.2 seconds of a core, and what came before and after
 
 
 def test_unreadable_counters_are_as_good_as_none(tmp_path, no_gpu, monkeypatch):
@@ -69,7 +74,7 @@ def test_unreadable_counters_are_as_good_as_none(tmp_path, no_gpu, monkeypatch):
         raise PermissionError("energy_uj")
 
     monkeypatch.setattr(RaplCounter, "_read", refuse)
-    with EnergyMeter(powercap=tmp_path) as meter:
+    with EnergyMeter() as meter:
         pass
     assert meter.method.startswith("estimate: ")
 
@@ -77,7 +82,7 @@ def test_unreadable_counters_are_as_good_as_none(tmp_path, no_gpu, monkeypatch):
 def test_gpu_energy_is_added(tmp_path, monkeypatch):
     readings = iter([100.0, 130.0])
     monkeypatch.setattr(energy, "_gpu_counter", lambda: lambda: next(readings))
-    with EnergyMeter(powercap=tmp_path) as meter:
+    with EnergyMeter() as meter:
         pass
     assert meter.joules == pytest.approx(30.0, abs=0.5)
     assert meter.method.endswith("measured: NVML, all GPUs")

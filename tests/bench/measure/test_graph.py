@@ -6,17 +6,17 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from bench.measure.inference_graph import GraphError, inference_graph
+from bench.measure.inference_graph import INPUT, OUTPUT, GraphError, inference_graph
 from bench.measure.portable_operations import LITERT_SUBSTITUTES, ONNX_SUBSTITUTES
 
 
 def answer(frozen, x):
-    with tf.compat.v1.Session(graph=frozen.graph) as session:
-        return session.run(frozen.output, {frozen.input: x})
+    with tf.compat.v1.Session(graph=frozen) as session:
+        return session.run(f"{OUTPUT}:0", {f"{INPUT}:0": x})
 
 
 def types(frozen):
-    return {operation.type for operation in frozen.graph.get_operations()}
+    return {operation.type for operation in frozen.get_operations()}
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -49,7 +49,7 @@ def test_shapes_are_known_behind_a_grouped_convolution():
     """Keras compiles it with XLA on CPU; such a call has no shape in the graph."""
     body = [layers.Conv2D(8, 3, groups=2), layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(3)]
     frozen = inference_graph(keras.Sequential([keras.Input((10, 10, 4)), *body]), batch=5)
-    assert frozen.output.shape.as_list() == [5, 3]
+    assert frozen.get_tensor_by_name(f"{OUTPUT}:0").shape.as_list() == [5, 3]
     assert not {"StatefulPartitionedCall", "ReadVariableOp"} & types(frozen)
 
 

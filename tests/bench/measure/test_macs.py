@@ -82,12 +82,6 @@ def test_what_grows_with_activations_only_is_left_out():
     assert count((8, 8, 3), normal, gelu, layers.AveragePooling2D(2), layers.Rescaling(2.0)) == 0
 
 
-def test_batch_multiplies():
-    body = [layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)]
-    model = keras.Sequential([keras.Input((8, 8, 1)), *body])
-    assert macs(model, batch=32) == 32 * macs(model) == 32 * (36 * 9 * 4 + 36 * 4 * 2)
-
-
 def test_a_loop_is_named():
     with pytest.raises(UncountableError, match=r"While.*lstm"):
         count((7, 4), layers.LSTM(3))

@@ -1,4 +1,4 @@
-"""Does the ranking of inference times survive other load? `python -m bench.measure.stability [SECONDS]`.
+"""Does the ranking of inference times survive other load? `python -m tests.perf.stability [SECONDS]`.
 
 Six small networks are measured twice, the second time with a busy loop in another process, and Kendall's
 tau of the two rankings of batch-1 medians is printed. It should be at least 0.9.
