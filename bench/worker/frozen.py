@@ -121,13 +121,9 @@ def features(description: dict[str, Any]) -> np.ndarray:
 
     def make(place: Path, wait: bool) -> None:
         part = parts[place]
-        labels = {"y": stored.y[part], "subjects": stored.subjects[part]}
-        others = dict.fromkeys(("sites", "official_test", "official_validation"))
-        ensure(
-            place,
-            lambda path: save_dataset(replace(stored, x=extract(part), **labels, **others), path),
-            wait=wait,
-        )
+        columns: dict[str, Any] = dict.fromkeys(("sites", "official_test", "official_validation"))
+        columns |= {"y": stored.y[part], "subjects": stored.subjects[part]}
+        ensure(place, lambda path: save_dataset(replace(stored, x=extract(part), **columns), path), wait=wait)
 
     def join(path: Path) -> None:
         for place in parts:
