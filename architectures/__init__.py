@@ -50,16 +50,10 @@ def file_of(reference: str) -> Path:
 
 
 def load(reference: str) -> Architecture:
-    """Import one architecture. This imports Keras.
+    """Import one architecture, by a name out of `names` or by the path of a file. This imports Keras.
 
-    Parameters
-    ----------
-    reference : a name out of `names`, or the path of a file.
-
-    Raises
-    ------
-    KeyError : there is no such file.
-    TypeError : the file's `architecture` lacks a part of the contract, or has another name than the file.
+    Raises KeyError: there is no such file; TypeError: its `architecture` lacks a part of the contract, or has
+    another name than the file.
     """
     file = file_of(reference)
     if is_path(reference):
@@ -77,14 +71,10 @@ def load(reference: str) -> Architecture:
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a Python file by its path, once in a process.
+    """Import a Python file by its path, once in a process; a KeyError where there is none.
 
     Its module's name hangs on the path alone: Keras writes it into what is saved of layers that the file
     defines, and finds them by it in every process that has imported the file.
-
-    Raises
-    ------
-    KeyError : there is no such file.
     """
     path = path.resolve()
     name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"

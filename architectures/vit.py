@@ -8,12 +8,7 @@ from architectures.layers.dense import AdjustableDropout
 
 @keras.saving.register_keras_serializable(package="scanbench")
 class Positions(keras.layers.Layer):
-    """Adds learned positions to tokens `[batch, tokens, width]`, after a class token in front if asked for.
-
-    Parameters
-    ----------
-    class_token : whether to put a learned token in front.
-    """
+    """Adds learned positions to tokens `[batch, tokens, width]`, behind a learned class token if asked for."""
 
     def __init__(self, class_token: bool, **kwargs) -> None:
         super().__init__(**kwargs)

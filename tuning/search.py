@@ -105,9 +105,7 @@ class _Grid(_InMemory, keras_tuner.Oracle):
 class _Hyperband(_InMemory, oracles.HyperbandOracle):
     """Begins with the most aggressive bracket that can be finished, not with one that never trains in full.
 
-    Parameters
-    ----------
-    trials : of the search, as planned.
+    `trials` is how many are planned.
     """
 
     def __init__(self, trials: int, **settings: Any) -> None:
@@ -208,10 +206,8 @@ class Search:
     def ask(self, known: dict[str, Any] | None = None) -> Proposal | None:
         """Propose the next trial; None while it has to wait for results, or if the space is exhausted.
 
-        Parameters
-        ----------
-        known : the values that this trial had in an earlier life, which the Bayesian oracle then takes
-            over rather than fit its process again.
+        `known` are the values that this trial had in an earlier life, which the Bayesian oracle then takes
+        over rather than fit its process again.
         """
         while not self.exhausted:
             while self._told <= self.asked - self.lookahead:

@@ -62,9 +62,7 @@ class Recipe:
     def from_values(cls, values: dict[str, Any], epochs: int, stable: float = 0.0) -> "Recipe":
         """Make a recipe from training hyperparameters by name; `epochs` unless they name their own.
 
-        Parameters
-        ----------
-        stable : share of the training before its learning rate begins to fall.
+        `stable` is the share of the training before its learning rate begins to fall.
         """
         rest = dict(values)
         epochs = int(rest.pop("epochs", epochs))
@@ -222,9 +220,7 @@ def _validate(program: Program, validation: Samples) -> dict[str, float]:
 def predict(program: Program, samples: Samples) -> np.ndarray:
     """Class probabilities of the samples, float64 `[n, n_classes]`, a chunk in memory at a time.
 
-    Raises
-    ------
-    Diverged : a probability is not a number, because the last step of a training spoilt the weights.
+    Raises Diverged: a probability is not a number, because the last step of a training spoilt the weights.
     """
     sample_bytes = 4 * int(np.prod(samples.x.shape[1:]))
     chunk = max(_CHUNK_BYTES // sample_bytes, 1)

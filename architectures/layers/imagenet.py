@@ -24,9 +24,7 @@ DEVIATION = 58.0  # of ImageNet's grey values: 255 * 0.226, the mean of 0.229, 0
 def read(path: Path) -> dict[str, list[np.ndarray]]:
     """Read the arrays of each layer that has any, from the HDF5 format of `keras.applications`.
 
-    Raises
-    ------
-    ValueError : another format, or a damaged file.
+    Raises ValueError: another format, or a damaged file.
     """
     try:
         with h5py.File(path, "r") as file:

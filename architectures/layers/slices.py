@@ -16,12 +16,7 @@ class FoldSlices(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="scanbench")
 class UnfoldSlices(keras.layers.Layer):
-    """What a 2D network made of slices, `[batch * depth, ...]`, back to `[batch, depth, ...]`.
-
-    Parameters
-    ----------
-    depth : slices of a volume.
-    """
+    """What a 2D network made of slices, `[batch * depth, ...]`, back to `[batch, depth, ...]`."""
 
     def __init__(self, depth: int, **kwargs) -> None:
         super().__init__(**kwargs)
@@ -38,10 +33,8 @@ class UnfoldSlices(keras.layers.Layer):
 class PickSlices(keras.layers.Layer):
     """Some slices of each volume, `[batch, depth, height, width, channels] -> [batch, picked, ...]`.
 
-    Parameters
-    ----------
-    which : "middle": the slice at half the depth; "contrast": the slice whose grey values have the largest
-        variance, the first of equals; "several": `SEVERAL` slices evenly spread over the middle half.
+    Which: "middle": the slice at half the depth; "contrast": the slice whose grey values have the largest
+    variance, the first of equals; "several": `SEVERAL` slices evenly spread over the middle half.
     """
 
     WHICH = ("middle", "contrast", "several")

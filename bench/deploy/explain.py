@@ -38,10 +38,8 @@ class Explanation:
 def explain(model: keras.Model, x: np.ndarray) -> Explanation:
     """Explain the predicted class of prepared samples.
 
-    Parameters
-    ----------
-    model : as `saved_network.calibrated` makes it.
-    x : float32 `[n, height, width, channels]` or `[n, depth, height, width, channels]`.
+    `model` is as `saved_network.calibrated` makes it; `x` is float32 `[n, height, width, channels]` or
+    `[n, depth, height, width, channels]`.
     """
     attention = [layer for layer in model.layers if isinstance(layer, keras.layers.MultiHeadAttention)]
     patches = _patches(model, attention)

@@ -25,21 +25,12 @@ def export(task: Task, chosen: Chosen, folder: Path) -> dict[str, Any]:
     """Write a folder with a network in all formats, what it needs to be used, and its model card.
 
     `model.keras`, `model.tflite` and `model.onnx`, the last two for one sample at a time; `model.json`: task,
-    classes, preprocessing, calibration, and where it comes from; `known.npz`: what the training data were like;
-    `README.md`: the model card.
+    classes, preprocessing, calibration, and where it comes from; `known.npz`: what the training data were
+    like; `README.md`: the model card. A `folder` with an export is replaced; it is there whole or not at all.
+    Returns what `model.json` says.
 
-    Parameters
-    ----------
-    folder : replaced if it holds an export; it is there whole or not at all.
-
-    Returns
-    -------
-    What `model.json` says.
-
-    Raises
-    ------
-    UserError : the run's data are gone, a package is missing, or a format cannot take the network or gives other
-        answers.
+    Raises UserError: the run's data are gone, a package is missing, or a format cannot take the network or
+    gives other answers.
     """
     is_export = all((folder / name).is_file() for name in (saved_network.FACTS, saved_network.MODEL))
     if folder.is_file() or (folder.is_dir() and not is_export and any(folder.iterdir())):
@@ -76,9 +67,8 @@ def export(task: Task, chosen: Chosen, folder: Path) -> dict[str, Any]:
 def write_portable(network: Network, x: np.ndarray, indices: np.ndarray, folder: Path) -> dict[str, Any]:
     """Write a network's LiteRT and ONNX files, and run all three formats on `x[indices]`.
 
-    Returns
-    -------
-    Of each format `cases` and the largest `difference` of a probability from that of the network in memory.
+    Returns of each format `cases` and the largest `difference` of a probability from that of the network in
+    memory.
     """
     from bench.measure.runtimes import PORTABLE, ConversionError, version
 

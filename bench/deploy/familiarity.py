@@ -140,10 +140,8 @@ def warnings(
 ) -> list[list[str]]:
     """What is unlike the known samples, in words, for each scan.
 
-    Parameters
-    ----------
-    features, stored : `[m, f]` and `[m, ...]`, of the scans.
-    paths : their files, which are asked for their voxel size.
+    `features` and `stored` are those of the scans, `[m, f]` and `[m, ...]`; their files are asked for their
+    voxel size.
     """
     found = []
     width = max(float(known.grey[1].max() - known.grey[0].min()), 1e-6)
@@ -188,12 +186,7 @@ def save(known: Known, folder: Path) -> None:
 
 
 def load(folder: Path) -> Known | None:
-    """Read what `save` has written; None where there is none.
-
-    Raises
-    ------
-    UserError : the file is damaged.
-    """
+    """Read what `save` has written; None where there is none. A damaged file is a UserError."""
     path = folder / FILE
     if not path.exists():
         return None

@@ -27,10 +27,7 @@ _NAMES = {"keras": "`model.keras`", "litert": "`model.tflite`", "onnxruntime": "
 def text(task: Task, chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fold: Fold) -> str:
     """The card as markdown.
 
-    Parameters
-    ----------
-    facts : what `model.json` says.
-    fold : whose train and validation part the network was trained on.
+    `facts` is what `model.json` says, `fold` that whose train and validation part the network was trained on.
     """
     blocks = [
         f"# {escape(facts['title'])}: {escape(chosen.content.title)}",

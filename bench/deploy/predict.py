@@ -85,9 +85,7 @@ def predict(
 def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
     """Calibrated probabilities of prepared samples, float64 `[n, classes]`; of several networks their mean.
 
-    Raises
-    ------
-    UserError : the samples do not have the shape that the network takes.
+    Raises UserError: the samples do not have the shape that the network takes.
     """
     shape = network.models[0].input_shape[1:]
     if np.prod(x.shape[1:]) != np.prod(shape):
@@ -102,12 +100,7 @@ def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
 
 
 def prepared(task: Task, network: Network, stored: np.ndarray) -> np.ndarray:
-    """Stored samples as the network sees them.
-
-    Raises
-    ------
-    UserError : the network names preprocessing that the task does not have.
-    """
+    """Stored samples as the network sees them; a UserError where it names preprocessing that the task lacks."""
     try:
         return np.asarray(task.prepare(stored, network.facts["preprocessing"]), np.float32)
     except (KeyError, TypeError, ValueError) as error:

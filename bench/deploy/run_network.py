@@ -56,9 +56,7 @@ class Chosen:
 def choose(folder: Path, model: str | None) -> Chosen:
     """Find what MODEL names: nothing (the best network of the report), a candidate, `ensemble`, `NAME-ensemble`.
 
-    Raises
-    ------
-    UserError : no such candidate, or its networks are not (or no longer) there.
+    Raises UserError: no such candidate, or its networks are not (or no longer) there.
     """
     content = results.build(folder)
     name, _, last = (model or "").rpartition("-")

@@ -82,12 +82,7 @@ def _file(place: int) -> str:
 
 
 def load(folder: Path, task: Task) -> Network:
-    """Load what `save` has written.
-
-    Raises
-    ------
-    UserError : there is none, it is another task's, or it is damaged.
-    """
+    """Load what `save` has written; a UserError where there is none, it is another task's, or it is damaged."""
     try:
         facts = json.loads((folder / FACTS).read_text())
         wrong = [name for name, kind in _NEEDED.items() if not isinstance(facts.get(name), kind)]
@@ -116,13 +111,8 @@ def load(folder: Path, task: Task) -> Network:
 def load_keras(path: Path, own: Sequence[str] = ()) -> "keras.Model":
     """Load a `.keras` file in safe mode: what is neither Keras' nor of `architectures` is refused, not run.
 
-    Parameters
-    ----------
-    own : architectures in files elsewhere that the user has named, whose layers are taken too.
-
-    Raises
-    ------
-    UserError : it is damaged, or holds such things (a `Lambda`, say).
+    `own` are architectures in files elsewhere that the user has named, whose layers are taken too.
+    Raises UserError: it is damaged, or holds such things (a `Lambda`, say).
     """
     import keras
 

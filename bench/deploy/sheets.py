@@ -29,10 +29,8 @@ class Picture:
 def picture(caption: str, sample: np.ndarray, explanation: "Explanation", place: int) -> Picture:
     """What is shown of a scan: the image, or the slices of a volume with most heat.
 
-    Parameters
-    ----------
-    sample : `[height, width, channels]` or `[depth, height, width, channels]`, as the network saw it.
-    place : of the scan in the explanation.
+    `sample` is `[height, width, channels]` or `[depth, height, width, channels]`, as the network saw it;
+    `place` that of the scan in the explanation.
     """
     grey, heat = sample.mean(axis=-1), explanation.heat[place]
     if grey.ndim == 2:

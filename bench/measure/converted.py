@@ -9,13 +9,7 @@ from bench.measure.runtimes import ConversionError, PortableRuntime, Predict, Ru
 
 
 class Converted:
-    """The converted forms of one model.
-
-    Parameters
-    ----------
-    folder : where they lie; None keeps nothing.
-    name : of the model, unique in the folder.
-    """
+    """The converted forms of a model, whose name is unique in the folder where they lie, if there is one."""
 
     def __init__(self, folder: str | None, name: str) -> None:
         self.folder, self.name = folder, name
@@ -33,9 +27,8 @@ class Converted:
     ) -> bytes:
         """The file's content, kept with the reason where there can be none.
 
-        Raises
-        ------
-        ConversionError, ImportError : as `runtime.convert`, or a package of the runtime is not installed.
+        Raises ConversionError and ImportError as `runtime.convert`, or a package of the runtime is not
+        installed.
         """
         version(runtime)
         if self.folder is None:

@@ -26,9 +26,7 @@ class RaplCounter:
     Counted are the packages and, where it is a domain of its own, the memory; `psys` contains the packages
     and is left out. The counters are the whole machine's: measure with nothing else running.
 
-    Raises
-    ------
-    OSError : there are none, or only root may read them (the default since Linux 5.10).
+    Raises OSError: there are none, or only root may read them (the default since Linux 5.10).
     """
 
     def __init__(self, folder: Path) -> None:

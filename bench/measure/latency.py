@@ -17,12 +17,7 @@ SAMPLES_KEPT = 20
 
 @dataclass
 class Timing:
-    """Samples of one call, by round.
-
-    Attributes
-    ----------
-    rounds_ms : a list of durations in milliseconds for each round in which the call was timed.
-    """
+    """Samples of one call: durations in milliseconds, a list for each round in which it was timed."""
 
     rounds_ms: list[list[float]] = field(default_factory=list)
 

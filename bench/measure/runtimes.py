@@ -49,12 +49,7 @@ class Runtime:
 
 
 class PortableRuntime(Runtime):
-    """A runtime whose models are files.
-
-    Attributes
-    ----------
-    suffix : of such a file.
-    """
+    """A runtime whose models are files, with a `suffix`."""
 
     suffix: str
 

@@ -51,12 +51,10 @@ class Halving:
         return (min(epochs, preset.epochs),) if epochs else (*preset.judged_at, preset.epochs)
 
     def standings(self, candidate: str, fold: int, planned: int, closed: bool) -> dict[int, Standing]:
-        """The standing of each trial that was started, by number.
+        """The standing of each trial that was started, by number, of `planned` ones.
 
-        Parameters
-        ----------
-        planned : trials that the search will have.
-        closed : whether no further training is to be started; trials under way then end where they are.
+        Where the search is `closed`, no further training is to be started; trials under way then end where
+        they are.
         """
         search = search_name(candidate, fold)
         stages = self._state.stages(search)

@@ -123,9 +123,7 @@ class Journal:
     def append(self, event: str, **content: Any) -> dict:
         """Record an event; when this returns it is on the disk.
 
-        Raises
-        ------
-        UserError : the disk is full or not writable. What was recorded before stays readable.
+        Raises UserError: the disk is full or not writable. What was recorded before stays readable.
         """
         record = {"event": event, "time": round(time.time(), 3), **content}
         text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()[:-1]

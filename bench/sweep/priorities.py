@@ -102,9 +102,7 @@ class Priorities:
     def share_budget(self, slots: int, measuring: bool) -> bool:
         """Close searches whose architecture has used its share, so that there is time for its refits.
 
-        Returns
-        -------
-        Whether the time is up; what is kept back for measuring counts only while `measuring`.
+        Returns whether the time is up; what is kept back for measuring counts only while `measuring`.
         """
         budget, candidates = self.settings.budget_seconds, self.settings.candidates
         if budget is None:

@@ -75,13 +75,7 @@ def verify_files(folder: Path, state: State) -> dict[str, str]:
 def outdated(state: State, ablations: dict[str, str]) -> dict[str, str]:
     """Ablations, and pretrainings for them, that were recorded when they changed something else.
 
-    Parameters
-    ----------
-    ablations : digests of their definitions now.
-
-    Returns
-    -------
-    Piece to what is wrong with it.
+    `ablations` are digests of their definitions now. Returns piece to what is wrong with it.
     """
     recorded = state.ablations
     changed = {name for name, digest in ablations.items() if recorded.get(name, digest) != digest}
@@ -97,9 +91,7 @@ def outdated(state: State, ablations: dict[str, str]) -> dict[str, str]:
 def clean(folder: Path, state: State) -> None:
     """Delete what the journal does not name: files of killed writers, checkpoints of settled pieces.
 
-    Raises
-    ------
-    UserError : a file cannot be deleted.
+    Raises UserError: a file cannot be deleted.
     """
     named = set(state.files())
     settled = {key.replace("/", "-") for key in (*state.done, *state.failed) if state.settled(key)}

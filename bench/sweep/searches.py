@@ -26,19 +26,13 @@ class Searches:
         self._told: dict[str, set[int]] = {}
 
     def proposals(self, candidate: str, fold: int, ended: Mapping[int, float | None]) -> "list[Proposal]":
-        """All trials that are proposed by now, after the oracle was told what has ended.
+        """All trials that are proposed by now, after the oracle was told the scores of those that have `ended`.
 
         A trial that the environment kept from being done is tried again at the next start. Until then an
         oracle whose proposals hang on scores is told nothing of it, so that what it proposes is the same
         whenever the score comes.
 
-        Parameters
-        ----------
-        ended : scores of the trials that have ended, by number; None for one that failed.
-
-        Raises
-        ------
-        UserError : the oracle proposes other values than are recorded for the same trial.
+        Raises UserError: the oracle proposes other values than are recorded for the same trial.
         """
         name = search_name(candidate, fold)
         search = self._search(candidate, fold)

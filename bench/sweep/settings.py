@@ -106,12 +106,7 @@ class Settings:
 
 
 def find_task(name: str | None) -> Task:
-    """Find a task by name, or by the path of its file.
-
-    Raises
-    ------
-    UserError : no name, an unknown one, or a file that cannot be used.
-    """
+    """Find a task by name, or by the path of its file; a UserError where there is none, or it cannot be used."""
     if name and architectures.is_path(name):
         return load_file("TASK", name, tasks.load, tasks.names())
     if not name or name not in tasks.names():
@@ -125,9 +120,7 @@ def find_task(name: str | None) -> Task:
 def find_preprocessing(text: str | None, task: Task) -> dict[str, Any]:
     """Parse PREPROCESS, such as `normalisation=white,shape=20x64x64`; what equals its default is left out.
 
-    Raises
-    ------
-    UserError : a choice that the task does not have, or a value that it does not accept.
+    Raises UserError: a choice that the task does not have, or a value that it does not accept.
     """
     options = task.preprocessing_options
     changes: dict[str, Any] = {}

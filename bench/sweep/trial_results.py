@@ -15,18 +15,11 @@ _WAITING_BYTES = 256 * 2**20
 
 
 def trial_result(folder: Path, state: State, standing: Standing, metric: str) -> dict[str, Any]:
-    """Put the result of a trial together from those of its trainings.
+    """Put the result of a trial that has come to an end together from those of its trainings, in a run folder.
 
     Where it was scored on several inner folds, the score is that of their predictions pooled.
 
-    Parameters
-    ----------
-    folder : the run folder.
-    standing : of a trial that has come to an end.
-
-    Raises
-    ------
-    ArithmeticError : a training of it failed, or its pooled score is not defined.
+    Raises ArithmeticError: a training of it failed, or its pooled score is not defined.
     """
     if standing.outcome == FAILED:
         raise ArithmeticError(next(state.failed[key] for key in standing.stages if key in state.failed))

@@ -46,16 +46,10 @@ def names() -> list[str]:
 
 
 def load(reference: str) -> Task:
-    """Import one task.
+    """Import one task, by a name out of `names` or by the path of a file.
 
-    Parameters
-    ----------
-    reference : a name out of `names`, or the path of a file.
-
-    Raises
-    ------
-    KeyError : there is no such file.
-    TypeError : the file has no `task`, or one with another name than the file's.
+    Raises KeyError: there is no such file; TypeError: it has no `task`, or one with another name than the
+    file's.
     """
     file = Path(reference).resolve() if architectures.is_path(reference) else None
     if file is not None:

@@ -17,9 +17,8 @@ from bench.errors import UserError
 def builtin_options(data: str, defaults: dict[str, int]) -> dict[str, int]:
     """Parse `builtin:subjects=400,test=280`.
 
-    Raises
-    ------
-    UserError : an option that is not among `defaults`, or a value that is not up to 18 digits from 0 to 9.
+    Raises UserError: an option that is not among `defaults`, or a value other than up to 18 digits from 0 to
+    9.
     """
     options = dict(defaults)
     _, _, text = data.partition(":")
@@ -40,9 +39,7 @@ def is_builtin(data: str | None) -> bool:
 def generated(cache: Path, name: str, options: dict[str, int], save: Callable[[Path], None]) -> Path:
     """The cache folder of a builtin dataset, which is made once for the same options and the same code.
 
-    Parameters
-    ----------
-    save : makes the dataset and saves it in the folder that it is given.
+    `save` makes the dataset and saves it in the folder that it is given.
     """
     key = hashlib.sha256(f"{sorted(options.items())}{generators_digest()}".encode()).hexdigest()[:12]
     return ensure(cache / f"{name}-{key}", save)

@@ -56,12 +56,10 @@ def _fault(variable: str, path: str, error: Exception) -> str:
 def find_candidates(text: str | None, task: "Task", variable: str = "ARCH") -> tuple[Candidate, ...]:
     """Parse ARCH: names of the task's candidates or of any architecture, or paths of files, parted by commas.
 
-    `-phantom` or `-imagenet` after an architecture says where its first weights come from; `-frozen` after that,
-    that nothing but the head learns.
+    `-phantom` or `-imagenet` after an architecture says where its first weights come from; `-frozen` after
+    that, that nothing but the head learns.
 
-    Raises
-    ------
-    UserError : an unknown name, a file that cannot be used, or weights that the task cannot make.
+    Raises UserError: an unknown name, a file that cannot be used, or weights that the task cannot make.
     """
     if not text:
         return tuple(task.candidates)

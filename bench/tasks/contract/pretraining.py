@@ -18,9 +18,7 @@ def pretraining(
 ) -> Path:
     """The cache folder with the task's generated images for pretraining, made if it is not there.
 
-    Parameters
-    ----------
-    classes, samples : other than the task's own choice; see `Task.pretraining`.
+    `classes` and `samples` are others than the task's own choice; see `Task.pretraining`.
     """
     text = f"{classes}{samples}{generators_digest()}"
     folder = cache / f"{task.name}-pretraining-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -83,12 +83,10 @@ class Task:
     def configured(self, data: str | None) -> "Task":
         """The task as it is for these data: what can only be said once they are known, replaced (see `but`).
 
-        Workers load the task by its name and see nothing of it: `training_space`, `transfer_space`, `prepare`,
-        `features` must not hang on the data but through `preprocessing`.
+        Workers load the task by its name and see nothing of it: `training_space`, `transfer_space`,
+        `prepare`, `features` must not hang on the data but through `preprocessing`.
 
-        Raises
-        ------
-        UserError : data that the task cannot be asked of.
+        Raises UserError: data that the task cannot be asked of.
         """
         return self
 
@@ -117,14 +115,8 @@ class Task:
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         """Download the task's public data into `folder`, or pretrained weights into Keras' cache.
 
-        Parameters
-        ----------
-        source : another place to fetch the same files from.
-        name : which of `sets`.
-
-        Returns
-        -------
-        What was done, a line each.
+        The files may be fetched from another `source`; `name` is which of `sets`. Returns what was done, a
+        line each.
         """
         raise NotImplementedError
 
@@ -144,22 +136,15 @@ class Task:
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
         """Features `[n, f]` of stored samples `[n, ...]` for a reference that asks for them by name.
 
-        Parameters
-        ----------
-        headers : facts of each sample's file; empty where there are none.
+        `headers` are facts of each sample's file; empty where there are none.
         """
         raise NotImplementedError
 
     def pretraining(self, classes: Sequence[str] | None = None, samples: int | None = None) -> Dataset:
         """Generated images for pretraining, as they are stored; made anew at each call.
 
-        Parameters
-        ----------
-        classes, samples : names of the classes and number of images, if not the task's own choice.
-
-        Raises
-        ------
-        UserError : the task has no generator, or not for these classes.
+        `classes` (names) and `samples` (how many) are given if not the task's own choice.
+        Raises UserError: the task has no generator, or not for these classes.
         """
         raise UserError(f"TASK={self.name}: found a task without generated images; expected spect or mri")
 

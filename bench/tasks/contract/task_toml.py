@@ -14,21 +14,12 @@ _SIDES = {2: (8, 1024), 3: (2, 256)}
 
 
 def read_task_toml(folder: Path, axes: int, n_classes: int) -> dict[str, Any]:
-    """Read the file, if there is one.
+    """Read the file, if there is one, of a folder with samples of so many axes (2 or 3) and so many classes.
 
-    Parameters
-    ----------
-    axes : of a sample: 2 for images, 3 for volumes.
-    n_classes : in the folder.
+    Returns a dict with those of `title`, `size` (a list), `crop`, `colour`, `folds`, `metric`, `candidates`
+    (a list of names) and `normalisation` that the file has.
 
-    Returns
-    -------
-    dict with those of `title`, `size` (a list), `crop`, `colour`, `folds`, `metric`, `candidates` (a list of names)
-    and `normalisation` that the file has.
-
-    Raises
-    ------
-    UserError : the file is no TOML, or a key or value is not one of these; the line says what is.
+    Raises UserError: the file is no TOML, or a key or value is not one of these; the line says what is.
     """
     file = folder / FILE
     try:
