@@ -26,19 +26,12 @@ _STARTS = 50  # of the search for a proposal of the Gaussian process, as in Kera
 
 @dataclass(frozen=True)
 class Proposal:
-    """A trial to run.
+    """A trial to run."""
 
-    Attributes
-    ----------
-    number : in the search.
-    values : of the hyperparameters.
-    epochs : that its oracle gives it; None: the usual.
-    lineage : number of the trial whose training it goes on with: its own, or that of Hyperband's earlier round.
-    """
-
-    number: int
-    values: dict[str, Any]
-    epochs: int | None
+    number: int  # in the search
+    values: dict[str, Any]  # of the hyperparameters
+    epochs: int | None  # that its oracle gives it; None: the usual
+    # Number of the trial whose training it goes on with: its own, or that of Hyperband's earlier round.
     lineage: int
 
 

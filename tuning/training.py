@@ -43,20 +43,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The training hyperparameters of one training.
-
-    Attributes
-    ----------
-    epochs, batch_size : as ever.
-    balance : "none"; "oversample": samples of the rarer classes are drawn again at random until all
-        classes are as frequent; "weighted": the loss of a sample is weighted inversely to its class.
-    settings : the variables of the program.
-    """
+    """The training hyperparameters of one training."""
 
     epochs: int
     batch_size: int
+    # "none"; "oversample": samples of the rarer classes are drawn again at random until all classes are
+    # as frequent; "weighted": the loss of a sample is weighted inversely to its class.
     balance: str = "none"
-    settings: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, float] = field(default_factory=dict)  # the variables of the program
 
     @classmethod
     def from_values(cls, values: dict[str, Any], epochs: int, stable: float = 0.0) -> "Recipe":

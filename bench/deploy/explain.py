@@ -21,18 +21,11 @@ _LEAST_SIDE = 4  # positions along height and width of a map that still shows wh
 
 @dataclass(frozen=True)
 class Explanation:
-    """What of each sample spoke for its class.
+    """What of each sample spoke for its class."""
 
-    Attributes
-    ----------
-    method : in words.
-    heat : float32 `[n, ...]`, the samples' shape without channels, from 0 to 1 in each sample.
-    slices : float32 `[n, depth]`, attention weight of each slice, or None.
-    """
-
-    method: str
-    heat: np.ndarray
-    slices: np.ndarray | None = None
+    method: str  # in words
+    heat: np.ndarray  # float32 `[n, ...]`, the samples' shape without channels, from 0 to 1 in each sample
+    slices: np.ndarray | None = None  # float32 `[n, depth]`, attention weight of each slice, or None
 
 
 def explain(model: keras.Model, x: np.ndarray) -> Explanation:

@@ -27,19 +27,12 @@ _BLOCK = 32
 
 @dataclass(frozen=True)
 class Known:
-    """What samples were like, without the samples.
+    """What samples were like, without the samples."""
 
-    Attributes
-    ----------
-    features : float32 `[n, f]` of the training samples.
-    limits : `[2]`, of the two distances from them (`distances`).
-    grey : `[2, 3]`, lowest and highest of the 1st, 50th and 99th percentile of stored samples.
-    spacing_mm : `[2, 3]` or `[2, 2]`, smallest and largest voxel size along each axis; None where not known.
-    """
-
-    features: np.ndarray
-    limits: np.ndarray
-    grey: np.ndarray
+    features: np.ndarray  # float32 `[n, f]` of the training samples
+    limits: np.ndarray  # `[2]`, of the two distances from them (`distances`)
+    grey: np.ndarray  # `[2, 3]`, lowest and highest of the 1st, 50th and 99th percentile of stored samples
+    # `[2, 3]` or `[2, 2]`, smallest and largest voxel size along each axis; None where not known.
     spacing_mm: np.ndarray | None = None
 
     def distances(self, features: np.ndarray) -> np.ndarray:

@@ -21,17 +21,11 @@ _BLOCK = 16
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is said of a scan.
-
-    Attributes
-    ----------
-    probabilities : `[classes]`, calibrated; None where the file could not be read.
-    warnings : what makes it doubtful, in words.
-    """
+    """What is said of a scan."""
 
     path: Path
-    probabilities: np.ndarray | None
-    warnings: list[str]
+    probabilities: np.ndarray | None  # `[classes]`, calibrated; None where the file could not be read
+    warnings: list[str]  # what makes it doubtful, in words
 
 
 def predict(

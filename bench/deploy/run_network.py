@@ -32,21 +32,14 @@ Data = tuple[Path, Dataset, Fold, np.ndarray]
 
 @dataclass(frozen=True)
 class Chosen:
-    """A candidate of a run folder, and which of its networks.
-
-    Attributes
-    ----------
-    trial : the winning one of the first fold.
-    files : of the networks: of one seed, or of all seeds that were kept.
-    runs : what these networks predicted on test.
-    """
+    """A candidate of a run folder, and which of its networks."""
 
     content: Content
     assessment: Assessment
     ensemble: bool
-    trial: int
-    files: list[Path]
-    runs: list[Run]
+    trial: int  # the winning one of the first fold
+    files: list[Path]  # of the networks: of one seed, or of all seeds that were kept
+    runs: list[Run]  # what these networks predicted on test
 
     @property
     def folder(self) -> Path:

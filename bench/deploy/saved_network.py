@@ -28,20 +28,12 @@ _NEEDED = {"task": str, "architecture": str, "classes": list, "preprocessing": d
 
 @dataclass(frozen=True)
 class Network:
-    """One network, or several that are asked together.
+    """One network, or several that are asked together."""
 
-    Attributes
-    ----------
-    name : in messages.
-    models : each from prepared samples to calibrated probabilities `[n, classes]`.
-    facts : task, architecture, classes, preprocessing, and whatever else is known.
-    own : the file of an architecture that lies elsewhere.
-    """
-
-    name: str
-    models: "tuple[keras.Model, ...]"
-    facts: dict[str, Any]
-    own: tuple[str, ...] = ()
+    name: str  # in messages
+    models: "tuple[keras.Model, ...]"  # each from prepared samples to calibrated probabilities `[n, classes]`
+    facts: dict[str, Any]  # task, architecture, classes, preprocessing, and whatever else is known
+    own: tuple[str, ...] = ()  # the file of an architecture that lies elsewhere
 
     @property
     def classes(self) -> list[str]:

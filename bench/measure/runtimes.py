@@ -29,16 +29,10 @@ class ConversionError(Exception):
 
 
 class Runtime:
-    """One way to run a model.
+    """One way to run a model."""
 
-    Attributes
-    ----------
-    name : as it stands in reports and in the results (`keras`, `litert`, `onnxruntime`).
-    packages : distributions that must be installed; the first is the one whose version is reported.
-    """
-
-    name: str
-    packages: tuple[str, ...]
+    name: str  # as it stands in reports and in the results (`keras`, `litert`, `onnxruntime`)
+    packages: tuple[str, ...]  # distributions that must be installed; the version of the first is reported
 
     def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
         """Return a function from float32 `[batch, ...]` to the model's output `[batch, n_classes]`.

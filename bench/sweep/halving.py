@@ -21,20 +21,13 @@ COMPLETE, STOPPED, FAILED = "complete", "stopped", "failed"
 
 @dataclass
 class Standing:
-    """How far a trial is.
+    """How far a trial is."""
 
-    Attributes
-    ----------
-    outcome : `COMPLETE`, `STOPPED` (judged hopeless), `FAILED`, or None while it may go on.
-    rung : the last at which it was scored; -1 before the first.
-    stages : keys of the trainings that the trial's score comes from.
-    missing : rung and inner fold of trainings that could be run now.
-    """
-
+    # `COMPLETE`, `STOPPED` (judged hopeless), `FAILED`, or None while it may go on.
     outcome: str | None = None
-    rung: int = -1
-    stages: list[str] = field(default_factory=list)
-    missing: list[tuple[int, int]] = field(default_factory=list)
+    rung: int = -1  # the last at which it was scored; -1 before the first
+    stages: list[str] = field(default_factory=list)  # keys of the trainings that the trial's score comes from
+    missing: list[tuple[int, int]] = field(default_factory=list)  # rung and inner fold of what could be run
 
 
 class Halving:

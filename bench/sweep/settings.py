@@ -20,23 +20,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True)
 class Settings:
-    """One sweep's settings, all of them valid.
-
-    Attributes
-    ----------
-    workers : worker processes; 0 means in this process, None one for each GPU, or else for each core.
-    precision : "float32", or "mixed": bfloat16 inside networks, float32 for weights, losses and what is kept.
-    budget_seconds : wall-clock time for this call, or None.
-    stall_seconds : a piece that shows no progress for so long has lost its worker.
-    ablations : whether the best network is trained again with one thing changed at a time.
-    weights : folder with the files of `keras.applications`.
-    by_site : whether each fold tests one site and trains on the others; `folds` is then the number of sites,
-        known once the dataset is open.
-    inner_folds : into how many parts training and validation subjects are divided to score a trial; 1: the one
-        validation part. Known once the dataset is open.
-    preprocess : choices of preprocessing that differ from the task's own.
-    measure : whether training and inference are timed once the searches are done.
-    """
+    """One sweep's settings, all of them valid."""
 
     task: Task
     candidates: tuple[Candidate, ...]
@@ -45,20 +29,26 @@ class Settings:
     trials: int
     seeds: int
     folds: int
+    # Worker processes; 0 means in this process, None one for each GPU, or else for each core.
     workers: int | None
     data: str | None = None
     data_folder: Path = Path("data")
     cluster: str | None = None
-    budget_seconds: float | None = None
+    budget_seconds: float | None = None  # wall-clock time for this call, or None
     runs: Path = Path("runs")
     reports: Path = Path("reports")
-    stall_seconds: float = 1800.0
-    measure: bool = True
-    ablations: bool = True
-    weights: Path | None = None
+    stall_seconds: float = 1800.0  # a piece that shows no progress for so long has lost its worker
+    measure: bool = True  # whether training and inference are timed once the searches are done
+    ablations: bool = True  # whether the best network is trained again with one thing changed at a time
+    weights: Path | None = None  # folder with the files of `keras.applications`
+    # Whether each fold tests one site and trains on the others; `folds` is then the number of sites,
+    # known once the dataset is open.
     by_site: bool = False
+    # Into how many parts training and validation subjects are divided to score a trial; 1: the one
+    # validation part. Known once the dataset is open.
     inner_folds: int = 1
-    preprocess: dict[str, Any] = field(default_factory=dict)
+    preprocess: dict[str, Any] = field(default_factory=dict)  # choices that differ from the task's own
+    # "float32", or "mixed": bfloat16 inside networks, float32 for weights, losses and what is kept.
     precision: str = "float32"
 
     @property

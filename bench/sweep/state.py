@@ -8,36 +8,26 @@ from typing import Any
 
 @dataclass
 class State:
-    """The outcome of every piece of work, by its key (`trial/compact/0/3`).
+    """The outcome of every piece of work, by its key (`trial/compact/0/3`)."""
 
-    Attributes
-    ----------
-    sweep : the content of the last "sweep" event: identity, plan and how it was started.
-    done : results of finished pieces.
-    failed : reasons of pieces that failed.
-    deferred : those of them that the environment kept from being done: each start of a sweep tries them again.
-    values : hyperparameter values of every trial that was ever started.
-    candidates : digests of the architectures whose results are here, over all sessions.
-    ablations : digests of the definitions of the ablations that are here, over all sessions.
-    lost : how often a worker died over a piece.
-    exhausted : number of trials after which the space of a search (`compact/0`) had no more to offer.
-    plans : the plan that last named each candidate and reference; later sweeps may have left it out.
-    finished_at : when pieces were settled, seconds since 1970.
-    seconds : wall-clock seconds that sweeps have spent here, ended sessions only.
-    """
-
+    # The content of the last "sweep" event: identity, plan and how it was started.
     sweep: dict = field(default_factory=dict)
-    done: dict[str, dict] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
+    done: dict[str, dict] = field(default_factory=dict)  # results of finished pieces
+    failed: dict[str, str] = field(default_factory=dict)  # reasons of pieces that failed
+    # Those of them that the environment kept from being done: each start of a sweep tries them again.
     deferred: set[str] = field(default_factory=set)
-    values: dict[str, dict] = field(default_factory=dict)
-    candidates: dict[str, str] = field(default_factory=dict)
-    ablations: dict[str, str] = field(default_factory=dict)
-    lost: dict[str, int] = field(default_factory=dict)
+    values: dict[str, dict] = field(
+        default_factory=dict
+    )  # hyperparameters of every trial that was ever started
+    candidates: dict[str, str] = field(default_factory=dict)  # digests of architectures, over all sessions
+    ablations: dict[str, str] = field(default_factory=dict)  # digests of their definitions, over all sessions
+    lost: dict[str, int] = field(default_factory=dict)  # how often a worker died over a piece
+    # Number of trials after which the space of a search (`compact/0`) had no more to offer.
     exhausted: dict[str, int] = field(default_factory=dict)
+    # The plan that last named each candidate and reference; later sweeps may have left it out.
     plans: dict[str, dict] = field(default_factory=dict)
-    finished_at: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
+    finished_at: dict[str, float] = field(default_factory=dict)  # when pieces were settled, since 1970
+    seconds: float = 0.0  # wall-clock seconds that sweeps have spent here, ended sessions only
     _session: tuple[float, float] | None = None
     _groups: dict[str, dict[int, dict | None]] = field(default_factory=dict)
     _stages: dict[str, dict[int, dict[tuple[int, int], dict | None]]] = field(default_factory=dict)

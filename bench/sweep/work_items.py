@@ -14,20 +14,12 @@ from tuning.tuners import HYPERBAND_FACTOR
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A unit of work: what a worker is sent, and what is recorded once it is done.
+    """A unit of work: what a worker is sent, and what is recorded once it is done."""
 
-    Attributes
-    ----------
-    key : `trial/compact/0/3`; the kind first, then the candidate or reference.
-    owner : candidate or reference, whose time it costs.
-    description : what a worker needs to know of it, JSON-ready.
-    structure : pieces of equal structure can use the same program.
-    """
-
-    key: str
-    owner: str
-    description: dict[str, Any] = field(hash=False, compare=False)
-    structure: str = ""
+    key: str  # `trial/compact/0/3`; the kind first, then the candidate or reference
+    owner: str  # candidate or reference, whose time it costs
+    description: dict[str, Any] = field(hash=False, compare=False)  # what a worker needs, JSON-ready
+    structure: str = ""  # pieces of equal structure can use the same program
 
     @property
     def kind(self) -> str:

@@ -7,23 +7,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Ablation:
-    """One thing changed in the best network's training, everything else as it was.
+    """One thing changed in the best network's training, everything else as it was."""
 
-    Attributes
-    ----------
-    name, title : in the journal; in the report ("without the crop").
-    learning : the learning that it puts to the test, a sentence for the report, or "".
-    preprocessing : replaces these choices of the task's preprocessing.
-    values : replaces these hyperparameters, if the winner has them; a training starts from random
-        weights where "transfer" is set to "scratch".
-    effect : "without" where the thing is taken away, "with" where it is put in place of the winner's.
-    """
-
-    name: str
-    title: str
-    learning: str = ""
-    preprocessing: dict[str, Any] = field(default_factory=dict)
+    name: str  # in the journal
+    title: str  # in the report ("without the crop")
+    learning: str = ""  # the learning that it puts to the test, a sentence for the report, or ""
+    preprocessing: dict[str, Any] = field(default_factory=dict)  # replaces these choices of the task's
+    # Replaces these hyperparameters, if the winner has them; a training starts from random weights
+    # where "transfer" is set to "scratch".
     values: dict[str, Any] = field(default_factory=dict)
+    # "without" where the thing is taken away, "with" where it is put in place of the winner's.
     effect: str = "without"
 
     def applies(self, preprocessing: dict[str, Any], values: dict[str, Any]) -> bool:

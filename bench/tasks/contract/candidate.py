@@ -13,17 +13,12 @@ TRANSFERS = ("phantom-frozen", "imagenet-frozen", "phantom", "imagenet")
 
 @dataclass(frozen=True)
 class Candidate:
-    """What competes: an architecture and where its first weights come from.
+    """What competes: an architecture and where its first weights come from."""
 
-    Attributes
-    ----------
-    architecture : name of the file in `architectures/`, or the path of one elsewhere.
-    transfer : "scratch": random weights, from the seed; "phantom": the same network first trained on the
-        task's generated images (`Task.pretraining`); "imagenet": weights of `keras.applications`. With
-        "-frozen" after either, nothing but the head ever learns (see `bench.worker.frozen`).
-    """
-
-    architecture: str
+    architecture: str  # name of the file in `architectures/`, or the path of one elsewhere
+    # "scratch": random weights, from the seed; "phantom": the same network first trained on the task's
+    # generated images (`Task.pretraining`); "imagenet": weights of `keras.applications`. With "-frozen"
+    # after either, nothing but the head ever learns (see `bench.worker.frozen`).
     transfer: str = "scratch"
 
     @property
@@ -45,40 +40,31 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Preset:
-    """How much work a sweep does.
+    """How much work a sweep does."""
 
-    Attributes
-    ----------
-    epochs : of a full training; part of what a result means.
-    trials, seeds, folds : defaults of TRIALS, SEEDS and FOLDS.
-    measure_seconds : for timing the inference of one model.
-    pretraining_epochs : of `phantom` transfer.
-    ablation_seeds : refits of each ablation, compared with all of the winner's; never more than SEEDS,
-        which is also what None means.
-    pretrains_ablations : whether there are ablations, too, for which the winner must be pretrained anew.
-    judged_at : epochs after which trials are judged, ascending, below `epochs`: the best of them go on, as many as
-        the epochs grow (of trials judged at 5 and 20 epochs, a quarter). Empty: all are trained in full.
-    fixed : structural hyperparameters that this preset does not search, with their values, for all
-        architectures that offer them (see `tuning.space.discover`).
-    searches_structure : whether the other structural hyperparameters are searched; where not, they keep the
-        architecture's defaults, and each worker traces each network once.
-    runtimes : in which inference is timed.
-    careful : whether inference is timed on all threads too, and memory and energy measured.
-    """
-
-    epochs: int
-    trials: int
-    seeds: int
-    folds: int
-    measure_seconds: float
-    pretraining_epochs: int = 0
+    epochs: int  # of a full training; part of what a result means
+    trials: int  # default of TRIALS
+    seeds: int  # of SEEDS
+    folds: int  # and of FOLDS
+    measure_seconds: float  # for timing the inference of one model
+    pretraining_epochs: int = 0  # of `phantom` transfer
+    # Refits of each ablation, compared with all of the winner's; never more than SEEDS, which is also
+    # what None means.
     ablation_seeds: int | None = None
+    # Whether there are ablations, too, for which the winner must be pretrained anew.
     pretrains_ablations: bool = True
+    # Epochs after which trials are judged, ascending, below `epochs`: the best of them go on, as many
+    # as the epochs grow (of trials judged at 5 and 20 epochs, a quarter). Empty: all are trained in
+    # full.
     judged_at: tuple[int, ...] = ()
+    # Structural hyperparameters that this preset does not search, with their values, for all
+    # architectures that offer them (see `tuning.space.discover`).
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    # Whether the other structural hyperparameters are searched; where not, they keep the architecture's
+    # defaults, and each worker traces each network once.
     searches_structure: bool = True
-    runtimes: tuple[str, ...] = ("keras", "litert", "onnxruntime")
-    careful: bool = True
+    runtimes: tuple[str, ...] = ("keras", "litert", "onnxruntime")  # in which inference is timed
+    careful: bool = True  # whether inference is timed on all threads too, and memory and energy measured
 
 
 # What the presets of all tasks have in common.

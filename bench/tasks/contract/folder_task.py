@@ -23,18 +23,12 @@ _LOOKED_AT = 5  # scans from which the size of the grid is taken
 
 
 class FolderTask(AnyDataTask):
-    """A folder of scans of any size and classes, each brought to one grid with its proportions kept.
-
-    Attributes
-    ----------
-    axes : of a sample: 2 for images, 3 for volumes.
-    longest : side of the grid, at most, that is chosen from the data.
-    """
+    """A folder of scans of any size and classes, each brought to one grid with its proportions kept."""
 
     metric = "balanced_accuracy"
     preprocessing_files = "any_image"
-    axes: int
-    longest: int
+    axes: int  # of a sample: 2 for images, 3 for volumes
+    longest: int  # side of the grid, at most, that is chosen from the data
 
     def configured(self, data: str | None) -> Self:
         if data is None or not Path(data).is_dir():

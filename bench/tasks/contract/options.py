@@ -8,22 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Option:
-    """One choice.
+    """One choice."""
 
-    Attributes
-    ----------
-    default : its value where nobody chooses, JSON-ready.
-    parse : from text to a value; raises ValueError.
-    expected : what is accepted, for a message.
-    accepts : whether a parsed value is one of these.
-    separator : between the numbers of a list.
-    """
-
-    default: Any
-    parse: Callable[[str], Any]
-    expected: str
-    accepts: Callable[[Any], bool] = lambda value: True
-    separator: str = "x"
+    default: Any  # its value where nobody chooses, JSON-ready
+    parse: Callable[[str], Any]  # from text to a value; raises ValueError
+    expected: str  # what is accepted, for a message
+    accepts: Callable[[Any], bool] = lambda value: True  # whether a parsed value is one of these
+    separator: str = "x"  # between the numbers of a list
 
     def spell(self, value: Any) -> str:
         """A value as `parse` reads it."""
