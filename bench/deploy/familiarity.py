@@ -50,11 +50,9 @@ def learn(
 ) -> Known:
     """Note what the known samples are like.
 
-    Parameters
-    ----------
-    prepared, stored : all samples `[n, ...]`, as the network sees them and as they were before.
-    training, unseen : indices of the samples that the network was trained on, and of others.
-    headers : facts of each sample's file; may be empty.
+    `prepared` and `stored` are all samples `[n, ...]`, as the network sees them and as they were before;
+    `training` and `unseen` indices of those that the network was trained on, and of others; `headers`, which
+    may be empty, facts of each sample's file.
     """
     features = features_of(network, prepared, training).astype(np.float32)
     found = distances(features, features_of(network, prepared, unseen))

@@ -61,15 +61,10 @@ class EnergyMeter:
     process (all threads) times 12 W a core (the true value lies between about 4 W, servers, and 24 W), plus
     memory held times 0.3725 W a gigabyte. GPUs, if NVIDIA's `pynvml` is installed and they count, are added.
     What is measured is the whole machine's; what is estimated is this process's.
-
-    Attributes
-    ----------
-    joules, seconds : of the block; 3600 J are 1 Wh.
-    method : `measured: ...` or `estimate: ...`, for the report.
     """
 
-    joules = seconds = 0.0
-    method = ""
+    joules = seconds = 0.0  # of the block; 3600 J are 1 Wh
+    method = ""  # `measured: ...` or `estimate: ...`, for the report
 
     def __enter__(self) -> "EnergyMeter":
         try:

@@ -20,16 +20,11 @@ class PeakMemory:
     On Linux the kernel keeps the record (`VmHWM`, reset on entering), so that no peak is missed; elsewhere
     a thread samples every 5 ms. Memory of child processes and of a GPU is not counted. Do not nest: the
     record is one a process.
-
-    Attributes
-    ----------
-    bytes : peak above what was resident on entering, or above `baseline`; never negative.
-    total_bytes : peak of the whole process, interpreter and libraries included.
-    method : how it was found, in words.
     """
 
-    bytes = total_bytes = 0
-    method = ""
+    bytes = 0  # peak above what was resident on entering, or above `baseline`; never negative
+    total_bytes = 0  # peak of the whole process, interpreter and libraries included
+    method = ""  # how it was found, in words
 
     def __init__(self, baseline: int | None = None) -> None:
         self._given = baseline

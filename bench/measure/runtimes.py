@@ -166,17 +166,11 @@ def version(runtime: Runtime) -> str:
 
 
 def difference(predict: Predict, expected: np.ndarray, x: np.ndarray) -> float:
-    """Return the largest absolute difference between a runtime's answer and Keras' own.
+    """The largest absolute difference of a runtime's answer to `x` from `expected`, Keras' own `[batch, n_classes]`.
 
     Compared is what the model puts out, before any rounding: probabilities where it ends in a softmax, else
     logits, whose differences are the larger ones. To agree is to be within `TOLERANCE` (1e-4). NaN counts as
     infinitely far.
-
-    Parameters
-    ----------
-    predict : a prepared runtime.
-    expected : `[batch, n_classes]`, the Keras runtime's answer to `x`.
-    x : float32 `[batch, ...]`.
     """
     found = np.asarray(predict(x))
     if found.shape != expected.shape or not np.isfinite(found).all():

@@ -22,11 +22,8 @@ _CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"}$')
 def read(path: Path) -> tuple[list[dict], int, list[str]]:
     """Read a journal without changing it.
 
-    Returns
-    -------
-    events : those that could be read, in order.
-    good_bytes : where a torn tail begins (the file's size, if there is none).
-    dropped : what was left out, a line of text each.
+    Returns the events that could be read, in order; where a torn tail begins (the file's size, if there is
+    none); and what was left out, a line of text each.
     """
     try:
         content = path.read_bytes()
@@ -85,20 +82,12 @@ def _hold(folder: Path) -> IO[str]:
 
 
 class Journal:
-    """The journal of one run folder, open for appending.
+    """The journal of one run folder, which is made if it is not there, open for appending.
 
-    Parameters
-    ----------
-    folder : the run folder; made if it is not there.
+    `events` is everything recorded so far, `append`ed events included; `dropped` texts about records that
+    could not be read. A torn tail has been cut off the file.
 
-    Attributes
-    ----------
-    events : everything recorded so far, `append`ed events included.
-    dropped : texts about records that could not be read; a torn tail has been cut off the file.
-
-    Raises
-    ------
-    UserError : the folder cannot be written, or another sweep holds it.
+    Raises UserError: the folder cannot be written, or another sweep holds it.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -28,18 +28,12 @@ class Running:
 
 
 class Priorities:
-    """Chooses among the pieces that a plan says could be started.
-
-    Attributes
-    ----------
-    traced : structures that each worker has traced, by slot.
-    alone : keys of pieces that are tried again with nothing else running.
-    """
+    """Chooses among the pieces that a plan says could be started."""
 
     def __init__(self, settings: Settings, state: State, plan: Plan) -> None:
         self.settings, self.state, self.plan = settings, state, plan
-        self.traced: dict[int, set[str]] = defaultdict(set)
-        self.alone: set[str] = set()
+        self.traced: dict[int, set[str]] = defaultdict(set)  # structures that each worker has, by slot
+        self.alone: set[str] = set()  # keys of pieces that are tried again with nothing else running
         self._seconds: dict[str, float] = defaultdict(float)  # by owner, in all sessions
         self._session_seconds: dict[str, float] = defaultdict(float)  # by owner, since `_began`
         self._began = time.monotonic()

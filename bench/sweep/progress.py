@@ -72,11 +72,7 @@ class Display:
 class SweepProgress:
     """Puts into words what a sweep is doing and what came of each work item.
 
-    Parameters
-    ----------
-    display : where it is shown.
-    plan : of the sweep; read anew at every line.
-    workers : whose number decides how long the rest takes.
+    The plan is read anew at every line; the number of workers decides how long the rest takes.
     """
 
     def __init__(self, display: Display, plan: Plan, workers: Workers) -> None:

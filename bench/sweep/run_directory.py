@@ -19,11 +19,8 @@ from bench.sweep.state import State
 def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, str]) -> tuple[Path, list[str]]:
     """Find the run folder of these settings, or name a new one.
 
-    Returns
-    -------
-    folder : of the run.
-    differences : if it is new and there are other runs of the task: what differs from the latest of them,
-        a line each with the old and the new value.
+    With it come, if it is new and there are other runs of the task, the differences from the latest of them,
+    a line each with the old and the new value.
     """
     digest = hashlib.sha256(json.dumps(identity_, sort_keys=True).encode()).hexdigest()[:8]
     stem = f"{identity_['task']}-{identity_['data']['name']}-{identity_['preset']['name']}-{digest}"

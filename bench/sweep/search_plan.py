@@ -20,11 +20,6 @@ class SearchPlan:
     state : is read anew at every question; the caller keeps it up to date.
     direction : of the task's metric.
     on_exhausted : told the name of a search and its number of trials, when its space has no more to offer.
-
-    Attributes
-    ----------
-    closed : candidates that get no further trials in this call, because their share of the budget is used or
-        because the next ones wait for a trial that cannot be done here at present.
     """
 
     def __init__(
@@ -37,6 +32,8 @@ class SearchPlan:
         self.settings = settings
         self.state = state
         self.direction = direction
+        # Candidates that get no further trials in this call, because their share of the budget is used or because
+        # the next ones wait for a trial that cannot be done here at present.
         self.closed: set[str] = set()
         self._make = WorkItemFactory(settings, state)
         self._halving = Halving(settings, state, direction)

@@ -17,55 +17,35 @@ from tuning.space import TrainingSpace
 
 
 class Task:
-    """A question with its data, its protocol, its primary metric and its candidates.
+    """A question with its data, its protocol, its primary metric and its candidates."""
 
-    Attributes
-    ----------
-    name, title : the file's name; a line for reports.
-    metric : the primary metric, a name that `bench.evaluate.metrics` knows.
-    candidates, references : what is compared; references by name out of `bench.worker.references`.
-    training_space : the training hyperparameters that all candidates share.
-    transfer_space : what candidates that do not start from random weights have beside it.
-    augmentation : names of the variations of training images (`tuning.augment.STRENGTHS`); their
-        strengths are training hyperparameters of the same names.
-    presets : "smoke", "quick" and "full".
-    preprocessing : choices that change what a network sees, JSON-ready.
-    preprocessing_words : what is done to a scan, in plain sentences, for those who get a network alone.
-    preprocessing_options : what PREPROCESS may change of these, and beyond them.
-    ablations : what is switched, one at a time, in the best network.
-    alone_classes, alone_samples : what `bench pretrain` tells apart, and from how many generated samples it
-        learns, unless it is told otherwise; the network is then used as it is.
-    alone_preprocessing : choices of preprocessing that it differs by from the task's own.
-    alone_networks : how many are trained there, to be asked together.
-    reads_folders : whether DATA is a folder as `bench.data.folders.folder` reads it.
-    pretraining_values : training hyperparameters of `phantom` pretraining that differ from the defaults.
-    sets : names of the public data sets that `fetch` chooses from, where there are several.
-    preprocessing_files : with what the names of the files in `bench/data/preprocess` begin that `prepare` runs.
-    file, file_digest : of a task in a file of the user's own, where it is and a hash of what it says; set by
-        `bench.tasks.load`.
-    """
-
-    name: str
-    title: str
-    metric: str
-    candidates: Sequence[Candidate]
-    references: Sequence[str]
-    training_space: TrainingSpace
-    transfer_space: TrainingSpace = ()
+    name: str  # the file's
+    title: str  # a line for reports
+    metric: str  # the primary one, a name that `bench.evaluate.metrics` knows
+    candidates: Sequence[Candidate]  # what is compared
+    references: Sequence[str]  # with what, by name out of `bench.worker.references`
+    training_space: TrainingSpace  # the training hyperparameters that all candidates share
+    transfer_space: TrainingSpace = ()  # what candidates that do not start from random weights have beside it
+    # Names of the variations of training images (`tuning.augment.STRENGTHS`); their strengths are training
+    # hyperparameters of the same names.
     augmentation: tuple[str, ...]
-    presets: dict[str, Preset]
-    preprocessing: dict[str, Any]
-    preprocessing_words = ""
-    preprocessing_options: dict[str, Option] = {}
-    ablations: Sequence[Ablation] = ()
+    presets: dict[str, Preset]  # "smoke", "quick" and "full"
+    preprocessing: dict[str, Any]  # choices that change what a network sees, JSON-ready
+    preprocessing_words = ""  # what is done to a scan, in plain sentences, for those who get a network alone
+    preprocessing_options: dict[str, Option] = {}  # what PREPROCESS may change of these, and beyond them
+    preprocessing_files = ""  # how the names of files in `bench/data/preprocess` begin that `prepare` runs
+    ablations: Sequence[Ablation] = ()  # what is switched, one at a time, in the best network
+    # Training hyperparameters of `phantom` pretraining that differ from the defaults.
     pretraining_values: dict[str, Any] = {}
+    # What `bench pretrain` tells apart, and from how many generated samples it learns, unless it is told
+    # otherwise; the network is then used as it is.
     alone_classes: tuple[str, ...] = ()
     alone_samples = 0
-    alone_preprocessing: dict[str, Any] = {}
-    alone_networks = 1
-    reads_folders = True
-    sets: tuple[str, ...] = ()
-    preprocessing_files = ""
+    alone_preprocessing: dict[str, Any] = {}  # choices that it differs by from the task's own
+    alone_networks = 1  # how many are trained there, to be asked together
+    reads_folders = True  # whether DATA is a folder as `bench.data.folders.folder` reads it
+    sets: tuple[str, ...] = ()  # the public data sets that `fetch` chooses from, where there are several
+    # Of a task in a file of the user's own, where it is and a hash of what it says; set by `bench.tasks.load`.
     file: Path | None = None
     file_digest = ""
 
