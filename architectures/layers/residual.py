@@ -18,14 +18,10 @@ BOTTLENECK = {50: (3, 4, 6, 3), 26: (2, 2, 2, 2), 14: (1, 1, 1, 1)}
 def resnet_features(x, width: float, layers: int, stem: str):
     """`[batch, (depth,) height, width, channels]` to features at about 1/32 (or 1/16) of the sides.
 
-    The first convolution keeps the depth of a volume, which has fewer slices than rows.
-
-    Parameters
-    ----------
-    width : multiplier of the numbers of filters.
-    layers : a key of `BASIC` or `BOTTLENECK`, the number of layers with weights, the head included.
-    stem : "original": 7x7 convolution of stride 2, then 3x3 maximum of stride 2; "small", for images of few
-        pixels: 3x3 convolution of stride 2 and no pooling.
+    The first convolution keeps the depth of a volume, which has fewer slices than rows. `width` is the
+    multiplier of the numbers of filters; `layers` a key of `BASIC` or `BOTTLENECK`, the number of layers with
+    weights, the head included. `stem` is "original": 7x7 convolution of stride 2, then 3x3 maximum of stride
+    2; or, for images of few pixels, "small": 3x3 convolution of stride 2 and no pooling.
     """
     size, rank = (7 if stem == "original" else 3), len(x.shape) - 2
     x = of_rank("ZeroPadding", x)((1, size // 2, size // 2)[-rank:], name="conv1_pad")(x)

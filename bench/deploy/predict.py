@@ -33,19 +33,11 @@ def predict(
 ) -> tuple[list[Prediction], list[Path]]:
     """Apply a network to files; writes a CSV and, beside it, sheets of what the network looked at.
 
-    Parameters
-    ----------
-    known : what the training data were like; None where that is not known.
-    source : a file, a DICOM series folder, or a folder that is searched for both.
-    output : the CSV: file, class, probability of each class, warnings.
+    `known` is what the training data were like, None where that is not known; `source` a file, a DICOM series
+    folder, or a folder that is searched for both; `output` the CSV: file, class, probability of each class,
+    warnings. Returns what was said of each input, and the sheets.
 
-    Returns
-    -------
-    What was said of each input, and the sheets.
-
-    Raises
-    ------
-    UserError : nothing there that could be read.
+    Raises UserError: nothing there that could be read.
     """
     from bench.deploy.explain import explain
 

@@ -30,19 +30,12 @@ def pretrain(
 ) -> Path:
     """Train an architecture's default network on the task's generated images and save it, calibrated.
 
-    Of several networks (`Task.alone_networks`) each has its share of the epochs, and first weights of its own.
+    Of several networks (`Task.alone_networks`) each has its share of the epochs, and first weights of its
+    own. `folder` is where they are saved, `cache` that of cached datasets; `classes` are names that the
+    task's generator knows; `epochs` those of all networks together; `preprocessing` replaces choices of the
+    task's own.
 
-    Parameters
-    ----------
-    folder : where the network is saved; made if it is not there.
-    cache : folder of cached datasets.
-    classes : what it learns to tell apart, names that the task's generator knows.
-    epochs : of all networks together.
-    preprocessing : replaces choices of the task's own.
-
-    Raises
-    ------
-    UserError : a task without a generator, unknown classes.
+    Raises UserError: a task without a generator, unknown classes.
     """
     from tuning import runtime
 

@@ -31,24 +31,17 @@ def inference_graph(
     input_shape: Sequence[int] | None = None,
     substitutes: Mapping[str, Substitute] | None = None,
 ) -> tf.Graph:
-    """Trace `model(x, training=False)` and freeze it into one flat graph.
+    """Trace `model(x, training=False)` of a built Keras model and freeze it into one flat graph.
 
-    Parameters
-    ----------
-    model : a built Keras model with one input and one output.
-    batch : samples in the input; static, so that all shapes are.
-    input_shape : shape of a sample without the batch; read from the model where it knows it.
-    substitutes : operation type to a function `(operation, inputs) -> tensor` that builds the same result
-        from other operations, for a runtime that lacks the type.
+    `batch` is static, so that all shapes are; `input_shape`, of a sample without the batch, is read from the
+    model where it knows it. `substitutes` give, by operation type, a function `(operation, inputs) -> tensor`
+    that builds the same result from other operations, for a runtime that lacks the type.
 
-    Returns
-    -------
-    A graph from the placeholder `INPUT` to the result `OUTPUT`, variables turned into constants, function calls
-    inlined, also those that Keras compiles with XLA (grouped convolutions on CPU), which no converter looks into.
+    Returns a graph from the placeholder `INPUT` to the result `OUTPUT`, variables turned into constants,
+    function calls inlined, also those that Keras compiles with XLA (grouped convolutions on CPU), which no
+    converter looks into.
 
-    Raises
-    ------
-    GraphError : several inputs or outputs, a dimension that stays unknown, a loop or a branch.
+    Raises GraphError: several inputs or outputs, a dimension that stays unknown, a loop or a branch.
     """
     if len(model.inputs) != 1:
         raise GraphError(f"{model.name}: {len(model.inputs)} inputs; only models with one can be measured")

@@ -24,14 +24,9 @@ def macs(model: keras.Model, input_shape: Sequence[int] | None = None) -> int:
     number of activations only. Products with the zeros of padding count, as does what a transposed
     convolution crops.
 
-    Parameters
-    ----------
-    model : a Keras model with one input and one output; need not be compiled.
-    input_shape : shape of one sample, where the model does not know it.
-
-    Raises
-    ------
-    UncountableError : a contraction of unknown shape or of a kind that is not counted here, or a loop.
+    The model has one input and one output, and need not be compiled; `input_shape` is that of one sample,
+    where the model does not know it. Raises UncountableError: a contraction of unknown shape or of a kind
+    that is not counted here, or a loop.
     """
     try:
         graph = inference_graph(model, 1, input_shape)

@@ -166,7 +166,7 @@ def version(runtime: Runtime) -> str:
 
 
 def difference(predict: Predict, expected: np.ndarray, x: np.ndarray) -> float:
-    """The largest absolute difference of a runtime's answer to `x` from `expected`, Keras' own `[batch, n_classes]`.
+    """The largest absolute difference of a runtime's answer to `x` from Keras' own, `[batch, n_classes]`.
 
     Compared is what the model puts out, before any rounding: probabilities where it ends in a softmax, else
     logits, whose differences are the larger ones. To agree is to be within `TOLERANCE` (1e-4). NaN counts as

@@ -14,12 +14,9 @@ from tuning.seeds import seed_of
 class SearchPlan:
     """The trials of a sweep's searches: which could be trained now, which have ended, which are best.
 
-    Parameters
-    ----------
-    settings : of the sweep.
-    state : is read anew at every question; the caller keeps it up to date.
-    direction : of the task's metric.
-    on_exhausted : told the name of a search and its number of trials, when its space has no more to offer.
+    The state is read anew at every question; the caller keeps it up to date. `direction` is that of the
+    task's metric; `on_exhausted` is told the name of a search and its number of trials, when its space has no
+    more to offer.
     """
 
     def __init__(

@@ -15,17 +15,12 @@ Loaded = TypeVar("Loaded")
 
 
 def load_file(variable: str, path: str, load: Callable[[str], Loaded], taken: list[str]) -> Loaded:
-    """Load a task or an architecture from a file of the user's own.
+    """Load a task or an architecture from a file of the user's own, by `tasks.load` or `architectures.load`.
 
-    Parameters
-    ----------
-    variable : what named it, for messages.
-    load : `tasks.load` or `architectures.load`.
-    taken : names of those that are here, which another file cannot have.
+    `variable` is what named it, for messages; `taken` are names of those that are here, which no other file
+    can have.
 
-    Raises
-    ------
-    UserError : there is no such file, it cannot be imported, or what it holds is not what is asked for.
+    Raises UserError: there is no such file, it cannot be imported, or what it holds is not what is asked for.
     """
     stem = architectures.file_of(path).stem
     if stem in taken:
