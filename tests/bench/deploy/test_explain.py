@@ -80,6 +80,7 @@ def test_rollout_shows_the_patch_that_all_others_attend_to():
 def volume_network(name, **values):
     hp = keras_tuner.HyperParameters()
     hp.values = values
+    keras.utils.set_random_seed(0)  # of some first weights nothing speaks for the class
     return calibrated(architectures.load(name).build(hp, (6, 16, 16, 1), 2), 1.0)
 
 
