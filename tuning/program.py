@@ -7,8 +7,7 @@ graph (weights, optimizer slots, random state, learning rate, dropout, strengths
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -92,8 +91,7 @@ class Program:
         seed : determines initial weights, dropout and augmentation.
         settings : a value for each of `settings`; those not named become 0.
         total_steps : over which the learning-rate schedule runs.
-        start : weights of everything but the head, as `backbone` gives them, instead of random ones; None
-            among them stays random.
+        start : weights of everything but the head, as `backbone` gives them; None among them stays random.
 
         Raises
         ------
@@ -104,10 +102,7 @@ class Program:
             raise ValueError(f"no such training setting: {', '.join(sorted(unknown))}")
         for variable, value in zip(self.model.variables, self._initial_values(seed), strict=True):
             variable.assign(value)
-        if start is not None:
-            for variable, pretrained in zip(self._backbone_weights, start, strict=True):
-                if pretrained is not None:
-                    variable.assign(pretrained)
+        start_from(self.model, start or ())
         for variable in (moment for pair in self._moments for moment in pair):
             variable.assign(tf.zeros_like(variable))
         for name, variable in self.settings.items():
@@ -121,8 +116,7 @@ class Program:
     def _initial_values(self, seed: int) -> list[np.ndarray]:
         """The variables of a fresh model, kept for the last seed: the trials of a search share it."""
         if seed not in self._initial:
-            with _own_randomness(seed % 2**32):
-                self._initial = {seed: [variable.numpy() for variable in self.build().variables]}
+            self._initial = {seed: [variable.numpy() for variable in fresh_model(self.build, seed).variables]}
         return self._initial[seed]
 
     def run(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray, batch_size: int) -> tuple[float, float]:
@@ -131,8 +125,7 @@ class Program:
         Parameters
         ----------
         x : float32 `[n, *sample_shape]`.
-        y : int `[n]`.
-        weights : float32 `[n]`, weight of each sample in the loss.
+        y, weights : int and float32 `[n]`: label of each sample, and its weight in the loss.
         batch_size : samples a step; what is left over at the end is not used.
 
         Returns
@@ -157,13 +150,9 @@ class Program:
         ]
         return softmax(np.concatenate(parts).astype(np.float64), axis=1)
 
-    @property
-    def _backbone_weights(self) -> list:
-        return [weight for weight in self.model.weights if not _in_head(weight)]
-
     def backbone(self) -> list[np.ndarray]:
         """The weights of everything but the head, to start another training of this structure from."""
-        return [weight.numpy() for weight in self._backbone_weights]
+        return [weight.numpy() for weight in backbone_weights(self.model)]
 
     @property
     def _state_variables(self) -> list:
@@ -277,17 +266,29 @@ def _in_head(variable) -> bool:
     return HEAD in variable.path.split("/")
 
 
-@contextmanager
-def _own_randomness(seed: int) -> Iterator[None]:
-    """Let layers draw the seeds of their initial weights from a generator that nobody else draws from.
+def backbone_weights(model: keras.Model) -> list:
+    """The weights of everything but the head."""
+    return [weight for weight in model.weights if not _in_head(weight)]
 
-    Keras takes them from Python's `random.randint`. In a process with other threads, such as a worker of Dask,
-    those draw from it too, at any moment: here they get their own, and this thread gets this seed's.
+
+def start_from(model: keras.Model, start: Sequence[np.ndarray | None]) -> None:
+    """Put weights into everything but the head, where they are not None; none at all leave it as it is."""
+    for variable, pretrained in zip(backbone_weights(model) if start else (), start, strict=True):
+        if pretrained is not None:
+            variable.assign(pretrained)
+
+
+def fresh_model(build: Callable[[], keras.Model], seed: int) -> keras.Model:
+    """A model whose initial weights a seed determines.
+
+    Layers draw the seeds of their initial weights from Python's `random.randint`. In a process with other threads,
+    such as a worker of Dask, those draw from it too, at any moment: here they get their own, and this thread gets
+    this seed's.
     """
-    keras.utils.set_random_seed(seed)
-    shared, own, here = random.randint, random.Random(seed).randint, threading.get_ident()
+    keras.utils.set_random_seed(seed % 2**32)
+    shared, own, here = random.randint, random.Random(seed % 2**32).randint, threading.get_ident()
     random.randint = lambda a, b: (own if threading.get_ident() == here else shared)(a, b)
     try:
-        yield
+        return build()
     finally:
         random.randint = shared

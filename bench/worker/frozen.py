@@ -26,7 +26,7 @@ from bench.data.caches.cached_dataset import ensure, open_cached, save_dataset
 from bench.data.caches.source_digest import code_digest, with_parts
 from bench.worker import arrays, programs
 from tuning import augment
-from tuning.program import HEAD, Program
+from tuning.program import HEAD, Program, backbone_weights, fresh_model, start_from
 from tuning.seeds import seed_of
 
 VIEWS = 4  # augmented ones, beside the sample as it is
@@ -72,13 +72,17 @@ def network(description: dict[str, Any], program: Program | None = None) -> kera
     ------
     ValueError : its head is not its last layer, a dense one on a vector of features.
     """
-    names = ("dataset", "task", "preprocessing", "architecture", "transfer", "folder", "start", "weights")
-    content = {**{name: description[name] for name in names}, "structural": description["structural"]}
-    content["values"] = json.loads(programs.structure_of(description))
-    whole = _network(json.dumps(content, sort_keys=True))
+    whole = _network(_content(description))
     if program is not None:
         whole.get_layer(HEAD).set_weights(program.model.get_layer(HEAD).get_weights())
     return whole
+
+
+def _content(description: dict[str, Any]) -> str:
+    """What a backbone and its features hang on, but for the strengths of the augmentation."""
+    names = ("dataset", "task", "preprocessing", "architecture", "transfer", "folder", "start", "weights")
+    content = {**{name: description[name] for name in names}, "structural": description["structural"]}
+    return json.dumps({**content, "values": json.loads(programs.structure_of(description))}, sort_keys=True)
 
 
 @functools.lru_cache(maxsize=2)
@@ -86,22 +90,29 @@ def _network(content: str) -> keras.Model:
     description = json.loads(content)
     x = _prepared(description)
     name, n_classes = description["architecture"], len(arrays.dataset(description["dataset"]).classes)
-    plain = Program(lambda: programs.build(name, description["values"], x.shape[1:], n_classes), x.shape[1:])
-    plain.reset(seed_of(name, "backbone"), {}, 1, programs.start_weights(description, x.shape[1:]))
-    last = plain.model.layers[-1]
+    whole = fresh_model(
+        lambda: programs.build(name, description["values"], x.shape[1:], n_classes), seed_of(name, "backbone")
+    )
+    start_from(whole, programs.start_weights(description, x.shape[1:]) or ())
+    last = whole.layers[-1]
     if last.name != HEAD or not isinstance(last, keras.layers.Dense) or len(last.input.shape) != 2:
         raise ValueError(f"{name}: found a last layer {last.name!r}; expected a dense `{HEAD}` on features")
-    return plain.model
+    return whole
 
 
 def features(description: dict[str, Any]) -> np.ndarray:
     """What the backbone makes of all samples, float32 `[n, 1 + VIEWS, features]`, the sample as it is first."""
-    x, whole = _prepared(description), network(description)
     strengths = {name: float(description["values"][name]) for name in description["augmentation"]}
+    return _features(_content(description), json.dumps(strengths))
+
+
+@functools.lru_cache(maxsize=2)
+def _features(content: str, augmentation: str) -> np.ndarray:
+    description, strengths = json.loads(content), json.loads(augmentation)
+    x, whole = _prepared(description), _network(content)
     digest = hashlib.sha256(programs.structure_of(description).encode())
-    for weight in whole.weights:
-        if HEAD not in weight.path.split("/"):
-            digest.update(weight.numpy().tobytes())
+    for weight in backbone_weights(whole):
+        digest.update(weight.numpy().tobytes())
     source = with_parts(architectures.file_of(description["architecture"]), architectures.FOLDER)
     made_by = code_digest([Path(__file__), Path(augment.__file__), *source])
     key = [

@@ -140,12 +140,12 @@ def _read_weights(path: str) -> list[np.ndarray]:
 def _imagenet_weights(
     architecture: str, structure: str, sample_shape: tuple[int, ...], weights: str | None
 ) -> list[np.ndarray | None]:
-    from tuning.program import Program
+    from tuning.program import backbone_weights
 
-    program = Program(lambda: build(architecture, json.loads(structure), sample_shape, 2), sample_shape)
-    random = program.backbone()
-    architectures.load(architecture).imagenet(program.model, weights)  # type: ignore[attr-defined]
-    loaded = zip(random, program.backbone(), strict=True)
+    model = build(architecture, json.loads(structure), sample_shape, 2)
+    random = [weight.numpy() for weight in backbone_weights(model)]
+    architectures.load(architecture).imagenet(model, weights)  # type: ignore[attr-defined]
+    loaded = zip(random, [weight.numpy() for weight in backbone_weights(model)], strict=True)
     return [None if np.array_equal(before, value) else value for before, value in loaded]
 
 

@@ -87,6 +87,7 @@ def test_the_head_is_trained_on_features_that_are_computed_once(tmp_path, descri
         found = np.asarray(keras.ops.softmax(logits))
         np.testing.assert_allclose(file["probabilities"], found, atol=1e-5)
 
+    frozen._features.cache_clear()  # as in another worker
     monkeypatch.setattr(frozen, "_extractor", lambda *_: lambda _: pytest.fail("computed again"))
     again = {**description, "piece": "refit/vgg16-phantom-frozen/0/0/2", "seed": 2, "model": False}
     more = execute.run({**again, "values": {**description["values"], "learning_rate": 0.02}})
@@ -147,6 +148,7 @@ def test_workers_share_the_parts_of_the_samples(description, monkeypatch):
     alone = np.array(frozen.features(description))
     [made] = Path(description["dataset"]).parent.glob("n-backbone*")  # no part is left
     shutil.rmtree(made)
+    frozen._features.cache_clear()
     held, order, extractor, place = [], [], frozen._extractor, arrays.place
 
     def first_is_held(folder, what, key):
