@@ -37,7 +37,7 @@ def test_features_are_made_once_and_are_the_tasks(tmp_path, monkeypatch):
     np.testing.assert_array_equal(arrays.reference_inputs(description, "binding_ratios", x), found)
     # Other code makes its own.
     monkeypatch.setattr(type(task), "features", lambda *_: np.zeros((12, 1), np.float32))
-    monkeypatch.setattr(type(task), "code", lambda _: "another")
+    monkeypatch.setattr(type(task), "digest", lambda _: "another")
     arrays.features.cache_clear()
     assert not arrays.reference_inputs(description, "binding_ratios", x).any()
 
