@@ -185,14 +185,17 @@ class Plan(SearchPlan):
         winners = {name: result["files"]["model"]["sha256"] for name, (_, result) in self.winners().items()}
         return "latency/" + hashlib.sha256(json.dumps(winners, sort_keys=True).encode()).hexdigest()[:12]
 
+    def searches_are_done(self) -> bool:
+        """Say whether no candidate needs more trials."""
+        return all(
+            self.hopeless(candidate.name) or self.searched(candidate.name, fold)
+            for candidate in self.settings.candidates
+            for fold in range(self.settings.folds)
+        )
+
     def finished(self) -> bool:
         """Say whether nothing is left to do; asks no oracle, imports no TensorFlow."""
-        for candidate in self.settings.candidates:
-            if not self.hopeless(candidate.name) and not all(
-                self.searched(candidate.name, fold) for fold in range(self.settings.folds)
-            ):
-                return False
-        if next(self.ready(set()), None) is not None:
+        if not self.searches_are_done() or next(self.ready(set()), None) is not None:
             return False
         if not self.settings.measure:
             return True

@@ -37,8 +37,8 @@ class Sweep:
     folder : the run folder, whose journal is open.
     dataset_folder : where workers find the arrays.
     pretraining_folder : where they find generated ones to pretrain with, if any candidate needs them.
-    measuring : the process that measures inference once the sweep is done; it is started as soon as a worker has
-        nothing left to do.
+    measuring : the process that measures inference once the sweep is done; it is started while the last refits
+        run.
 
     Attributes
     ----------
@@ -103,12 +103,11 @@ class Sweep:
         while True:
             if not self.interrupted:
                 for slot in range(self.workers.slots):
-                    if slot in self._running:
-                        continue
-                    if piece := next_piece(slot):
+                    if slot not in self._running and (piece := next_piece(slot)):
                         self._start(slot, piece)
-                    elif self.settings.measure and self._are_last():
-                        self._measuring_process.start()
+                is_due = self.settings.measure and not self._measuring
+                if is_due and self._running and self.plan.searches_are_done():
+                    self._measuring_process.start()
             if not self._running:
                 return
             self._watch()
@@ -116,11 +115,6 @@ class Sweep:
             done, _ = wait(futures, timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 self._finish(futures[future], future)
-
-    def _are_last(self) -> bool:
-        """Say whether what is running is all that is left before the measurements."""
-        kinds = {running.piece.kind for running in self._running.values()}
-        return bool(kinds) and kinds <= {"refit", "ablation"}
 
     def _start(self, slot: int, piece: WorkItem) -> None:
         work = self.folder / "work" / piece.key.replace("/", "-")

@@ -37,7 +37,7 @@ def network(description: dict[str, Any], program, recipe, x, y, seen: np.ndarray
     samples: list[float] = []
     deadline = time.perf_counter() + description["measure_seconds"]
     with PeakMemory() as memory, EnergyMeter() as energy:
-        while len(samples) < 3 or (time.perf_counter() < deadline and len(samples) < 200):
+        while len(samples) < 3 or (time.perf_counter() < deadline and len(samples) < 100):
             started = time.perf_counter()
             program.run(images, labels, weights, recipe.batch_size)
             samples.append((time.perf_counter() - started) / _STEPS_A_CALL)
@@ -76,7 +76,7 @@ def reference(
     n_classes = len(dataset.classes)
     samples: list[float] = []
     deadline = time.perf_counter() + description["measure_seconds"]
-    while len(samples) < 20 or (time.perf_counter() < deadline and len(samples) < 2000):
+    while len(samples) < 20 or (time.perf_counter() < deadline and len(samples) < 500):
         place = len(samples) % len(x)
         one = slice(place, place + 1)
         started = time.perf_counter()
