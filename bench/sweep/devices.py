@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from bench.errors import UserError
 
-_LINUX_DEVICES = ("/dev/nvidia*", "/dev/kfd", "/dev/dxg")  # of NVIDIA, of AMD, and of Windows below it
+# Where Linux shows NVIDIA's GPUs, those of its small boards, AMD's, anybody's, and those of Windows below it.
+_LINUX_DEVICES = ("/dev/nvidia*", "/dev/nvhost*", "/dev/kfd", "/dev/dri/render*", "/dev/dxg")
 
 
 def gpus() -> list[str]:

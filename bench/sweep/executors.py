@@ -5,7 +5,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from multiprocessing import active_children, get_context
 from typing import Any, Protocol
 
@@ -29,6 +29,9 @@ class Workers(Protocol):
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future: ...
 
     def kill(self, slot: int) -> None: ...
+
+    def wait_until_started(self) -> None:
+        """Wait until no worker is starting, so that none disturbs what is timed."""
 
     def close(self) -> None: ...
 
@@ -60,6 +63,8 @@ class Inline:
         return self._executor.submit(function, description)
 
     def kill(self, slot: int) -> None: ...
+
+    def wait_until_started(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -122,6 +127,9 @@ class Processes:
                     process.kill()
         executor.shutdown(wait=False, cancel_futures=True)
         self._executors[slot] = None
+
+    def wait_until_started(self) -> None:
+        wait([pid for pid in self._pids if pid])
 
     def close(self) -> None:
         """End all workers; they hold nothing that is not on disk."""
@@ -230,6 +238,8 @@ class Cluster:
             f"CLUSTER={self._address}: lost the scheduler; expected it to stay: start it again, and the same "
             "command goes on"
         )
+
+    def wait_until_started(self) -> None: ...
 
     def close(self) -> None:
         self._client.close(timeout=5)

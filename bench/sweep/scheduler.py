@@ -83,6 +83,7 @@ class Sweep:
             self._loop(self._next_item)
             if self.settings.measure and not self.interrupted:
                 self._measuring = True
+                self.workers.wait_until_started()
                 self._measuring_process.wait_until_idle()
                 self._loop(self._next_measurement)
 

@@ -84,6 +84,8 @@ class FakeWorkers:
     def kill(self, slot: int) -> None:
         self.killed.append(slot)
 
+    def wait_until_started(self) -> None: ...
+
     def close(self) -> None: ...
 
 
