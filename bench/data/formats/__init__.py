@@ -1,11 +1,10 @@
 """Reading medical images: one small file a format, one `Volume` for all of them."""
 
 import os
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
 
 from bench.data.formats.listing import (
     DICOM_SUFFIXES,
@@ -22,15 +21,6 @@ from bench.errors import UserError
 __all__ = ["EXPECTED", "Volume", "from_display", "kind_of", "probe", "read", "to_display"]
 
 EXPECTED = "NIfTI (.nii, .nii.gz), Analyze (.hdr/.img), DICOM (a file or a series folder), .png, .jpg or .npy"
-# what reads each kind of file: a module, imported with the first file, as some of their libraries take long
-_MODULES = {
-    "nifti": "nifti",
-    "analyze": "nifti",
-    "dicom": "dicom",
-    "image": "images",
-    "array": "numpy_file",
-}
-Result = TypeVar("Result")
 
 _LONGEST_REASON = 200  # letters of a library's message
 _SUFFIXES = {
@@ -79,19 +69,36 @@ def _known(path: Path, kind: str | None) -> str:
     return kind
 
 
-def _with_reader(
-    path: Path, kind: str | None, what: str, work: Callable[[ModuleType, str], Result]
-) -> Result:
-    """Let the module of a file's kind work; any failure of its library names the file, and `what` is wrong."""
+def _module(kind: str) -> ModuleType:
+    """What reads a format, imported with the first file: some of their libraries take long."""
+    if kind in ("nifti", "analyze"):
+        from bench.data.formats import nifti
+
+        return nifti
+    if kind == "dicom":
+        from bench.data.formats import dicom
+
+        return dicom
+    if kind == "image":
+        from bench.data.formats import images
+
+        return images
+    from bench.data.formats import numpy_file
+
+    return numpy_file
+
+
+@contextmanager
+def _reader(path: Path, kind: str | None, what: str) -> Iterator[tuple[str, ModuleType]]:
+    """A file's kind and what reads it; any failure of its library names the file, and `what` is wrong."""
     try:
         kind = _known(path, kind)
-        return work(import_module(f"{__name__}.{_MODULES[kind]}"), kind)
+        yield kind, _module(kind)
     except UserError:
         raise
     except Exception as error:
-        if (
-            isinstance(error, OSError) and error.errno in UNREADABLE
-        ):  # not what libraries raise of damaged files
+        # Of other numbers, or none, are those that libraries raise of damaged files.
+        if isinstance(error, OSError) and error.errno in UNREADABLE:
             line = unreadable_line(error, path)
         elif isinstance(error, MemoryError):
             line = f"{path}: found more than fits into memory, expected a smaller image, or a damaged header"
@@ -113,7 +120,8 @@ def probe(path: Path, kind: str | None = None) -> dict[str, str]:
     ------
     UserError : the file is missing, empty, not permitted, of unknown format, or its header is damaged.
     """
-    return _with_reader(path, kind, "a damaged header", lambda module, _: module.probe(path))
+    with _reader(path, kind, "a damaged header") as (_, module):
+        return module.probe(path)
 
 
 def read(path: Path, kind: str | None = None, colour: int | None = None) -> Volume:
@@ -127,8 +135,5 @@ def read(path: Path, kind: str | None = None, colour: int | None = None) -> Volu
     ------
     UserError : as in `probe`, or the content is damaged or not one volume.
     """
-
-    def work(module: ModuleType, kind: str) -> Volume:
-        return module.read(path, colour) if kind == "image" else module.read(path)
-
-    return _with_reader(path, kind, "damaged content", work)
+    with _reader(path, kind, "damaged content") as (known, module):
+        return module.read(path, colour) if known == "image" else module.read(path)
