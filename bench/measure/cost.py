@@ -72,7 +72,7 @@ class MeasuringProcess:
         if self._process is None:
             with (Path(self._folder.name) / "errors").open("w") as errors:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "bench.measure.worker", "-", self._folder.name + "/result.json"],
+                    [sys.executable, "-m", "bench.measure.worker", self._folder.name + "/result.json"],
                     env=worker_environment(),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

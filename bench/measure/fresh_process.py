@@ -65,10 +65,11 @@ class FreshProcess:
     def _start(self, job: dict[str, Any]) -> Callable[[], int]:
         description = Path(self._folder.name) / "job.json"
         description.write_text(json.dumps({**job, "alone": True}))
-        command = [sys.executable, "-m", "bench.measure.worker", str(description), str(self._result)]
+        command = [sys.executable, "-m", "bench.measure.worker", str(self._result)]
         environment = {**os.environ, **thread_variables(job["threads"])}
         quiet = subprocess.DEVNULL
-        return subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet).wait
+        with description.open() as given:
+            return subprocess.Popen(command, env=environment, stdin=given, stdout=quiet, stderr=quiet).wait
 
 
 def can_fork() -> bool:

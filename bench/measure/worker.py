@@ -1,13 +1,12 @@
-"""The fresh process in which models are measured: `python -m bench.measure.worker JOB RESULT`.
+"""The fresh process in which models are measured: `python -m bench.measure.worker RESULT`.
 
-The job is a JSON file, or `-`: then a line on standard output says that all is imported, and the job is read from
-standard input. It has `mode`, `entries`, `threads`, `packages`, `runtimes`, `rounds`, `seconds`
-(of each timing) and `converted` (the folder of the runtimes' own files). The mode `all` is what
-`bench.measure.cost` asks for: it needs `counts` (the numbers of threads to time with) and `memory_seconds` (0:
-not measured) besides, and its result is `latency`, number of threads to name of the entry to what was found,
-and `memory`, name to what was found. `conversion`, `latency` and `memory` are its parts, for processes that
-could not be forked; with latency, `counted` says whether operations are counted; to convert, each entry says
-for which `runtime`.
+A line on standard output says that all is imported; then the job is read from standard input. It is JSON, with
+`mode`, `entries`, `threads`, `packages`, `runtimes`, `rounds`, `seconds` (of each timing) and `converted` (the
+folder of the runtimes' own files). The mode `all` is what `bench.measure.cost` asks for: it needs `counts` (the
+numbers of threads to time with) and `memory_seconds` (0: not measured) besides, and its result is `latency`, number
+of threads to name of the entry to what was found, and `memory`, name to what was found. `conversion`, `latency` and
+`memory` are its parts, for processes that could not be forked; with latency, `counted` says whether operations are
+counted; to convert, each entry says for which `runtime`.
 """
 
 import functools
@@ -276,20 +275,16 @@ _MODES = {"all": measure, "latency": measure_latency, "memory": measure_memory, 
 
 
 def main(arguments: list[str]) -> None:
-    """Do the job in the first file and write its result to the second."""
-    if arguments[0] == "-":
-        print("ready", flush=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads what runtimes say there
-        text = sys.stdin.read()
-        if not text:  # whoever started this has no job for it
-            return
-    else:
-        text = Path(arguments[0]).read_text()
-    job = json.loads(text)
-    for name in ("tensorflow", "absl", "tf2onnx"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    import_packages(job["packages"])
-    Path(arguments[1]).write_text(json.dumps(_do(job)))
+    """Do the job that standard input brings, and write its result to a file; end where there comes none."""
+    print("ready", flush=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads what runtimes say there
+    text = sys.stdin.read()
+    if text:
+        job = json.loads(text)
+        for name in ("tensorflow", "absl", "tf2onnx"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        import_packages(job["packages"])
+        Path(arguments[0]).write_text(json.dumps(_do(job)))
 
 
 if __name__ == "__main__":
