@@ -9,7 +9,7 @@ import importlib
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import keras
 import numpy as np
@@ -129,12 +129,13 @@ class OnnxRuntime(PortableRuntime):
 
             # To leave out an optimisation that fails, tf2onnx copies the graph, weights and all, before each: that
             # takes longer than the rest. So it comes second.
-            os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"
+            os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"  # where it stands at all, none is caught
             try:
-                return write()
-            except Exception:
-                del os.environ["TF2ONNX_CATCH_ERRORS"]  # where it stands at all, none is caught
-                return write()
+                with suppress(Exception):
+                    return write()
+            finally:
+                del os.environ["TF2ONNX_CATCH_ERRORS"]
+            return write()
 
     def load(self, content: bytes, threads: int) -> Predict:
         onnxruntime = importlib.import_module("onnxruntime")
