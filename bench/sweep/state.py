@@ -16,9 +16,7 @@ class State:
     failed: dict[str, str] = field(default_factory=dict)  # reasons of pieces that failed
     # Those of them that the environment kept from being done: each start of a sweep tries them again.
     deferred: set[str] = field(default_factory=set)
-    values: dict[str, dict] = field(
-        default_factory=dict
-    )  # hyperparameters of every trial that was ever started
+    values: dict[str, dict] = field(default_factory=dict)  # hyperparameters of trials that were ever started
     candidates: dict[str, str] = field(default_factory=dict)  # digests of architectures, over all sessions
     ablations: dict[str, str] = field(default_factory=dict)  # digests of their definitions, over all sessions
     lost: dict[str, int] = field(default_factory=dict)  # how often a worker died over a piece

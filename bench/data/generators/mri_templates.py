@@ -28,9 +28,7 @@ class Templates:
     white: np.ndarray
     fluid: np.ndarray
     brain: np.ndarray  # 1 inside the brain, 0 outside, soft at the border
-    residual: (
-        np.ndarray
-    )  # T1 intensity that the tissues leave unexplained (deep nuclei, folds), relative to white
+    residual: np.ndarray  # T1 intensity beyond that of the tissues (deep nuclei, folds), relative to white
     depth_mm: np.ndarray  # distance to the brain's surface
     origin_mm: np.ndarray  # MNI coordinates (z, y, x) of voxel (0, 0, 0)
 

@@ -37,16 +37,13 @@ class Imaging:
     smooth_fwhm_mm: Range = (15, 21)
     white: Range = (0.7, 0.85)  # uptake of white matter
     fluid: Range = (0.3, 0.5)  # and of cerebrospinal fluid
-    scalp: Range = (
-        0.1,
-        0.3,
-    )  # uptake of the scalp, its distance from the brain, standard deviation across it
+    # uptake of the scalp, its distance from the brain, standard deviation across it
+    scalp: Range = (0.1, 0.3)
     scalp_at_mm: Range = (9, 12)
     scalp_width_mm: Range = (2.5, 4)
     scatter: Range = (0.0, 0.04)  # uniform haze over the field of view
-    shading: float = (
-        0.04  # greatest relative change by attenuation: side to side, front to back, to the depth
-    )
+    # greatest relative change by attenuation: side to side, front to back, to the depth
+    shading: float = 0.04
     ratio: Range = (1, 1)  # factor on all binding ratios: how much of them a reconstruction recovers
     gain: Range = (0.8, 1.25)  # factor from counts to stored values, log-uniform
     rotation_degrees: float = 2  # standard deviations of the head's pose
