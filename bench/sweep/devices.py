@@ -1,4 +1,4 @@
-"""Which GPUs there are and who trains on which: one worker a GPU, or all workers on processors."""
+"""Which GPUs there are and who trains on which: all workers on GPUs, or all on processors."""
 
 import glob
 import os
@@ -24,6 +24,9 @@ def gpus() -> list[str]:
     """
     if sys.platform == "linux" and not any(glob.glob(pattern) for pattern in _LINUX_DEVICES):
         return []
+    from tuning import runtime
+
+    runtime.import_tensorflow()
     import tensorflow as tf
 
     found = len(tf.config.list_physical_devices("GPU"))
@@ -31,22 +34,17 @@ def gpus() -> list[str]:
     return named[:found] if named else [str(number) for number in range(found)]
 
 
-def number_of_workers(asked: int | None, cores: int, found: list[str]) -> int:
-    """How many worker processes: one a GPU, or where there is none, one a core, unless others are asked for.
+def for_workers(asked: int | None, cores: int) -> list[str | None]:
+    """What each worker process trains on: the name of a GPU, or None, a processor. Empty: this process alone works.
 
-    Raises
-    ------
-    UserError : more workers than GPUs. Two on one would share its memory, and some on processors would compute
-        other numbers: a result must not hang on who got it.
+    One a GPU, or where there is none, one a core, unless another number is asked for: then they share the GPUs.
+    None trains on a processor beside them, where it would compute other numbers: a result must not hang on who
+    got it.
     """
+    found = gpus()
     if not found:
-        return cores if asked is None else asked
-    if asked is not None and asked > len(found):
-        raise UserError(
-            f"WORKERS={asked}: found {len(found)} GPU{'s' if len(found) > 1 else ''}; expected at most one worker "
-            "a GPU (CUDA_VISIBLE_DEVICES=-1 trains on processors)"
-        )
-    return len(found) if asked is None else asked
+        return [None] * (cores if asked is None else asked)
+    return [found[slot % len(found)] for slot in range(len(found) if asked is None else asked)]
 
 
 def hold(gpu: str) -> FileLock:

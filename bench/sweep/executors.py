@@ -78,8 +78,7 @@ class Processes:
 
     Parameters
     ----------
-    slots : number of workers.
-    gpus : one for each worker, which then sees no other; none: all train on processors.
+    gpus : of each worker, the only one that it sees, or None, a processor (see `devices.for_workers`).
 
     Raises
     ------
@@ -88,13 +87,13 @@ class Processes:
 
     queues = False
 
-    def __init__(self, slots: int, gpus: Sequence[str] = ()) -> None:
-        self.slots = slots
+    def __init__(self, gpus: Sequence[str | None]) -> None:
+        self.slots = len(gpus)
         self._gpus = gpus
-        self._held = [devices.hold(gpu) for gpu in gpus]
-        self._executors: list[ProcessPoolExecutor | None] = [None] * slots
-        self._pids: list[Future | None] = [None] * slots
-        for slot in range(slots):
+        self._held = [devices.hold(gpu) for gpu in dict.fromkeys(gpus) if gpu is not None]
+        self._executors: list[ProcessPoolExecutor | None] = [None] * self.slots
+        self._pids: list[Future | None] = [None] * self.slots
+        for slot in range(self.slots):
             self._start(slot)
 
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
@@ -106,10 +105,7 @@ class Processes:
 
     def _start(self, slot: int) -> ProcessPoolExecutor:
         executor = ProcessPoolExecutor(
-            1,
-            mp_context=get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(self._gpus[slot] if self._gpus else None,),
+            1, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(self._gpus[slot],)
         )
         self._pids[slot] = executor.submit(os.getpid)
         self._executors[slot] = executor
@@ -259,9 +255,8 @@ def open_workers(count: int | None, cluster: str | None) -> Workers:
     """Open what the settings ask for; where no number is given, a worker for each GPU, or else for each core."""
     if cluster:
         return Cluster(cluster)
-    found = devices.gpus()
-    number = devices.number_of_workers(count, cores(), found)
-    return Processes(number, found[:number]) if number else Inline()
+    gpus = devices.for_workers(count, cores())
+    return Processes(gpus) if gpus else Inline()
 
 
 _one_at_a_time = threading.Lock()

@@ -41,13 +41,20 @@ def test_tensorflow_is_not_asked_where_no_device_could_be_a_gpu(two_gpus, monkey
     assert len(devices.gpus()) == 2
 
 
-def test_a_worker_for_each_gpu_or_each_core(two_gpus):
-    assert devices.number_of_workers(None, 16, ["0", "1"]) == 2
-    assert devices.number_of_workers(1, 16, ["0", "1"]) == 1
-    assert devices.number_of_workers(None, 16, []) == 16
-    assert devices.number_of_workers(3, 16, []) == 3
-    with pytest.raises(UserError, match=r"^WORKERS=3: found 2 GPUs; expected at most one worker a GPU"):
-        open_workers(3, None)
+def test_a_worker_for_each_gpu_or_each_core(two_gpus, monkeypatch):
+    assert devices.for_workers(None, 16) == ["0", "1"]
+    assert devices.for_workers(1, 16) == ["0"]
+    assert devices.for_workers(0, 16) == []
+    monkeypatch.setattr(devices, "gpus", lambda: [])
+    assert devices.for_workers(None, 16) == [None] * 16
+    assert devices.for_workers(3, 16) == [None] * 3
+
+
+def test_workers_share_gpus_where_more_are_asked_for(two_gpus):
+    assert devices.for_workers(5, 16) == ["0", "1", "0", "1", "0"]
+    workers = open_workers(3, None)  # whose two share a GPU and its one lock
+    assert workers.slots == 3
+    workers.close()
 
 
 def test_another_sweep_on_the_same_gpu_is_told(two_gpus):

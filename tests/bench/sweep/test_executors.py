@@ -36,7 +36,7 @@ def wait_until_gone(pid: int) -> None:
 
 
 def test_a_worker_is_kept_and_one_that_died_is_replaced():
-    found = Processes(1)
+    found = Processes([None])
     try:
         found.wait_until_started()
         started = {process.pid for process in multiprocessing.active_children()}
@@ -60,7 +60,7 @@ def test_a_worker_is_kept_and_one_that_died_is_replaced():
 
 def test_a_worker_ends_with_its_sweep_even_by_sigkill():
     code = "from bench.sweep.executors import Processes; import os, test_executors, time\n"
-    code += "if __name__ == '__main__':\n    w = Processes(1)\n"
+    code += "if __name__ == '__main__':\n    w = Processes([None])\n"
     code += "    print(w.submit(0, test_executors.pid_of, {}).result()['pid'], flush=True); time.sleep(60)"
     places = [str(Path(executors.__file__).parents[2]), str(Path(__file__).parent)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
