@@ -7,7 +7,8 @@ import pandas as pd
 # Columns and types of a frame with a row for each trial and each test, of networks and references; of a failed
 # trial there is only which one it was. `stage`: "trial" or "refit". `chosen`: whether it is of the trial that is
 # reported. `score`: on validation. `metrics`: on test. `run`: the predictions (None: missing or damaged),
-# `indices`: of which samples of the dataset (None: not recorded).
+# `indices`: of which samples of the dataset (None: not recorded). `device`: what it was trained on, see
+# `tuning.runtime.device`.
 TRAININGS: dict[str, Any] = {
     "architecture": object,
     "stage": object,
@@ -19,7 +20,7 @@ TRAININGS: dict[str, Any] = {
     "epochs": "Int64",
     "seconds": float,
     "parameters": "Int64",
-    **dict.fromkeys(("history", "run", "indices"), object),
+    **dict.fromkeys(("history", "run", "indices", "device"), object),
 }
 
 # The same of a frame with a row for each search: of an architecture in a fold. `trial`: the one that is

@@ -87,13 +87,16 @@ def _environment(content: Content) -> str:
     )
     gpus = ", ".join(found.get("gpus") or []) or "none"
     cores = f"{found.get('cores') or '?'} cores, {found.get('threads')} threads usable"
+    trained_on = sorted(content.trainings.device.dropna().unique())
+    differs = ", whose numbers differ a little" if len(trained_on) > 1 else ""
     shown = [
         (
             "Processor",
             f"{escape(found.get('processor'))}, {cores}, {formatting.size(found.get('memory_bytes'))} of memory",
         ),
         ("GPUs", escape(gpus)),
+        ("Networks trained on", escape(" and ".join(trained_on) + differs)),
         ("System", escape(f"{found.get('system')}, Python {found.get('python')}")),
         ("Packages", escape(f"scanbench {found.get('scanbench')}, {packages}")),
     ]
-    return facts("Environment", shown)
+    return facts("Environment", [(name, text) for name, text in shown if text])

@@ -211,6 +211,16 @@ def test_an_architecture_that_failed_is_a_row_with_its_reason(tmp_path):
 
 
 @pytest.mark.usefixtures("without_figures")
+def test_a_sweep_that_went_on_with_another_device_says_so(tmp_path):
+    events = Sweep().events(tmp_path / "run")
+    for event in events:
+        if _is(event, "trial/small", "refit/small"):
+            event["result"]["device"] = "NVIDIA X" if "/0/1" in event["piece"] else "processor"
+    page = report.write(Sweep().write(tmp_path / "run", events), tmp_path).read_text()
+    assert re.search(r"Networks trained on \| NVIDIA X and processor, whose numbers differ a little", page)
+
+
+@pytest.mark.usefixtures("without_figures")
 def test_missing_weights_are_a_row_with_the_reason(tmp_path):
     sweep = Sweep()
     events = [e for e in sweep.events(tmp_path / "run") if "small" not in e.get("piece", "")]
