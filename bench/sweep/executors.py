@@ -2,11 +2,13 @@
 
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, forkserver, get_context
+from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
 from bench.data.processes import cores, end_with_parent
@@ -72,9 +74,8 @@ class Inline:
 class Processes:
     """Worker processes, each an executor of its own, so that the death of one is the loss of one.
 
-    A worker starts at once, since it has TensorFlow to import, lives for the whole sweep and keeps its programs.
-    It trains on one thread (see `tuning.runtime`), ignores the keyboard's interrupt, and ends when its sweep does,
-    even by SIGKILL.
+    A worker lives for the whole sweep and keeps its programs. It trains on one thread (see `tuning.runtime`),
+    ignores the keyboard's interrupt, and ends when its sweep does, even by SIGKILL.
 
     Parameters
     ----------
@@ -93,8 +94,13 @@ class Processes:
         self._held = [devices.hold(gpu) for gpu in dict.fromkeys(gpus) if gpu is not None]
         self._executors: list[ProcessPoolExecutor | None] = [None] * self.slots
         self._pids: list[Future | None] = [None] * self.slots
-        for slot in range(self.slots):
-            self._start(slot)
+        self._context: BaseContext
+        if sys.platform == "linux" and self.slots and not self._held:
+            self._context = _fork_server()
+        else:  # to fork is not safe everywhere; each imports TensorFlow itself, and begins now
+            self._context = get_context("spawn")
+            for slot in range(self.slots):
+                self._start(slot)
 
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
         try:
@@ -105,7 +111,7 @@ class Processes:
 
     def _start(self, slot: int) -> ProcessPoolExecutor:
         executor = ProcessPoolExecutor(
-            1, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(self._gpus[slot],)
+            1, mp_context=self._context, initializer=_start_worker, initargs=(self._gpus[slot],)
         )
         self._pids[slot] = executor.submit(os.getpid)
         self._executors[slot] = executor
@@ -133,6 +139,17 @@ class Processes:
             self.kill(slot)
         for lock in self._held:
             lock.release()
+
+
+def _fork_server() -> BaseContext:
+    """Start the process that workers are forked from: they start at once, and share the memory of what is imported.
+
+    It imports while this process does; a worker that is asked for before waits for it.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["bench.worker.preload"])
+    forkserver.ensure_running()
+    return context
 
 
 def _start_worker(gpu: str | None) -> None:

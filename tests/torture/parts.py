@@ -168,14 +168,12 @@ def _wait(process: subprocess.Popen, seconds: float) -> None:
 
 
 def worker_processes(pid: int) -> list[psutil.Process]:
-    """Worker processes of a sweep; not the helper that multiprocessing starts beside them."""
+    """Worker processes of a sweep, which the process it keeps for that has forked."""
     found = []
-    try:
-        for child in psutil.Process(pid).children():
-            if "spawn_main" in " ".join(child.cmdline()):
-                found.append(child)
-    except psutil.Error:
-        pass
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(pid).children(recursive=True):
+            if "multiprocessing.forkserver" in " ".join(process.cmdline()) and process.ppid() != pid:
+                found.append(process)
     return found
 
 
