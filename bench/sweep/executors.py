@@ -95,7 +95,7 @@ class Processes:
         self._executors: list[ProcessPoolExecutor | None] = [None] * self.slots
         self._pids: list[Future | None] = [None] * self.slots
         self._context: BaseContext
-        if sys.platform == "linux" and self.slots and not self._held:
+        if sys.platform == "linux" and not self._held:
             self._context = _fork_server()
         else:  # to fork is not safe everywhere; each imports TensorFlow itself, and begins now
             self._context = get_context("spawn")

@@ -115,7 +115,7 @@ class SweepProgress:
 
     def _left(self) -> str:
         seconds = estimate.seconds_left(self._plan, self._workers.slots)
-        return f"about {duration(seconds)} left" if seconds is not None else ""
+        return f"about {duration(seconds)} left" if seconds else ""
 
     def _title(self, item: WorkItem) -> str:
         parts, settings = parse_key(item.key), self._plan.settings
