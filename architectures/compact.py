@@ -4,7 +4,7 @@ from architectures.layers.dense import multilayer_perceptron
 
 
 class Compact:
-    """Two hidden layers, `[256] -> 48..64 -> 16..40 -> 10`.
+    """Two hidden layers, `[256] -> 48..64 -> 16..32 -> 10`.
 
     The subject of the digits task: the smallest network that is good enough. LeCun et al. 1989
     ("Backpropagation applied to handwritten zip code recognition", Neural Computation 1) reached

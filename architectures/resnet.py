@@ -11,8 +11,7 @@ class ResNet:
     """He et al. 2016 (CVPR), table 1, `[height, width, 1] -> features -> logits`.
 
     Slimmed: fewer filters (`width`, 1.0 is the original) and, for small images, a stem that halves the sides
-    once instead of twice. 18 layers are basic blocks, 50 are bottlenecks; 10 is the basic form with one block
-    a stage.
+    once instead of twice. 18 layers are basic blocks, 50 are bottlenecks.
     """
 
     name = "resnet"

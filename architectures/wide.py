@@ -4,7 +4,7 @@ from architectures.layers.dense import multilayer_perceptron
 
 
 class Wide:
-    """Two hidden layers, `[256] -> 224..256 -> 64..128 -> 10`: what more units alone buy."""
+    """Two hidden layers, `[256] -> 224..256 -> 64..112 -> 10`: what more units alone buy."""
 
     name = "wide"
     title = "Wide MLP"

@@ -11,7 +11,7 @@ from architectures.layers.normalisation import BatchNormalization
 
 EPSILON = 1.001e-5  # of keras.applications
 FILTERS = (64, 128, 256, 512)
-BASIC = {18: (2, 2, 2, 2), 10: (1, 1, 1, 1)}
+BASIC = {18: (2, 2, 2, 2)}
 BOTTLENECK = {50: (3, 4, 6, 3), 26: (2, 2, 2, 2), 14: (1, 1, 1, 1)}
 
 

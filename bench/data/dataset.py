@@ -13,7 +13,7 @@ class Dataset:
     Attributes
     ----------
     name : short name, as it stands in reports (`usps`, `digits-standin`).
-    x : float32 `[n, ...]`, channels last: `[n, height, width, 1]` for images,
+    x : float32 `[n, ...]`, channels last: `[n, height, width, channels]` for images,
         `[n, depth, height, width, 1]` for volumes. May be a memory map.
     y : int64 `[n]`, an index into `classes`.
     subjects : str `[n]`; samples of one subject are never divided between parts of a fold.

@@ -58,6 +58,7 @@ class Inline:
     def __init__(self) -> None:
         from tuning import runtime
 
+        self._held = [devices.hold(gpu) for gpu in devices.gpus()[:1]]
         runtime.configure()
         self._executor = InlineExecutor()
 
@@ -68,7 +69,9 @@ class Inline:
 
     def wait_until_started(self) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        for lock in self._held:
+            lock.release()
 
 
 class Processes:

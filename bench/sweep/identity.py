@@ -34,7 +34,7 @@ _WORK = (
 
 
 def identity(settings: Settings, dataset: Dataset) -> dict[str, Any]:
-    """Everything that changes what a result means. TRIALS, SEEDS, FOLDS and ARCH are not among it.
+    """Everything that changes what a result means. TRIALS, SEEDS, the number of FOLDS and ARCH are not among it.
 
     It is as JSON gives it back (lists, not tuples), so that it can be compared with a recorded one.
     """

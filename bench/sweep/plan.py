@@ -117,7 +117,9 @@ class Plan(SearchPlan):
         them: what is compared is then the change alone.
         """
         values = {"transfer": candidate.transfer, **self.state.trial_values(candidate.name, fold, trial)}
-        if not ablation.applies(self.settings.preprocessing, values):
+        limit = self.settings.preset.ablation_seeds
+        seeds = self.settings.seeds if limit is None else min(limit, self.settings.seeds)
+        if not seeds or not ablation.applies(self.settings.preprocessing, values):
             return
         changed = {k: v for k, v in ablation.values.items() if k in values}
         values |= changed
@@ -134,8 +136,6 @@ class Plan(SearchPlan):
             if key not in self.state.done:
                 return
             content["start"] = self.state.done[key]["files"]["weights"]["path"]
-        limit = self.settings.preset.ablation_seeds
-        seeds = self.settings.seeds if limit is None else min(limit, self.settings.seeds)
         for seed in range(1, seeds + 1):
             yield self._refit(
                 f"ablation/{ablation.name}/{candidate.name}/{fold}/{trial}/{seed}",

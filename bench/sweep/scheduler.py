@@ -1,6 +1,6 @@
 """One sweep: ask the plan, hand out pieces, record what comes back, until nothing is left.
 
-Only this loop writes the journal and asks the oracles. What runs elsewhere may die at any moment.
+Only this loop asks the oracles and records what comes of work. What runs elsewhere may die at any moment.
 """
 
 import json

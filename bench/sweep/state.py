@@ -24,7 +24,6 @@ class State:
     exhausted: dict[str, int] = field(default_factory=dict)
     # The plan that last named each candidate and reference; later sweeps may have left it out.
     plans: dict[str, dict] = field(default_factory=dict)
-    finished_at: dict[str, float] = field(default_factory=dict)  # when pieces were settled, since 1970
     seconds: float = 0.0  # wall-clock seconds that sweeps have spent here, ended sessions only
     _session: tuple[float, float] | None = None
     _groups: dict[str, dict[int, dict | None]] = field(default_factory=dict)
@@ -69,7 +68,6 @@ class State:
             if key.startswith("trial/"):  # its start may have been damaged
                 self.values.setdefault(key, event["result"]["values"])
             self._index(key, event["result"])
-            self.finished_at[key] = now
             self.failed.pop(key, None)
             self.deferred.discard(key)
         elif kind == "failed":
@@ -81,7 +79,6 @@ class State:
             else:
                 self.deferred.discard(key)
                 self._index(key, None)
-                self.finished_at[key] = now
             if key.startswith("trial/"):  # it says what its training said
                 stage = key.replace("trial/", "stage/", 1) + "/"
                 self.failed = {k: reason for k, reason in self.failed.items() if not k.startswith(stage)}

@@ -110,8 +110,8 @@ class Spect(Task):
     pretraining_values = {"blur": 0.0, "noise": 0.0, "balance": "none", "batch_size": 32}
     alone_classes = ("normal", "patient")
     alone_samples = 6000
-    # Binding ratios, not each image's own scale (z-scores): of smoothed images whose generator is another, z-scores
-    # make patients out of every fifth normal subject, binding ratios out of every twentieth (docs/spect.md).
+    # Binding ratios, not each image's own scale (z-scores), with which the threshold holds less on smoothed images
+    # of another generator (docs/spect.md).
     alone_preprocessing = {"normalisation": "brain"}
     alone_networks = 4
     ablations = (

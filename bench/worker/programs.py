@@ -66,7 +66,7 @@ def _program(
     freezable: bool,
     precision: str,
 ):
-    """Programs are kept: the same structure is traced once in the life of a worker."""
+    """Programs are kept: a structure is traced once, unless a worker has trained four others since."""
     from tuning.augment import Augmentation
     from tuning.program import Program
 

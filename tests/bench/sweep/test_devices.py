@@ -7,6 +7,7 @@ import pytest
 from bench.errors import UserError
 from bench.sweep import devices
 from bench.sweep.executors import open_workers
+from tuning import runtime
 
 
 def shown(_: dict) -> dict:
@@ -57,11 +58,16 @@ def test_workers_share_gpus_where_more_are_asked_for(two_gpus):
     workers.close()
 
 
-def test_another_sweep_on_the_same_gpu_is_told(two_gpus):
+def test_another_sweep_on_the_same_gpu_is_told(two_gpus, monkeypatch):
+    monkeypatch.setattr(runtime, "configure", lambda: None)  # of GPUs that are not there
     first = open_workers(1, None)
     with pytest.raises(UserError, match=r"^GPU 0: found another sweep on it; expected it free"):
         open_workers(2, None)
     first.close()
+    inline = open_workers(0, None)
+    with pytest.raises(UserError, match=r"^GPU 0: found another sweep on it"):
+        open_workers(1, None)
+    inline.close()
     open_workers(2, None).close()
 
 

@@ -421,17 +421,21 @@ def test_a_switch_of_a_pretrained_networks_structure_or_preprocessing_is_pretrai
     assert done.plan.finished()
 
 
-def test_a_preset_may_leave_out_what_would_be_pretrained_anew(tmp_path):
+@pytest.mark.parametrize(
+    ("left_out", "some"), [({"pretrains_ablations": False}, True), ({"ablation_seeds": 0}, False)]
+)
+def test_a_preset_may_leave_out_what_would_be_pretrained_anew(tmp_path, left_out, some):
     workers = FakeWorkers(_of_one_structure)
     task = _Switched()
-    presets = {
-        name: dataclasses.replace(preset, pretrains_ablations=False) for name, preset in task.presets.items()
-    }
+    presets = {name: dataclasses.replace(preset, **left_out) for name, preset in task.presets.items()}
     pretrained = (Candidate("compact", "phantom"),)
     done = sweep_with(workers, settings_for(tmp_path, task=task.but(presets=presets), candidates=pretrained))
     switched = {d["piece"].split("/")[1] for d in workers.descriptions if d["kind"] == "ablation"}
-    assert "slow" in switched
+    assert ("slow" in switched) == some
     assert not switched & {"narrow", "raw"}
+    assert [d["piece"] for d in workers.descriptions if d["kind"] == "pretrain"] == [
+        "pretrain/compact-phantom"
+    ]
     assert done.plan.finished()
 
 
