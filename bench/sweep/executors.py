@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from multiprocessing import active_children, forkserver, get_context
 from multiprocessing.context import BaseContext
 from typing import Any, Protocol
@@ -97,11 +98,11 @@ class Processes:
         self._held = [devices.hold(gpu) for gpu in dict.fromkeys(gpus) if gpu is not None]
         self._executors: list[ProcessPoolExecutor | None] = [None] * self.slots
         self._pids: list[Future | None] = [None] * self.slots
-        self._context: BaseContext
-        if sys.platform == "linux" and not self._held:
-            self._context = _fork_server()
-        else:  # to fork is not safe everywhere; each imports TensorFlow itself, and begins now
-            self._context = get_context("spawn")
+        self._context: BaseContext = get_context("spawn")
+        if sys.platform == "linux" and not self._held:  # to fork is not safe everywhere
+            with suppress(OSError):  # a TMPDIR too long for a socket
+                self._context = _fork_server()
+        if self._context.get_start_method() == "spawn":  # each imports TensorFlow itself, and begins now
             for slot in range(self.slots):
                 self._start(slot)
 

@@ -56,6 +56,18 @@ def test_a_worker_is_kept_and_one_that_died_is_replaced():
         found.close()
 
 
+def test_where_no_socket_can_be_made_workers_are_spawned(monkeypatch):
+    def refuse() -> None:
+        raise OSError("AF_UNIX path too long")
+
+    monkeypatch.setattr(executors.forkserver, "ensure_running", refuse)
+    found = Processes([None])
+    try:
+        assert found.submit(0, pid_of, {}).result()["pid"] != os.getpid()
+    finally:
+        found.close()
+
+
 def test_a_worker_ends_with_its_sweep_even_by_sigkill():
     code = "from bench.sweep.executors import Processes; import os, test_executors, time\n"
     code += "if __name__ == '__main__':\n    w = Processes([None])\n"
