@@ -77,8 +77,9 @@ def discover(
         scope has been active once.
     held : if not None, the structural hyperparameters are not searched: they keep these values, or else
         their defaults.
-    fixed : values that structural hyperparameters keep instead of being searched. Those that `build` does
-        not ask for, asks for under a condition, or does not offer that value for are passed over.
+    fixed : values that hyperparameters, structural or of the training, keep instead of being searched. Structural
+        ones that `build` does not ask for, asks for under a condition, or does not offer that value for are
+        passed over.
 
     Returns
     -------
@@ -87,11 +88,12 @@ def discover(
     """
     import keras_tuner
 
+    fixed = fixed or {}
     hp = _explore(build, keras_tuner.HyperParameters())
     offered = {entry.name: entry for entry in hp.space if not entry.conditions}
     known = {
         name: value
-        for name, value in (fixed or {}).items()
+        for name, value in fixed.items()
         if name in offered and value in offered[name].values
     }
     if known:
@@ -105,7 +107,7 @@ def discover(
     for entry in training:
         if entry.name in structural:
             raise ValueError(f"hyperparameter {entry.name} is both structural and of the training")
-        entry.declare(hp)
+        (Fixed(entry.name, fixed[entry.name]) if entry.name in fixed else entry).declare(hp)
     hp.values = {}
     fill_with_defaults(hp)
     return {"structural": structural, "space": hp.get_config()}

@@ -68,6 +68,14 @@ def test_a_value_that_is_not_offered_or_only_under_a_condition_is_not_fixed(fixe
     assert discover(nested, TRAINING, fixed=fixed) == discover(nested, TRAINING)
 
 
+def test_a_training_hyperparameter_that_is_fixed_is_on_record_and_not_searched():
+    found = discover(nested, TRAINING, fixed={"schedule": "constant"})
+    assert "schedule" not in found["structural"]
+    entries = {entry["config"]["name"]: entry for entry in found["space"]["space"]}
+    assert entries["schedule"]["class_name"] == "Fixed"
+    assert entries["schedule"]["config"]["value"] == "constant"
+
+
 def test_what_is_held_stands_above_what_is_fixed():
     found = discover(nested, TRAINING, held={"units": 64}, fixed={"units": 32, "pooling": "attention"})
     hp = keras_tuner.HyperParameters.from_config(found["space"])

@@ -57,8 +57,8 @@ class Preset:
     # as the epochs grow (of trials judged at 5 and 20 epochs, a quarter). Empty: all are trained in
     # full.
     judged_at: tuple[int, ...] = ()
-    # Structural hyperparameters that this preset does not search, with their values, for all
-    # architectures that offer them (see `tuning.space.discover`).
+    # Hyperparameters that this preset does not search, with their values: of the training, and structural
+    # ones of all architectures that offer them (see `tuning.space.discover`).
     fixed: Mapping[str, Any] = field(default_factory=dict)
     # Whether the other structural hyperparameters are searched; where not, they keep the architecture's
     # defaults, and each worker traces each network once.
