@@ -71,7 +71,7 @@ report: $(VENV)/.bench ## write the report of a task's latest sweep again
 	@$(python) -m bench report $(task) $(places)
 
 status: $(VENV)/.bench ## what a task's latest sweep has done, is doing and has left
-	@$(python) -m bench status $(task) $(places)
+	@$(python) -m bench status $(task) $(call option,runs,RUNS)
 
 compare: $(VENV)/.bench ## compare two run folders or report JSONs, A=... B=...
 	@$(python) -m bench compare $(call quote,$(call given,A)) $(call quote,$(call given,B))
@@ -80,7 +80,7 @@ list: $(VENV)/.bench ## list tasks, candidates and architectures
 	@$(python) -m bench list
 
 tensorboard: $(VENV)/.tensorboard ## show a task's latest sweep in TensorBoard's HParams view
-	@$(python) -m bench tensorboard $(task) $(places)
+	@$(python) -m bench tensorboard $(task) $(call option,runs,RUNS)
 
 perf: $(VENV)/.dev ## measure speed side by side into performance.md, PERF="PART ..." (all: hours)
 	@$(python) -m tests.perf $(call given,PERF)

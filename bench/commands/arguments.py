@@ -37,13 +37,18 @@ def settings_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stall-seconds", metavar="S", help=text)
 
 
-def common_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("task", nargs="?", metavar="TASK", help="the task")
-    add("--data", metavar="DATA", help="your data: a folder or a file")
-    add("--data-folder", metavar="DIR", default="data", help="where fetched data lie (default: data)")
-    add("--runs", metavar="RUNS", default="runs", help="where state lives (default: runs)")
-    add("--reports", metavar="REPORTS", default="reports", help="where tables go (default: reports)")
+def common_options(parser: argparse.ArgumentParser, *places: str) -> None:
+    """Add the task, and of the places where things are those that the command looks at."""
+    parser.add_argument("task", nargs="?", metavar="TASK", help="the task")
+    known = {
+        "data": (None, "DATA", "your data: a folder or a file"),
+        "data-folder": ("data", "DIR", "where fetched data lie (default: data)"),
+        "runs": ("runs", "RUNS", "where state lives (default: runs)"),
+        "reports": ("reports", "REPORTS", "where tables go (default: reports)"),
+    }
+    for name in places:
+        default, metavar, text = known[name]
+        parser.add_argument(f"--{name}", metavar=metavar, default=default, help=text)
 
 
 def latest_run(arguments: argparse.Namespace) -> Path:

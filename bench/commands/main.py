@@ -31,7 +31,10 @@ EXIT_WORSE, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and exits with status 2."""
+    """Says what is wrong in one line, and exits with status 2; takes no option for a longer one."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str):
         raise UserError(f"{self.prog}: {message}")
@@ -127,32 +130,35 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
 
     def verb(
-        name: str, function: Callable[[argparse.Namespace], int], text: str, common: bool = True
+        name: str, function: Callable[[argparse.Namespace], int], text: str, *places: str
     ) -> argparse.ArgumentParser:
+        """A command; of a task, where it looks at any of these places."""
         added = verbs.add_parser(name, help=text, description=text)
         added.set_defaults(function=function)
-        if common:
-            common_options(added)
+        if places:
+            common_options(added, *places)
         return added
 
-    bench = verb("bench", _bench, "sweep a task's candidates and write its report, or go on with that")
+    text = "sweep a task's candidates and write its report, or go on with that"
+    bench = verb("bench", _bench, text, "data", "data-folder", "runs", "reports")
     settings_options(bench)
     bench.add_argument("--quiet", action="store_true", help="say nothing but errors")
     bench.add_argument("--no-measure", action="store_true", help="leave out training and inference times")
     bench.add_argument("--no-ablations", action="store_true", help="leave out what helped the best network")
-    data = verb("data", _data, "fetch a task's public data into the data folder, verified")
+    data = verb("data", _data, "fetch a task's public data into the data folder, verified", "data-folder")
     data.add_argument("--source", metavar="URL", help="another place to fetch the same files from")
     data.add_argument("--name", metavar="NAME", help="which set, where the task has several")
-    verb("report", _report, "write the report of the latest sweep again")
-    verb("status", _status, "what the latest sweep has done, is doing and has left")
-    verb("tensorboard", _tensorboard, "show the latest sweep in TensorBoard's HParams view")
-    compare = verb("compare", _compare, "compare two run folders or report JSONs", common=False)
+    verb("report", _report, "write the report of the latest sweep again", "runs", "reports")
+    verb("status", _status, "what the latest sweep has done, is doing and has left", "runs")
+    verb("tensorboard", _tensorboard, "show the latest sweep in TensorBoard's HParams view", "runs")
+    compare = verb("compare", _compare, "compare two run folders or report JSONs")
     compare.add_argument("a", nargs="?", metavar="A", help="the earlier")
     compare.add_argument("b", nargs="?", metavar="B", help="the later; status 1 if it is significantly worse")
-    verb("check", _check, "verify your data, and look for what would make results untrue")
+    text = "verify your data, and look for what would make results untrue"
+    verb("check", _check, text, "data", "data-folder", "runs")
     model = "a candidate of the latest sweep (default: its best network)"
     add_options(
-        verb("pretrain", _pretrain, "train a network on generated images alone and save it"),
+        verb("pretrain", _pretrain, "train a network on generated images alone and save it", "runs"),
         preset="decides the number of epochs (default: full)",
         arch="the architecture (default: the task's first)",
         classes="classes to tell apart, parted by commas (default: normal and not)",
@@ -162,13 +168,15 @@ def _parser() -> argparse.ArgumentParser:
         output="folder for the network",
     )
     add_options(
-        verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures"),
+        verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures", "runs"),
         model=f"{model}, `ensemble` or `NAME-ensemble` (all its seeds), or a saved network's folder",
         input="an image, or a folder of images",
         output="the CSV (default: predictions.csv); pictures are named after it",
     )
     add_options(
-        verb("export", _export, "write a tested network as Keras, LiteRT and ONNX, with a model card"),
+        verb(
+            "export", _export, "write a tested network as Keras, LiteRT and ONNX, with a model card", "runs"
+        ),
         model=model,
         output="the folder (default: RUNS/models/TASK-NAME)",
     )

@@ -66,6 +66,14 @@ def test_an_unknown_command_and_an_unknown_option_are_one_line(user_error):
     assert "expected one argument" in user_error("bench", "digits", "--trials")
 
 
+@pytest.mark.parametrize(
+    "words", [("status", "--data"), ("export", "--reports"), ("data", "--data"), ("bench", "--trial")]
+)
+def test_a_command_takes_no_option_that_is_not_its_own(words, user_error):
+    verb, option = words
+    assert f"unrecognized arguments: {option}" in user_error(verb, "digits", option, "x")
+
+
 def test_damaged_data_are_one_line(tmp_path, user_error):
     folder = tmp_path / "usps"
     folder.mkdir()
