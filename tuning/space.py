@@ -92,9 +92,7 @@ def discover(
     hp = _explore(build, keras_tuner.HyperParameters())
     offered = {entry.name: entry for entry in hp.space if not entry.conditions}
     known = {
-        name: value
-        for name, value in fixed.items()
-        if name in offered and value in offered[name].values
+        name: value for name, value in fixed.items() if name in offered and value in offered[name].values
     }
     if known:
         hp = keras_tuner.HyperParameters()

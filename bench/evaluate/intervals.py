@@ -36,7 +36,7 @@ def interval(runs: Sequence[Run], metric: str) -> Interval:
     also at a perfect score, where the number of subjects takes the place of the variance. Where a metric has
     no upper bound (log loss) the interval is symmetrical in its logarithm.
 
-    The method was chosen by the coverage of simulated classifiers (`python -m bench.evaluate.simulate`).
+    The method was chosen by the coverage of simulated classifiers (`python -m tests.simulate`).
     With 40 subjects, 2 to 10 classes and 5 seeds, percentile intervals held the truth in 87% to 93%, z on
     this scale with no part for the seeds in 90% to 94%, this one in 94% to 97%; it is a little
     conservative, up to 98%, where 40 subjects show three errors or fewer. With one seed nothing is

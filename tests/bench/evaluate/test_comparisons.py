@@ -11,8 +11,8 @@ from scipy import stats
 from bench.evaluate.bootstrap import resample_all
 from bench.evaluate.comparisons import best_of, compare_with_best, difference, holm, paired_difference
 from bench.evaluate.predictions import Run
-from bench.evaluate.simulate import Setting, false_claims, main, power
-from bench.evaluate.simulated_classifiers import Study
+from tests.helpers.simulated_classifiers import Study
+from tests.simulate import Setting, false_claims, main, power
 
 
 def pair(a_only, b_only, both, neither=0):
@@ -123,7 +123,7 @@ def test_simulated_classifiers_have_the_accuracy_they_say():
 
 
 def test_simulation_prints_its_tables(capsys, monkeypatch):
-    from bench.evaluate import simulate
+    from tests import simulate
 
     monkeypatch.setattr(simulate, "false_claims", lambda *_: {"accuracy": 0.02})
     monkeypatch.setattr(simulate, "coverage", lambda *_: {"accuracy": 0.95})

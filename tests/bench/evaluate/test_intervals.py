@@ -12,7 +12,7 @@ from bench.evaluate.bootstrap import collapse, draw, resample
 from bench.evaluate.intervals import interval
 from bench.evaluate.metrics import METRICS
 from bench.evaluate.predictions import Run
-from bench.evaluate.simulate import Setting, coverage
+from tests.simulate import Setting, coverage
 
 
 def test_one_seed_and_one_sample_a_subject_is_nearly_wilson():

@@ -135,7 +135,7 @@ def test_directions_and_unknown_names():
 
 def test_evaluation_imports_no_tensorflow():
     code = (
-        "import sys, bench.evaluate.comparisons, bench.evaluate.simulate; "
+        "import sys, bench.evaluate.comparisons, tests.simulate; "
         "print([m for m in ('tensorflow', 'keras', 'sklearn') if m in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

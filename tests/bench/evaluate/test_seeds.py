@@ -9,8 +9,8 @@ from bench.evaluate import seeds
 from bench.evaluate.bootstrap import resample_all
 from bench.evaluate.comparisons import compare_with_best
 from bench.evaluate.seeds import Seeds
-from bench.evaluate.simulate import Setting, false_claims, pooled_coverage
-from bench.evaluate.simulated_classifiers import Study
+from tests.helpers.simulated_classifiers import Study
+from tests.simulate import Setting, false_claims, pooled_coverage
 
 
 def test_pooling_by_hand():

@@ -6,8 +6,8 @@ from evaluation_runs import run_of
 
 from bench.evaluate.bootstrap import resample_all
 from bench.evaluate.intervals import of_replicates
-from bench.evaluate.simulate import Setting, best_of_eight
 from bench.evaluate.winner import interval_of_best
+from tests.simulate import Setting, best_of_eight
 
 
 def test_the_best_of_eight_equals_is_corrected_for_its_luck():

@@ -1,4 +1,4 @@
-"""Do the intervals and comparisons keep their promises? `python -m bench.evaluate.simulate [--short]`.
+"""Do the intervals and comparisons keep their promises? `python -m tests.simulate [--short]`.
 
 Prints tables in markdown: how often a difference is claimed between names of one architecture (A/A), also where
 some or all have a single seed; how often the 95% intervals hold the truth (coverage), also where classes
@@ -19,8 +19,8 @@ from bench.evaluate.bootstrap import resample, resample_all
 from bench.evaluate.comparisons import SIGNIFICANCE, best_of, compare_with_best, paired_difference
 from bench.evaluate.intervals import interval, of_replicates
 from bench.evaluate.predictions import Run
-from bench.evaluate.simulated_classifiers import SEED_SPREAD, Architecture, Study
 from bench.evaluate.winner import interval_of_best
+from tests.helpers.simulated_classifiers import SEED_SPREAD, Architecture, Study
 
 METRICS = ("accuracy", "balanced_accuracy")
 
@@ -207,7 +207,7 @@ def table(title: str, rows: Sequence[tuple[Setting, dict[str, float]]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.evaluate.simulate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.simulate", description=__doc__)
     parser.add_argument("--short", action="store_true", help="few simulations in few settings, for CI")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default 0)")
     options = parser.parse_args(arguments)
