@@ -21,6 +21,8 @@ def _sweep(content: Content) -> str:
     source = content.source
     plan, identity, workers = source.plan, source.sweep["identity"], source.sweep.get("workers")
     busy = f"{workers} worker processes" if workers else "in one process"
+    fixed = identity.get("preset", {}).get("fixed", {})
+    varied = [name for name in identity.get("augmentation", []) if fixed.get(name) != 0]
     prepared = [f"{name}: {value}" for name, value in identity.get("preprocessing", {}).items()]
     found = [
         ("Command", code(without_paths(source.sweep["command"]))),
@@ -35,7 +37,7 @@ def _sweep(content: Content) -> str:
         ),
         ("Refits", f"seeds 1 to {plan['seeds']}" if plan["seeds"] > 1 else "one seed"),
         ("Preprocessing", escape(", ".join(prepared) or "none")),
-        ("Augmentation", escape(", ".join(identity.get("augmentation", [])) or "none")),
+        ("Augmentation", escape(", ".join(varied) or "none")),
     ]
     return facts("Sweep", found)
 

@@ -26,6 +26,7 @@ from bench.report import (
     point_labels,
     results,
     run_results,
+    sections_setup,
     statistics,
 )
 from bench.report.figure_predictions import confusion_shares, reliability
@@ -362,3 +363,12 @@ def test_a_trial_that_ended_early_is_not_the_best_so_far():
     np.testing.assert_allclose(by_trial, [np.nan, 60, 60, 70])
     assert list(moments) == [5, 25, 30, 50]
     np.testing.assert_allclose(by_second, by_trial)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "shown"), [({"shift": 0.0}, "none"), ({"shift": 0.1}, "shift"), ({}, "shift")]
+)
+def test_an_augmentation_that_the_preset_leaves_out_is_not_named(tmp_path, fixed, shown):
+    content = _built(tmp_path)
+    content.source.sweep["identity"]["preset"]["fixed"] = fixed
+    assert re.search(rf"\| Augmentation +\| {shown} +\|", sections_setup.blocks(content)[1])
