@@ -37,7 +37,8 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str):
-        raise UserError(f"{self.prog}: {message}")
+        verb = self.prog.partition(" ")[2]
+        raise UserError(f"{verb}: {message}" if verb else message)
 
 
 def _bench(arguments: argparse.Namespace) -> int:
