@@ -10,9 +10,10 @@ from bench.evaluate.intervals import interval
 from bench.report import formatting
 from bench.report.markdown import code, escape, folded, picture, prose, table
 from bench.report.results import Content
-from bench.report.run_results import load_validation
+from bench.report.run_results import Source, load_validation
 from bench.report.statistics import Assessment
-from bench.sweep.state import State, search_name
+from bench.sweep.halving import early_quality
+from bench.sweep.state import search_name
 
 _MOST_CLASSES = 20
 _MOST_MATTERED = 3  # hyperparameters of a search
@@ -157,9 +158,9 @@ def _choices(content: Content) -> list[str]:
         table(shown, texts=["Best trial of", "Mattered most"]),
         "*Within it*: the other trials whose own score lies in the interval of the best one's, which the search "
         "could have chosen as well; of trials ended early, the score when they were ended. *Mattered most*: "
-        "hyperparameters by how the scores of all trials, each after the same first epochs, went along with "
-        "them: Spearman's ρ of a number, η² of a choice; p by Spearman's and Kruskal and Wallis' tests, corrected "
-        "(Holm) for their number.",
+        "hyperparameters by how the scores of all trials, each after the same first epochs (where full trainings "
+        "are scored on inner folds, the AUC after them), went along with them: Spearman's ρ of a number, η² of a "
+        "choice; p by Spearman's and Kruskal and Wallis' tests, corrected (Holm) for their number.",
     ]
 
 
@@ -180,14 +181,16 @@ def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str
         "Fold": str(fold),
         "Validation [95% interval]": limits,
         "Within it": within,
-        "Mattered most": _mattered(source.state, search, trials, sign),
+        "Mattered most": _mattered(source, search, trials, sign),
     }
 
 
-def _mattered(state: State, search: str, trials: dict[int, dict | None], sign: int) -> str:
-    stages = state.stages(search)
+def _mattered(source: Source, search: str, trials: dict[int, dict | None], sign: int) -> str:
+    stages, few = source.state.stages(search), "inner" in source.sweep["identity"].get("splits", {})
     first = [stages.get(number, {}).get((0, 0)) or trial for number, trial in trials.items() if trial]
-    found = importances([trial["values"] for trial in first], [sign * trial["score"] for trial in first])
+    found = importances(
+        [trial["values"] for trial in first], [early_quality(trial, sign, few) for trial in first]
+    )
     return ", ".join(map(_said, found[:_MOST_MATTERED])) or "too few trials to tell"
 
 

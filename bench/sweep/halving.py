@@ -6,7 +6,9 @@ own checkpoints (Jamieson and Talwalkar 2016, AISTATS; Li et al. 2018, Hyperband
 on the scores alone, by number, never on who finished first: kills and workers leave no trace.
 
 Where validation subjects are few, a full training is scored on every inner fold of the training and validation
-parts, and the score is that of the pooled predictions; the rungs before it see the first inner fold alone.
+parts, and the score is that of the pooled predictions; the rungs before it see the first inner fold alone, and are
+judged by the area under its ROC curve: while the learning rate is high, networks rank subjects before they put them
+on the right side (docs/mri.md has measurements).
 """
 
 from collections.abc import Iterator
@@ -28,6 +30,16 @@ class Standing:
     rung: int = -1  # the last at which it was scored; -1 before the first
     stages: list[str] = field(default_factory=list)  # keys of the trainings that the trial's score comes from
     missing: list[tuple[int, int]] = field(default_factory=list)  # rung and inner fold of what could be run
+
+
+def early_quality(result: dict, sign: float, few: bool) -> float:
+    """What a training that is not a trial's last is judged by, more being better.
+
+    It is the score, whose `sign` is -1 where less is better; where `few` subjects validate, the area under their
+    ROC curve, if it is defined (for all trials or none: they see the same subjects).
+    """
+    quality = sign * result["score"]
+    return result["metrics"].get("auc", quality) if few else quality
 
 
 class Halving:
@@ -91,10 +103,7 @@ class Halving:
                         if rung == len(rungs) - 1:
                             standing.outcome = COMPLETE if full else STOPPED
                         else:
-                            score, metrics = found[0]["score"], found[0]["metrics"]
-                            # The best sort first: by score, then by loss, then by number.
-                            rank = (-self._sign * score, metrics.get("log_loss", 0.0), number)
-                            scored.append((rank, number))
+                            scored.append((self._rank(found[0], number), number))
                 waits = waits or rung in decided
                 if waits and not closed:
                     decided.add(rung)
@@ -109,6 +118,11 @@ class Halving:
                     if rank not in keep:
                         result[number].outcome = STOPPED
         return result
+
+    def _rank(self, result: dict, number: int) -> tuple:
+        """What sorts the best first: by quality, then by loss, then by number."""
+        few = self._settings.inner_folds > 1
+        return -early_quality(result, self._sign, few), result["metrics"].get("log_loss", 0.0), number
 
     @staticmethod
     def _best(ranks: list[tuple], count: int) -> list[tuple]:

@@ -94,12 +94,14 @@ def test_a_training_goes_on_from_the_checkpoint_of_its_trial(tmp_path):
             assert description["checkpoint"].endswith(f"trial-compact-0-{number}.0.npz")
 
 
-def test_a_full_training_is_scored_on_every_inner_fold_and_the_rungs_before_on_one(tmp_path):
+def predicting(folder):
+    """Answers with the predictions of the full trainings, which pooled scores are made of."""
+
     def answer(description):
         outcome = good(description)
         if description["kind"] == "stage" and description["until"] == 18:
             path = f"predictions/{description['piece'].replace('/', '-')}.npz"
-            file = tmp_path / "runs" / "run" / path
+            file = folder / path
             file.parent.mkdir(exist_ok=True)
             labels = np.arange(description["inner"], 10)  # of other sizes, so that a mean would be wrong
             right = np.eye(10)[labels if description["inner"] else labels[::-1]]
@@ -107,7 +109,11 @@ def test_a_full_training_is_scored_on_every_inner_fold_and_the_rungs_before_on_o
             outcome["result"]["files"] = {"predictions": {"path": path, "sha256": "", "bytes": 0}}
         return outcome
 
-    workers = FakeWorkers(answer)
+    return answer
+
+
+def test_a_full_training_is_scored_on_every_inner_fold_and_the_rungs_before_on_one(tmp_path):
+    workers = FakeWorkers(predicting(tmp_path / "runs" / "run"))
     swept = sweep_with(workers, settings(tmp_path, inner_folds=3))
     last = [
         key.split("/")[3:] for key in workers.keys if key.startswith("stage") and key.split("/")[4] == "2"
@@ -116,6 +122,24 @@ def test_a_full_training_is_scored_on_every_inner_fold_and_the_rungs_before_on_o
     winner = swept.plan.winner("compact", 0)
     result = swept.state.trials("compact", 0)[winner]
     assert result["score"] == pytest.approx((9 + 8) / (10 + 9 + 8))
+
+
+@pytest.mark.parametrize("inner_folds", [1, 3])
+def test_early_rungs_go_by_the_area_under_the_curve_where_few_subjects_validate(tmp_path, inner_folds):
+    predicted = predicting(tmp_path / "runs" / "run")
+
+    def answer(description):  # the better by score, the worse by area
+        outcome = predicted(description)
+        if description["kind"] == "stage":
+            outcome["result"]["metrics"]["auc"] = 1 - outcome["result"]["score"]
+        return outcome
+
+    workers = FakeWorkers(answer)
+    swept = sweep_with(workers, settings(tmp_path, inner_folds=inner_folds))
+    promoted = {number for number, epochs in epochs_by_trial(workers.keys).items() if 6 in epochs}
+    scores = {number: stages[0, 0]["score"] for number, stages in swept.state.stages("compact/0").items()}
+    ranked = sorted(scores, key=scores.get, reverse=inner_folds == 1)
+    assert promoted == (set(ranked[:3]) if 0 in ranked[:3] else {*ranked[:2], 0})
 
 
 def test_few_validation_subjects_are_pooled_over_inner_folds_and_many_are_not():

@@ -55,6 +55,20 @@ def test_its_space_makes_a_recipe_with_a_strength_for_each_augmentation(name):
 
 
 @every_task
+def test_what_its_presets_fix_is_there_to_be_fixed(name):
+    task = tasks.load(name)
+    fixed = {hyperparameter for preset in task.presets.values() for hyperparameter in preset.fixed}
+    hp = keras_tuner.HyperParameters()
+    for candidate in task.candidates:
+        if fixed - {entry.name for entry in task.training_space} - set(hp.values):
+            found = architectures.load(candidate.architecture)
+            found.build(
+                hp, {"vector": (256,), "image": (32, 32, 1), "volume": (8, 32, 32, 1)}[found.input], 2
+            )
+    assert fixed <= {entry.name for entry in task.training_space} | set(hp.values)
+
+
+@every_task
 def test_options_of_preprocessing_spell_what_they_parse(name):
     for option in tasks.load(name).preprocessing_options.values():
         if option.default is not None:
