@@ -91,9 +91,15 @@ class SweepProgress:
 
     def finished(self, item: WorkItem, result: dict[str, Any]) -> None:
         """Write a line for an item that is done: which, what came out, how long it took, how far the sweep is."""
-        metric, parts = self._plan.settings.task.metric, []
+        settings, parts = self._plan.settings, []
+        metric = settings.task.metric
         if "score" in result:
-            parts.append(f"{metric} {result['score']:.4f} on validation")
+            early = settings.inner_folds > 1 and result["epochs"] < settings.preset.epochs
+            judged = {"auc": result["metrics"]["auc"]} if early and "auc" in result["metrics"] else {}
+            shown = {metric: result["score"], **judged}
+            parts.append(
+                " and ".join(f"{name} {value:.4f}" for name, value in shown.items()) + " on validation"
+            )
             best = self._best(item)
             parts += [f"best {best:.4f}"] if best is not None else []
         elif metric in result.get("metrics", {}):

@@ -29,6 +29,14 @@ def test_each_work_item_that_has_ended_is_one_line(tmp_path, said):
     assert said[-1].startswith("[4/4] compact: refit 1 of 1: 1 s")
 
 
+@pytest.mark.parametrize(("inner_folds", "shown"), [(1, ""), (3, " and auc 0.7500")])
+def test_what_an_early_rung_is_judged_by_is_said(tmp_path, said, inner_folds, shown):
+    sweep = sweep_with(FakeWorkers(), settings_for(tmp_path, inner_folds=inner_folds), run=False)
+    item = next(sweep.plan.ready(set()))
+    sweep.progress.finished(item, {"score": 0.5, "epochs": 1, "metrics": {"auc": 0.75}})
+    assert f"accuracy 0.5000{shown} on validation" in said[-1]
+
+
 def test_a_failed_item_says_why_and_counts(tmp_path, said):
     def answer(description: dict):
         return (
