@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from bench.sweep.halving import Halving, Standing
+from bench.sweep.halving import Halving, Standing, early_quality
 from bench.sweep.searches import Searches
 from bench.sweep.settings import Settings
 from bench.sweep.state import State, search_name
@@ -63,8 +63,15 @@ class SearchPlan:
             if result is None:
                 found[number] = None
             elif not standing.stages or result.get("stages") == standing.stages:
-                found[number] = result["score"]
+                found[number] = self._score(result)
         return found
+
+    def _score(self, result: dict) -> float:
+        """What the oracle is told of a trial: what Hyperband promotes by, else its score, of whatever epochs."""
+        if self.settings.tuner != "hyperband" or result.get("complete", True):
+            return result["score"]
+        sign = 1 if self.direction == "max" else -1
+        return sign * early_quality(result, sign, self.settings.inner_folds > 1)
 
     def ended_trials(self) -> set[str]:
         """Trials that will not go on, as their checkpoints name them."""
