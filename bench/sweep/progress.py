@@ -94,12 +94,11 @@ class SweepProgress:
         settings, parts = self._plan.settings, []
         metric = settings.task.metric
         if "score" in result:
-            early = settings.inner_folds > 1 and result["epochs"] < settings.preset.epochs
-            judged = {"auc": result["metrics"]["auc"]} if early and "auc" in result["metrics"] else {}
-            shown = {metric: result["score"], **judged}
-            parts.append(
-                " and ".join(f"{name} {value:.4f}" for name, value in shown.items()) + " on validation"
-            )
+            shown = f"{metric} {result['score']:.4f}"
+            early = item.description.get("until", settings.preset.epochs) < settings.preset.epochs
+            if early and settings.inner_folds > 1 and "auc" in result["metrics"]:
+                shown += f" and auc {result['metrics']['auc']:.4f}"  # what it is judged by
+            parts.append(f"{shown} on validation")
             best = self._best(item)
             parts += [f"best {best:.4f}"] if best is not None else []
         elif metric in result.get("metrics", {}):

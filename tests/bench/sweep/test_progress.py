@@ -1,7 +1,9 @@
 """What a sweep says while it runs, where the output is no terminal."""
 
+from dataclasses import replace
+
 import pytest
-from fake_workers import FakeWorkers, good, settings_for, sweep_with
+from fake_workers import FakeWorkers, TinyDigits, good, settings_for, sweep_with
 
 from bench.sweep import progress
 from bench.sweep.progress import Display
@@ -31,10 +33,23 @@ def test_each_work_item_that_has_ended_is_one_line(tmp_path, said):
 
 @pytest.mark.parametrize(("inner_folds", "shown"), [(1, ""), (3, " and auc 0.7500")])
 def test_what_an_early_rung_is_judged_by_is_said(tmp_path, said, inner_folds, shown):
-    sweep = sweep_with(FakeWorkers(), settings_for(tmp_path, inner_folds=inner_folds), run=False)
-    item = next(sweep.plan.ready(set()))
-    sweep.progress.finished(item, {"score": 0.5, "epochs": 1, "metrics": {"auc": 0.75}})
-    assert f"accuracy 0.5000{shown} on validation" in said[-1]
+    def answer(description: dict):
+        outcome = good(description)
+        if description["kind"] == "reference":
+            outcome["result"]["score"] = 0.5
+        outcome["result"].setdefault("metrics", {})["auc"] = 0.75
+        return outcome if description.get("until") != 3 else {"failed": "Diverged"}
+
+    class Rungs(TinyDigits):
+        presets = {"smoke": replace(TinyDigits.presets["smoke"], judged_at=(1,))}
+
+    sweep_with(FakeWorkers(answer), settings_for(tmp_path, task=Rungs(), inner_folds=inner_folds))
+    early = [line for line in said if "to 1 epochs" in line]
+    others = [line for line in said if "on validation" in line and line not in early]
+    assert early
+    assert all(f"{shown} on validation" in line for line in early)
+    assert others  # of the references, which have a score and no epochs
+    assert not any("auc" in line for line in others)
 
 
 def test_a_failed_item_says_why_and_counts(tmp_path, said):
