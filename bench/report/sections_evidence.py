@@ -159,7 +159,7 @@ def _choices(content: Content) -> list[str]:
         "*Within it*: the other trials whose own score lies in the interval of the best one's, which the search "
         "could have chosen as well; of trials ended early, the score when they were ended. *Mattered most*: "
         "hyperparameters by how the scores of all trials, each after the same first epochs (where full trainings "
-        "are scored on inner folds, scores plus AUC), went along with them: Spearman's ρ of a number, η² of a "
+        "are scored on inner folds, the AUC after them), went along with them: Spearman's ρ of a number, η² of a "
         "choice; p by Spearman's and Kruskal and Wallis' tests, corrected (Holm) for their number.",
     ]
 

@@ -7,8 +7,8 @@ on the scores alone, by number, never on who finished first: kills and workers l
 
 Where validation subjects are few, a full training is scored on every inner fold of the training and validation
 parts, and the score is that of the pooled predictions; the rungs before it see the first inner fold alone, and are
-judged by the area under the ROC curve besides: while the learning rate is high, networks rank subjects before they
-put them on the right side (docs/mri.md has measurements).
+judged by the area under its ROC curve: while the learning rate is high, networks rank subjects before they put them
+on the right side (docs/mri.md has measurements).
 """
 
 from collections.abc import Iterator
@@ -35,10 +35,11 @@ class Standing:
 def early_quality(result: dict, sign: float, few: bool) -> float:
     """What a training that is not a trial's last is judged by, more being better.
 
-    It is the score, whose `sign` is -1 where less is better; where `few` subjects validate, plus the area under
-    their ROC curve, if it is defined (for all trials or none: they see the same subjects).
+    It is the score, whose `sign` is -1 where less is better; where `few` subjects validate, the area under their
+    ROC curve, if it is defined (for all trials or none: they see the same subjects).
     """
-    return sign * result["score"] + (result["metrics"].get("auc", 0.0) if few else 0.0)
+    quality = sign * result["score"]
+    return result["metrics"].get("auc", quality) if few else quality
 
 
 class Halving:

@@ -19,7 +19,7 @@ from bench.tasks import Task
 from tuning import space
 
 # Raised when the meaning of a result changes in a way that no other part of the identity shows (2: early rungs are
-# judged by score and area under the curve where few subjects validate).
+# judged by the area under the curve where few subjects validate).
 PROTOCOL = 2
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "scipy", "scikit-learn")
 # What turns a description into a result, beside `tuning` and the architectures.

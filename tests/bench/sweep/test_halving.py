@@ -124,21 +124,21 @@ def test_a_full_training_is_scored_on_every_inner_fold_and_the_rungs_before_on_o
     assert result["score"] == pytest.approx((9 + 8) / (10 + 9 + 8))
 
 
-def better_by_sum_with_area_the_worse_by_score(folder):
+def better_by_area_the_worse_by_score(folder):
     predicted = predicting(folder)
 
     def answer(description):
         outcome = predicted(description)
         if description["kind"] == "stage":
-            outcome["result"]["metrics"]["auc"] = 1 - 2 * outcome["result"]["score"]
+            outcome["result"]["metrics"]["auc"] = 1 - outcome["result"]["score"]
         return outcome
 
     return answer
 
 
 @pytest.mark.parametrize("inner_folds", [1, 3])
-def test_early_rungs_go_by_score_plus_area_under_the_curve_where_few_subjects_validate(tmp_path, inner_folds):
-    workers = FakeWorkers(better_by_sum_with_area_the_worse_by_score(tmp_path / "runs" / "run"))
+def test_early_rungs_go_by_the_area_under_the_curve_where_few_subjects_validate(tmp_path, inner_folds):
+    workers = FakeWorkers(better_by_area_the_worse_by_score(tmp_path / "runs" / "run"))
     swept = sweep_with(workers, settings(tmp_path, inner_folds=inner_folds))
     promoted = {number for number, epochs in epochs_by_trial(workers.keys).items() if 6 in epochs}
     scores = {number: stages[0, 0]["score"] for number, stages in swept.state.stages("compact/0").items()}
@@ -148,7 +148,7 @@ def test_early_rungs_go_by_score_plus_area_under_the_curve_where_few_subjects_va
 
 @pytest.mark.parametrize("inner_folds", [1, 3])
 def test_so_does_hyperband(tmp_path, inner_folds):
-    workers = FakeWorkers(better_by_sum_with_area_the_worse_by_score(tmp_path / "runs" / "run"))
+    workers = FakeWorkers(better_by_area_the_worse_by_score(tmp_path / "runs" / "run"))
     sweep_with(workers, settings(tmp_path, tuner="hyperband", trials=24, inner_folds=inner_folds))
     trained = [(d["values"]["learning_rate"], d["until"]) for d in workers.descriptions if "until" in d]
     ranked = sorted((rate for rate, epochs in trained if epochs == 2), reverse=inner_folds == 1)
