@@ -3,7 +3,7 @@
 A trial is trained in rungs (the preset's `judged_at`, then its full number of epochs). At each but the last, the
 trials of a cohort are judged together with all earlier ones that came so far, and only the best go on, from their
 own checkpoints (Jamieson and Talwalkar 2016, AISTATS; Li et al. 2018, Hyperband, JMLR 18). What is decided hangs
-on the scores alone, by number, never on who finished first: kills and workers leave no trace.
+on results alone, by number, never on who finished first: kills and workers leave no trace.
 
 Where validation subjects are few, a full training is scored on every inner fold of the training and validation
 parts, and the score is that of the pooled predictions; the rungs before it see the first inner fold alone, and are

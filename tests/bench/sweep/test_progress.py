@@ -48,6 +48,7 @@ def test_what_an_early_rung_is_judged_by_is_said(tmp_path, said, inner_folds, sh
     others = [line for line in said if "on validation" in line and line not in early]
     assert early
     assert all(f"{shown} on validation" in line for line in early)
+    assert all(("auc" in line) == bool(shown) for line in early)
     assert others  # of the references, which have a score and no epochs
     assert not any("auc" in line for line in others)
 

@@ -62,9 +62,8 @@ def test_what_its_presets_fix_is_there_to_be_fixed(name):
     for candidate in task.candidates:
         if fixed - {entry.name for entry in task.training_space} - set(hp.values):
             found = architectures.load(candidate.architecture)
-            found.build(
-                hp, {"vector": (256,), "image": (32, 32, 1), "volume": (8, 32, 32, 1)}[found.input], 2
-            )
+            shapes = {"vector": (256,), "image": (32, 32, 1), "volume": (8, 32, 32, 1)}
+            found.build(hp, shapes[found.input], 2)
     assert fixed <= {entry.name for entry in task.training_space} | set(hp.values)
 
 
