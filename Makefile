@@ -31,7 +31,7 @@ help: ## list targets and variables
 #: TASK what to compare on; `make list` names the tasks; or path/to/task.py
 #: DATA your data, a folder or a file; without it builtin ones (of digits fetched ones, if there are)
 #: NAME which public set `make data` fetches, where a task has several
-#: PRESET how much work: smoke (a minute), quick (default; three to seven minutes on two cores), full (up to hours)
+#: PRESET how much work: smoke (a minute), quick (default; up to seven minutes on two cores), full (up to hours)
 #: ARCH architectures, parted by commas, or path/to/net.py (default: the task's candidates)
 #: TUNER how hyperparameters are searched: random (default), bayesian, hyperband, grid
 #: TRIALS trials of each search; raised later, a sweep goes on from what is there

@@ -20,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser, **texts: str) -> None:
 def settings_options(parser: argparse.ArgumentParser) -> None:
     add_options(
         parser,
-        preset="smoke (a minute), quick (default, three to seven minutes) or full (up to hours)",
+        preset="smoke (a minute), quick (default, up to seven minutes) or full (up to hours)",
         arch="architectures, parted by commas (default: the task's)",
         tuner="random (default), bayesian, hyperband or grid",
         trials="trials of each search",
