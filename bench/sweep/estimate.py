@@ -1,6 +1,7 @@
 """How far a sweep is and how long it will take."""
 
 from bench.sweep.plan import Plan
+from bench.sweep.state import search_name
 
 
 def counts(plan: Plan) -> tuple[int, int]:
@@ -26,47 +27,72 @@ def counts(plan: Plan) -> tuple[int, int]:
 
 
 def seconds_left(plan: Plan, slots: int) -> float | None:
-    """Estimate from the mean time of each candidate's trials; None before every candidate has one."""
-    parts = [
-        candidate_seconds(plan, candidate.name)
-        for candidate in plan.settings.candidates
-        if f"space/{candidate.name}" not in plan.state.failed
-    ]
-    parts += [
-        _refit_seconds(plan, piece.owner, piece.description["fold"], 0.0)
-        for piece in plan.ablations()
-        if not plan.state.settled(piece.key)
-    ]
-    known = [part for part in parts if part is not None]
-    return sum(known) / slots if len(known) == len(parts) else None
+    """Estimate from how long each candidate's epochs took so far; None before every candidate has had one.
+
+    Not counted: what is timed at the end.
+    """
+    settings = plan.settings
+    names = [each.name for each in settings.candidates if f"space/{each.name}" not in plan.state.failed]
+    paces = {name: pace for name in names if (pace := _pace(plan, name)) is not None}
+    if len(paces) < len(names):
+        return None
+    left = sum(candidate_seconds(plan, name) or 0.0 for name in names)
+    if plan.best_candidate():
+        for piece in plan.ablations():
+            if not plan.state.settled(piece.key):
+                left += _refit_seconds(plan, piece.owner, piece.description["fold"], paces[piece.owner])
+    elif settings.ablations and names:  # of whom is not known yet
+        limit = settings.preset.ablation_seeds
+        seeds = settings.seeds if limit is None else min(limit, settings.seeds)
+        folds = range(settings.folds)
+        refits = sum(_refit_seconds(plan, name, fold, paces[name]) for name in names for fold in folds)
+        left += len(settings.task.ablations) * seeds * refits / len(names)
+    return left / slots
 
 
 def candidate_seconds(plan: Plan, candidate: str) -> float | None:
-    """A worker's time for the trials and refits that a candidate has left; None before its first trial."""
-    searches = [plan.state.trials(candidate, fold) for fold in range(plan.settings.folds)]
-    overall = _mean([result for trials in searches for result in trials.values() if result])
-    if overall is None:
+    """A worker's time for the trials and refits that a candidate has left; None before its first training."""
+    pace = _pace(plan, candidate)
+    if pace is None:
         return None
     left = 0.0
-    for fold, trials in enumerate(searches):
-        mean = _mean([result for result in trials.values() if result]) or overall
-        left += mean * max(plan.planned_trials(candidate, fold) - len(trials), 0)
+    for fold in range(plan.settings.folds):
+        if not plan.searched(candidate, fold):
+            epochs = plan.planned_epochs(candidate, fold) - _trained(plan, candidate, fold)[1]
+            left += pace * max(epochs, 0)
         winner = plan.winner(candidate, fold)
         refits = len(plan.state.refits(candidate, fold, winner)) if winner is not None else 0
-        left += _refit_seconds(plan, candidate, fold, mean) * max(plan.settings.seeds - refits, 0)
+        left += _refit_seconds(plan, candidate, fold, pace) * max(plan.settings.seeds - refits, 0)
     return left
 
 
-def _mean(results: list[dict]) -> float | None:
-    return sum(result["seconds"] for result in results) / len(results) if results else None
+def _trained(plan: Plan, candidate: str, fold: int, trial: int | None = None) -> tuple[float, int]:
+    """Seconds and epochs that a search's trainings took so far, those of one trial or of all."""
+    seconds, epochs = 0.0, 0
+    for number, stages in plan.state.stages(search_name(candidate, fold)).items():
+        for (rung, inner), result in stages.items() if trial in (None, number) else ():
+            if result:
+                seconds += result["seconds"]
+                epochs += plan.stage_epochs(candidate, fold, number, rung, inner)
+    return seconds, epochs
 
 
-def _refit_seconds(plan: Plan, candidate: str, fold: int, otherwise: float) -> float:
-    """What a refit of the winner takes: as its refits so far, else as its trial."""
-    winner = plan.winner(candidate, fold)
-    if winner is None:
-        return otherwise
-    refits = list(plan.state.refits(candidate, fold, winner).values())
-    trial = plan.state.trials(candidate, fold).get(winner)
-    mean = _mean(refits or ([trial] if trial else []))
-    return otherwise if mean is None else mean
+def _pace(plan: Plan, candidate: str) -> float | None:
+    """Seconds an epoch of all trials of a candidate took, on average."""
+    had = [_trained(plan, candidate, fold) for fold in range(plan.settings.folds)]
+    seconds, epochs = (sum(column) for column in zip(*had, strict=True))
+    return seconds / epochs if epochs else None
+
+
+def _refit_seconds(plan: Plan, candidate: str, fold: int, pace: float) -> float:
+    """What a refit takes: as those of the winner so far, else by the pace of its trial, else by that of all.
+
+    It sees training and validation subjects, where a trial that is scored on inner folds lacks one of them.
+    """
+    settings, winner = plan.settings, plan.winner(candidate, fold)
+    if winner is not None and (refits := plan.state.refits(candidate, fold, winner)):
+        return sum(result["seconds"] for result in refits.values()) / len(refits)
+    seconds, epochs = _trained(plan, candidate, fold, winner) if winner is not None else (0.0, 0)
+    pace = seconds / epochs if epochs else pace
+    inner = settings.inner_folds
+    return pace * settings.preset.epochs * (inner / (inner - 1) if inner > 1 else 1)

@@ -55,6 +55,14 @@ class Halving:
         preset = self._settings.preset
         return (min(epochs, preset.epochs),) if epochs else (*preset.judged_at, preset.epochs)
 
+    def planned_epochs(self, planned: int) -> int:
+        """Epochs that all trainings of `planned` trials come to, as many going on at each rung as is usual."""
+        rungs, total, before = self.rungs(None), 0, 0
+        for now, after in zip(rungs, (*rungs[1:], None), strict=True):
+            total += planned * (now - before)
+            planned, before = max(round(planned * now / (after or now)), min(planned, 2)), now
+        return total + planned * (self._settings.inner_folds - 1) * rungs[-1]
+
     def standings(self, candidate: str, fold: int, planned: int, closed: bool) -> dict[int, Standing]:
         """The standing of each trial that was started, by number, of `planned` ones.
 

@@ -57,6 +57,12 @@ def good(description: dict, seconds: float = 1.0) -> dict:
     return {"result": result}
 
 
+class Rungs(TinyDigits):
+    """Three rungs: 2, 6 and 18 epochs."""
+
+    presets: ClassVar = {"smoke": replace(TinyDigits.presets["smoke"], epochs=18, judged_at=(2, 6))}
+
+
 class FakeWorkers:
     """Ends every piece at once with what `answer` says: an outcome, an exception, or None for never."""
 

@@ -1,20 +1,13 @@
 """Successive halving: who goes on hangs on scores alone, whoever ends first and however often it is killed."""
 
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_workers import FakeWorkers, TinyDigits, good, settings_for, sweep_with
+from fake_workers import FakeWorkers, Rungs, good, settings_for, sweep_with
 
 from bench.data.dataset import Dataset
 from bench.data.splits import count_inner_folds, divide, inner_parts
 from bench.sweep.halving import COMPLETE, STOPPED, Halving
-
-
-class Rungs(TinyDigits):
-    """Three rungs: 2, 6 and 18 epochs."""
-
-    presets = {"smoke": replace(TinyDigits.presets["smoke"], epochs=18, judged_at=(2, 6))}
 
 
 def settings(root, **changed):

@@ -356,7 +356,7 @@ def test_slots_are_filled_and_no_piece_runs_twice_at_a_time(tmp_path):
             assert description["piece"] not in running
             most[0] = max(most[0], len(running) + 1)
             waiting.append((future, description))
-            threading.Timer(0.03, lambda: future.set_result(good(description))).start()
+            threading.Timer(0.1, lambda: future.set_result(good(description))).start()
             return future
 
     workers = Parallel(slots=3)

@@ -1,0 +1,43 @@
+"""What a sweep says it will take."""
+
+import pytest
+from fake_workers import FakeWorkers, Rungs, good, settings_for, sweep_with
+
+from bench.sweep import estimate
+
+
+# What Hyperband's later brackets cost is taken from those that it had.
+@pytest.mark.parametrize(("tuner", "tolerance"), [("random", 0.1), ("grid", 0.1), ("hyperband", 0.8)])
+def test_full_trainings_are_foreseen_while_only_short_ones_were_seen(tmp_path, tuner, tolerance):
+    """Most of the time goes into the few trials that go on, and into refits."""
+    settings = settings_for(tmp_path, task=Rungs(), trials=20, seeds=5, tuner=tuner)
+    sweep = sweep_with(FakeWorkers(), settings, run=False)
+    spent, foreseen = 0.0, []
+
+    def answer(description):
+        nonlocal spent
+        outcome = good(description)
+        if description["kind"] in ("stage", "refit"):
+            foreseen.append((spent, estimate.seconds_left(sweep.plan, 1)))
+            epochs = {2: 2, 6: 4, 18: 12}[description["until"]] if "until" in description else 18
+            outcome["result"]["seconds"] = epochs
+            spent += epochs
+        return outcome
+
+    sweep.workers.answer = answer
+    sweep.run()
+    sweep.journal.close()
+    assert foreseen.pop(0)[1] is None  # nothing was seen yet
+    assert all(before + left == pytest.approx(spent, rel=tolerance) for before, left in foreseen)
+    before, left = foreseen[-1]
+    assert left == spent - before
+
+
+def test_trials_that_go_on_are_trained_in_full_on_each_inner_fold(tmp_path):
+    swept = sweep_with(FakeWorkers(), settings_for(tmp_path, task=Rungs(), trials=8), run=False)
+    epochs = 8 * 2 + 3 * 4 + 2 * 12
+    assert swept.plan.planned_epochs("compact", 0) == epochs
+    inner = sweep_with(
+        FakeWorkers(), settings_for(tmp_path / "inner", task=Rungs(), trials=8, inner_folds=3), run=False
+    )
+    assert inner.plan.planned_epochs("compact", 0) == epochs + 2 * 2 * 18
