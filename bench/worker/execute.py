@@ -254,8 +254,7 @@ def _reference(description: dict[str, Any]) -> dict[str, Any]:
     finite = [i for i, score in enumerate(scores) if np.isfinite(score)]
     if not finite:
         raise ArithmeticError(f"{metric} is not defined on these validation subjects")
-    sign = 1 if metrics.direction(metric) == "max" else -1
-    best = max(finite, key=lambda i: sign * scores[i])
+    best = max(finite, key=lambda i: metrics.sign(metric) * scores[i])
     estimator = reference.make(description["seed"], **reference.grid[best])
     seen = np.sort(np.concatenate([fold.train, fold.validation]))
     estimator.fit(features[seen], y[seen])
