@@ -91,7 +91,7 @@ class Mri(Task):
             fixed={"shrink": 2, "slice": "middle", "width": 0.125, "mirror": 0.0},
             searches_structure=False,
         ),
-        "full": full(400, folds=5, judged_at=(50, 133), pretraining_epochs=30, ablation_seeds=1),
+        "full": full(300, folds=5, judged_at=(40, 100), pretraining_epochs=30, ablation_seeds=1),
     }
     preprocessing = {
         "shape": [14, 64, 64],
