@@ -55,11 +55,21 @@ def candidate_seconds(plan: Plan, candidate: str) -> float | None:
     pace = _pace(plan, candidate)
     if pace is None:
         return None
-    left = 0.0
+    left = refits_seconds(plan, candidate) or 0.0
     for fold in range(plan.settings.folds):
         if not plan.searched(candidate, fold):
             epochs = plan.planned_epochs(candidate, fold) - _trained(plan, candidate, fold)[1]
             left += pace * max(epochs, 0)
+    return left
+
+
+def refits_seconds(plan: Plan, candidate: str) -> float | None:
+    """A worker's time for the refits that a candidate has left; None before its first training."""
+    pace = _pace(plan, candidate)
+    if pace is None:
+        return None
+    left = 0.0
+    for fold in range(plan.settings.folds):
         winner = plan.winner(candidate, fold)
         refits = len(plan.state.refits(candidate, fold, winner)) if winner is not None else 0
         left += _refit_seconds(plan, candidate, fold, pace) * max(plan.settings.seeds - refits, 0)

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from bench.sweep.search_plan import SearchPlan
-from bench.sweep.state import search_name
+from bench.sweep.state import parse_key, search_name
 from bench.sweep.work_items import WorkItem
 from bench.tasks import Ablation, Candidate
 from tuning.seeds import seed_of
@@ -19,10 +19,15 @@ _KEPT_BYTES = 2**30
 class Plan(SearchPlan):
     """What a sweep consists of: see `SearchPlan` for its parameters and for what is planned of the searches."""
 
-    def ready(self, running: set[str]) -> Iterator[WorkItem]:
-        """Yield every piece that could be started now and is neither running nor settled."""
+    def ready(self, running: set[str], left_out: Collection[str] = ()) -> Iterator[WorkItem]:
+        """Yield every piece that could be started now and is neither running, nor settled, nor `left_out`.
+
+        Where a search was closed early, its refits wait for the trials that still run: one of them may win.
+        """
+        searching = {parse_key(key)["candidate"] for key in running if key.startswith("stage/")}
         for piece in self._pieces():
-            if piece.key not in running and not self.state.settled(piece.key):
+            waits = piece.kind in ("refit", "ablation") and piece.owner in searching
+            if not (waits or piece.key in running or piece.key in left_out or self.state.settled(piece.key)):
                 yield piece
 
     def _pieces(self) -> Iterator[WorkItem]:

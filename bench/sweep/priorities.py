@@ -56,7 +56,7 @@ class Priorities:
         busy: dict[str, float] = defaultdict(float)
         for each in running:
             busy[each.piece.owner] += time.monotonic() - each.started
-        pieces = self.plan.ready(keys | self.alone | self.state.deferred)
+        pieces = self.plan.ready(keys, self.alone | self.state.deferred)
 
         left: dict[str, float] = {}
         if self.settings.budget_seconds is None:
@@ -80,11 +80,11 @@ class Priorities:
 
         After them, searches that wait for a trial that cannot be done here end with those that they have.
         """
-        piece = next(self.plan.ready(self.state.deferred), None)
+        piece = next(self.plan.ready(set(), self.state.deferred), None)
         waiting = {parse_key(key)["candidate"] for key in self.state.deferred if key.startswith("stage/")}
         if piece or waiting <= self.plan.closed:
             return piece
-        self.plan.closed |= waiting
+        self.plan.close(waiting)
         return self.next_item(slot, ())
 
     def _tracing_needed(self, slot: int, structure: str) -> int:
@@ -105,14 +105,7 @@ class Priorities:
         available = budget if measuring else max(budget - kept, 0.5 * budget)
         share = available * slots / len(candidates)
         for candidate in candidates:
-            trials = [
-                result["seconds"]
-                for fold in range(self.settings.folds)
-                for result in self.state.trials(candidate.name, fold).values()
-                if result
-            ]
-            if trials:
-                refits = max(trials) * self.settings.seeds * self.settings.folds
-                if self._session_seconds[candidate.name] + refits >= share:
-                    self.plan.closed.add(candidate.name)
+            refits = estimate.refits_seconds(self.plan, candidate.name)
+            if refits is not None and self._session_seconds[candidate.name] + refits >= share:
+                self.plan.close({candidate.name})
         return time.monotonic() - self._began > available

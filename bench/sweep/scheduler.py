@@ -60,7 +60,7 @@ class Sweep:
     ) -> None:
         self.settings, self.folder, self.journal, self.state = settings, folder, journal, state
         self.workers, self.display, self._measuring_process = workers, display, measuring
-        self.plan = Plan(settings, state, direction, self._record_exhausted)
+        self.plan = Plan(settings, state, direction, self._record_exhausted, self._judge_trials)
         self.progress = SweepProgress(display, self.plan, workers)
         self.interrupted: str | None = None
         self._dataset_folder, self._pretraining_folder = dataset_folder, pretraining_folder

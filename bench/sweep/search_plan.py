@@ -16,7 +16,7 @@ class SearchPlan:
 
     The state is read anew at every question; the caller keeps it up to date. `direction` is that of the
     task's metric; `on_exhausted` is told the name of a search and its number of trials, when its space has no
-    more to offer.
+    more to offer; `on_closed` is called when `close` has ended trials where they are.
     """
 
     def __init__(
@@ -25,6 +25,7 @@ class SearchPlan:
         state: State,
         direction: str,
         on_exhausted: Callable[[str, int], None] = lambda search, trials: None,
+        on_closed: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self.state = state
@@ -32,9 +33,16 @@ class SearchPlan:
         # Candidates that get no further trials in this call, because their share of the budget is used or because
         # the next ones wait for a trial that cannot be done here at present.
         self.closed: set[str] = set()
+        self._on_closed = on_closed
         self._make = WorkItemFactory(settings, state)
         self._halving = Halving(settings, state, direction)
         self._searches = Searches(settings, state, direction, on_exhausted)
+
+    def close(self, candidates: set[str]) -> None:
+        """Plan no further trials of candidates in this call."""
+        if not candidates <= self.closed:
+            self.closed |= candidates
+            self._on_closed()
 
     def planned_trials(self, candidate: str, fold: int) -> int:
         """How many trials a search will have: TRIALS, or as many as its space has to offer."""

@@ -1,6 +1,5 @@
 """Successive halving: who goes on hangs on scores alone, whoever ends first and however often it is killed."""
 
-
 import numpy as np
 import pytest
 from fake_workers import FakeWorkers, Rungs, good, settings_for, sweep_with

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
-from fake_workers import FakeWorkers, TinyDigits, good, settings_for, sweep_with
+from fake_workers import FakeWorkers, Rungs, TinyDigits, good, settings_for, sweep_with
 
 from bench.errors import UserError
 from bench.sweep import journal, scheduler
@@ -292,6 +292,37 @@ def test_a_budget_leaves_time_for_refits(tmp_path):
     more = FakeWorkers()
     sweep_with(more, settings_for(tmp_path, trials=50, seeds=2))
     assert Counter(key.split("/")[0] for key in more.keys)["stage"] == 50 - kinds["stage"]
+
+
+def test_a_budget_foresees_that_refits_are_longer_than_the_first_rungs(tmp_path):
+    spent: dict[str, list[float]] = {"stage": [], "refit": []}
+
+    def answer(description: dict):  # a second an epoch
+        epochs = {2: 2, 6: 4, 18: 12}[description["until"]] if "until" in description else 18
+        spent.setdefault(description["kind"], []).append(epochs)
+        return good(description, epochs)
+
+    settings = settings_for(tmp_path, task=Rungs(), budget_seconds=62.0, trials=50, seeds=2)
+    workers = FakeWorkers(answer)
+    sweep_with(workers, settings)
+    assert len(spent["refit"]) == 2
+    available = 62 - 10 - 2 * settings.preset.measure_seconds
+    assert sum(spent["stage"][:-1] + spent["refit"]) < available <= sum(spent["stage"] + spent["refit"])
+
+
+def test_refits_wait_for_trials_of_a_closed_search_that_still_run(tmp_path):
+    sweep_with(FakeWorkers(), settings_for(tmp_path, trials=2, seeds=1))
+    more = sweep_with(FakeWorkers(), settings_for(tmp_path, trials=3, seeds=2), run=False)
+    more.journal.close()
+    more.plan.close({"compact"})
+    third = {"stage/compact/0/2/0/0"}
+
+    def refits(*keys: set[str]) -> list[str]:
+        return [piece.key for piece in more.plan.ready(*keys) if piece.kind == "refit"]
+
+    assert len(refits(set())) == 1
+    assert refits(third) == []
+    assert len(refits(set(), third)) == 1  # it cannot be done here: nobody waits for it
 
 
 def test_a_full_disk_in_a_worker_is_one_clear_line(tmp_path):
