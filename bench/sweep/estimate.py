@@ -32,7 +32,7 @@ def seconds_left(plan: Plan, slots: int) -> float | None:
     Not counted: what is timed at the end.
     """
     settings = plan.settings
-    names = [each.name for each in settings.candidates if f"space/{each.name}" not in plan.state.failed]
+    names = [each.name for each in settings.candidates if not plan.hopeless(each.name)]
     paces = {name: pace for name in names if (pace := _pace(plan, name)) is not None}
     if len(paces) < len(names):
         return None
@@ -77,14 +77,24 @@ def refits_seconds(plan: Plan, candidate: str) -> float | None:
 
 
 def _trained(plan: Plan, candidate: str, fold: int, trial: int | None = None) -> tuple[float, int]:
-    """Seconds and epochs that a search's trainings took so far, those of one trial or of all."""
+    """Seconds and epochs that a search's trainings took so far, those of one trial or of all.
+
+    Tracing a graph, in the first epoch of each, does not count: short rungs would make full trainings seem long.
+    """
     seconds, epochs = 0.0, 0
     for number, stages in plan.state.stages(search_name(candidate, fold)).items():
         for (rung, inner), result in stages.items() if trial in (None, number) else ():
             if result:
-                seconds += result["seconds"]
-                epochs += plan.stage_epochs(candidate, fold, number, rung, inner)
+                had = plan.stage_epochs(candidate, fold, number, rung, inner)
+                seconds += result["seconds"] - _tracing_seconds(result["history"][-had:])
+                epochs += had
     return seconds, epochs
+
+
+def _tracing_seconds(history: list[dict]) -> float:
+    """By how much the first of some epochs took longer than the second."""
+    seconds = [record["seconds"] for record in history[:2]]
+    return max(seconds[0] - seconds[1], 0.0) if len(seconds) == 2 else 0.0
 
 
 def _pace(plan: Plan, candidate: str) -> float | None:
