@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from bench.sweep.search_plan import SearchPlan
-from bench.sweep.state import parse_key, search_name
+from bench.sweep.state import search_name, split_stage
 from bench.sweep.work_items import WorkItem
 from bench.tasks import Ablation, Candidate
 from tuning.seeds import seed_of
@@ -24,9 +24,10 @@ class Plan(SearchPlan):
 
         Where a search was closed early, its refits wait for the trials that still run: one of them may win.
         """
-        searching = {parse_key(key)["candidate"] for key in running if key.startswith("stage/")}
+        searching = {split_stage(key)[1] for key in running if key.startswith("stage/")}
         for piece in self._pieces():
-            waits = piece.kind in ("refit", "ablation") and piece.owner in searching
+            search = search_name(piece.owner, piece.description["fold"])
+            waits = piece.kind in ("refit", "ablation") and search in searching
             if not (waits or piece.key in running or piece.key in left_out or self.state.settled(piece.key)):
                 yield piece
 

@@ -322,6 +322,7 @@ def test_refits_wait_for_trials_of_a_closed_search_that_still_run(tmp_path):
 
     assert len(refits(set())) == 1
     assert refits(third) == []
+    assert len(refits({"stage/compact/1/2/0/0"})) == 1  # another fold's
     assert len(refits(set(), third)) == 1  # it cannot be done here: nobody waits for it
 
 
