@@ -29,51 +29,55 @@ def counts(plan: Plan) -> tuple[int, int]:
 def seconds_left(plan: Plan, slots: int) -> float | None:
     """Estimate from how long each candidate's epochs took so far; None before every candidate has had one.
 
-    Not counted: what is timed at the end.
+    Not counted: pretraining, references, and what is timed at the end.
     """
     settings = plan.settings
     names = [each.name for each in settings.candidates if not plan.hopeless(each.name)]
-    paces = {name: pace for name in names if (pace := _pace(plan, name)) is not None}
-    if len(paces) < len(names):
+    parts = [candidate_seconds(plan, name) for name in names]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
         return None
-    left = sum(candidate_seconds(plan, name) or 0.0 for name in names)
+    left = sum(known)
     if plan.best_candidate():
-        for piece in plan.ablations():
-            if not plan.state.settled(piece.key):
-                left += _refit_seconds(plan, piece.owner, piece.description["fold"], paces[piece.owner])
+        pieces = (piece for piece in plan.ablations() if not plan.state.settled(piece.key))
+        left += sum(_refit_seconds(plan, piece.owner, piece.description["fold"]) for piece in pieces)
     elif settings.ablations and names:  # of whom is not known yet
-        limit = settings.preset.ablation_seeds
-        seeds = settings.seeds if limit is None else min(limit, settings.seeds)
-        folds = range(settings.folds)
-        refits = sum(_refit_seconds(plan, name, fold, paces[name]) for name in names for fold in folds)
-        left += len(settings.task.ablations) * seeds * refits / len(names)
+        refits = sum(_refit_seconds(plan, name, fold) for name in names for fold in range(settings.folds))
+        left += len(settings.task.ablations) * plan.ablation_seeds * refits / len(names)
     return left / slots
 
 
 def candidate_seconds(plan: Plan, candidate: str) -> float | None:
     """A worker's time for the trials and refits that a candidate has left; None before its first training."""
-    pace = _pace(plan, candidate)
-    if pace is None:
+    pace, refits = _pace(plan, candidate), refits_seconds(plan, candidate)
+    if pace is None or refits is None:
         return None
-    left = refits_seconds(plan, candidate) or 0.0
-    for fold in range(plan.settings.folds):
-        if not plan.searched(candidate, fold):
-            epochs = plan.planned_epochs(candidate, fold) - _trained(plan, candidate, fold)[1]
-            left += pace * max(epochs, 0)
-    return left
+    return refits + pace * sum(_epochs_left(plan, candidate, fold) for fold in range(plan.settings.folds))
 
 
 def refits_seconds(plan: Plan, candidate: str) -> float | None:
     """A worker's time for the refits that a candidate has left; None before its first training."""
-    pace = _pace(plan, candidate)
-    if pace is None:
+    if _pace(plan, candidate) is None:
         return None
     left = 0.0
     for fold in range(plan.settings.folds):
         winner = plan.winner(candidate, fold)
         refits = len(plan.state.refits(candidate, fold, winner)) if winner is not None else 0
-        left += _refit_seconds(plan, candidate, fold, pace) * max(plan.settings.seeds - refits, 0)
+        left += _refit_seconds(plan, candidate, fold) * max(plan.settings.seeds - refits, 0)
     return left
+
+
+def _epochs_left(plan: Plan, candidate: str, fold: int) -> float:
+    """Epochs that a search has left; of Hyperband, with as many a trial as those so far."""
+    if plan.searched(candidate, fold):
+        return 0
+    trained = _trained(plan, candidate, fold)[1]
+    planned: float = plan.planned_epochs(candidate, fold)
+    if plan.settings.tuner == "hyperband":
+        begun = len(plan.state.stages(search_name(candidate, fold)))
+        each = trained / begun if trained else plan.settings.preset.epochs
+        planned = each * plan.planned_trials(candidate, fold)
+    return max(planned - trained, 0)
 
 
 def _trained(plan: Plan, candidate: str, fold: int, trial: int | None = None) -> tuple[float, int]:
@@ -104,7 +108,7 @@ def _pace(plan: Plan, candidate: str) -> float | None:
     return seconds / epochs if epochs else None
 
 
-def _refit_seconds(plan: Plan, candidate: str, fold: int, pace: float) -> float:
+def _refit_seconds(plan: Plan, candidate: str, fold: int) -> float:
     """What a refit takes: as those of the winner so far, else by the pace of its trial, else by that of all.
 
     It sees training and validation subjects, where a trial that is scored on inner folds lacks one of them.
@@ -113,6 +117,6 @@ def _refit_seconds(plan: Plan, candidate: str, fold: int, pace: float) -> float:
     if winner is not None and (refits := plan.state.refits(candidate, fold, winner)):
         return sum(result["seconds"] for result in refits.values()) / len(refits)
     seconds, epochs = _trained(plan, candidate, fold, winner) if winner is not None else (0.0, 0)
-    pace = seconds / epochs if epochs else pace
+    pace = seconds / epochs if epochs else _pace(plan, candidate) or 0.0
     inner = settings.inner_folds
     return pace * settings.preset.epochs * (inner / (inner - 1) if inner > 1 else 1)

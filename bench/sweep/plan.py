@@ -100,6 +100,12 @@ class Plan(SearchPlan):
             ranked.append((sum(scores) / len(scores), place))
         return self.settings.candidates[min(ranked)[1]] if ranked and min(ranked)[0] < float("inf") else None
 
+    @property
+    def ablation_seeds(self) -> int:
+        """Refits of each ablation in each fold."""
+        limit, seeds = self.settings.preset.ablation_seeds, self.settings.seeds
+        return seeds if limit is None else min(limit, seeds)
+
     def ablations(self) -> Iterator[WorkItem]:
         """The refits of the best candidate with one thing changed, once every search has ended."""
         task = self.settings.task
@@ -123,9 +129,7 @@ class Plan(SearchPlan):
         them: what is compared is then the change alone.
         """
         values = {"transfer": candidate.transfer, **self.state.trial_values(candidate.name, fold, trial)}
-        limit = self.settings.preset.ablation_seeds
-        seeds = self.settings.seeds if limit is None else min(limit, self.settings.seeds)
-        if not seeds or not ablation.applies(self.settings.preprocessing, values):
+        if not self.ablation_seeds or not ablation.applies(self.settings.preprocessing, values):
             return
         changed = {k: v for k, v in ablation.values.items() if k in values}
         values |= changed
@@ -142,7 +146,7 @@ class Plan(SearchPlan):
             if key not in self.state.done:
                 return
             content["start"] = self.state.done[key]["files"]["weights"]["path"]
-        for seed in range(1, seeds + 1):
+        for seed in range(1, self.ablation_seeds + 1):
             yield self._refit(
                 f"ablation/{ablation.name}/{candidate.name}/{fold}/{trial}/{seed}",
                 candidate,

@@ -48,16 +48,9 @@ class SearchPlan:
         """How many trials a search will have: TRIALS, or as many as its space has to offer."""
         return self.state.planned_trials(candidate, fold, self.settings.trials)
 
-    def planned_epochs(self, candidate: str, fold: int) -> float:
-        """Epochs that all trainings of a search will come to, as far as can be told."""
-        planned, search = self.planned_trials(candidate, fold), search_name(candidate, fold)
-        if self.settings.tuner != "hyperband":
-            return self._halving.planned_epochs(planned)
-        stages = [(number, *key) for number, done in self.state.stages(search).items() for key in done]
-        had = sum(self.stage_epochs(candidate, fold, *stage) for stage in stages)
-        return (
-            had * planned / len(self.state.stages(search)) if had else planned * self.settings.preset.epochs
-        )
+    def planned_epochs(self, candidate: str, fold: int) -> int:
+        """Epochs that all trainings of a search by halving will come to, as many going on as is usual."""
+        return self._halving.planned_epochs(self.planned_trials(candidate, fold))
 
     def stage_epochs(self, candidate: str, fold: int, trial: int, rung: int, inner: int) -> int:
         """Epochs of a training: from the rung before, on the first inner fold, else from the first epoch."""
