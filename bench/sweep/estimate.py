@@ -29,13 +29,14 @@ def counts(plan: Plan) -> tuple[int, int]:
 def seconds_left(plan: Plan, slots: int) -> float | None:
     """Estimate from how long each candidate's epochs took so far; None before every candidate has had one.
 
-    Not counted: pretraining, references, and what is timed at the end.
+    Not counted: pretraining, references, what is timed at the end, and candidates that lack something to begin
+    with (a file of weights), which are tried again when nothing else is left to do.
     """
     settings = plan.settings
-    names = [each.name for each in settings.candidates if not plan.hopeless(each.name)]
-    parts = [candidate_seconds(plan, name) for name in names]
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
+    hopeful = [each.name for each in settings.candidates if not plan.hopeless(each.name)]
+    names = [name for name in hopeful if f"space/{name}" in plan.state.done]  # sought before anything is trained
+    known = [part for name in names if (part := candidate_seconds(plan, name)) is not None]
+    if len(known) < len(names) or (hopeful and not names):
         return None
     left = sum(known)
     if plan.best_candidate():

@@ -4,6 +4,7 @@ import pytest
 from fake_workers import FakeWorkers, Rungs, good, settings_for, sweep_with
 
 from bench.sweep import estimate
+from bench.tasks import Candidate
 
 
 # What Hyperband's later brackets cost is taken from those that it had.
@@ -45,3 +46,23 @@ def test_trials_that_go_on_are_trained_in_full_on_each_inner_fold(tmp_path):
         FakeWorkers(), settings_for(tmp_path / "inner", task=Rungs(), trials=8, inner_folds=3), run=False
     )
     assert inner.plan.planned_epochs("compact", 0) == epochs + 2 * 2 * 18
+
+
+def test_candidates_without_weights_to_start_from_do_not_hide_the_time_left(tmp_path):
+    """They are tried again at the end: until then the sweep does not know that they fail."""
+    foreseen = []
+
+    def answer(description):
+        if description["piece"] == "space/wide":
+            return {"failed": "no such file", "environment": True, "traceback": "..."}
+        if description["kind"] in ("stage", "refit"):
+            foreseen.append(estimate.seconds_left(sweep.plan, 1))
+        return good(description)
+
+    both = settings_for(tmp_path, candidates=(Candidate("compact"), Candidate("wide")))
+    sweep = sweep_with(FakeWorkers(answer, slots=2), both, run=False)
+    assert estimate.seconds_left(sweep.plan, 1) is None
+    sweep.run()
+    sweep.journal.close()
+    assert foreseen[-1] == 1
+    assert estimate.seconds_left(sweep.plan, 1) == 0
