@@ -2,8 +2,8 @@
 
 The primary metric decides, tested over subjects (paired where both sides tested the same ones) and corrected
 for the number of architectures. Inference time counts as changed only where it must be the network and not
-the machine's mood: on the same processor, every round of the one slower than every round of the other, and
-the medians at least half again apart. All other costs are listed.
+the machine's mood: on the same processor, as fast in a matrix product, every round of the one slower than every
+round of the other, and the medians at least half again apart. All other costs are listed.
 """
 
 import math
@@ -27,6 +27,9 @@ from bench.sweep.identity import differences
 
 WORSE, BETTER, UNCHANGED, UNKNOWN = "worse", "better", "unchanged", "unknown"
 SLOWER = 1.5
+_SAME_SPEED = (
+    1.25  # of two machines in a matrix product: processors of one name are throttled, shared, virtual
+)
 _LEAST_ROUNDS = 5  # of five and five, all of one side slower by chance alone: 2 in 252
 
 
@@ -119,8 +122,11 @@ def _changes(before: Side, after: Side) -> list[Change]:
 def time_verdict(name: str, before: Side, after: Side) -> str | None:
     """Say whether a network's inference at batch 1, in Keras, is "slower" or "faster" beyond the machine's mood."""
     machines = [side.report["environment"].get("processor") for side in (before, after)]
-    rounds = [_rounds(side, name) for side in (before, after)]
-    if machines[0] != machines[1] or min(map(len, rounds)) < _LEAST_ROUNDS:
+    timings = [_timing(side, name) for side in (before, after)]
+    rounds = [timing.get("round_medians_ms", []) for timing in timings]
+    speeds = [timing["reference_gflops"] for timing in timings if "reference_gflops" in timing]
+    same = machines[0] == machines[1] and (len(speeds) < 2 or max(speeds) <= _SAME_SPEED * min(speeds))
+    if not same or min(map(len, rounds)) < _LEAST_ROUNDS:
         return None
     ratio = median(rounds[1]) / median(rounds[0])
     if ratio >= SLOWER and min(rounds[1]) > max(rounds[0]):
@@ -130,9 +136,9 @@ def time_verdict(name: str, before: Side, after: Side) -> str | None:
     return None
 
 
-def _rounds(side: Side, name: str) -> list[float]:
-    threads = side.report["inference"].get(name, {}).get("keras", {}).get("threads", {})
-    return threads.get("1", {}).get("round_medians_ms", [])
+def _timing(side: Side, name: str) -> dict[str, Any]:
+    """What was measured of a network in Keras on one thread; empty if nothing."""
+    return side.report["inference"].get(name, {}).get("keras", {}).get("threads", {}).get("1", {})
 
 
 def _read(path: Path) -> Side:

@@ -43,6 +43,7 @@ BATCH = 32
 SAMPLES = 8
 ENERGY_CALLS = 10
 REFERENCE = "reference kernel"
+_REFERENCE_SIDE = 192
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
@@ -102,11 +103,13 @@ def measure_latency(job: dict[str, Any]) -> dict[str, Any]:
             results[entry["name"]] = _failure(error)
     timings = time_in_rounds(calls, job["seconds"], job["rounds"])
     speeds = timings[REFERENCE].round_medians_ms
+    gflops = 2 * _REFERENCE_SIDE**3 / timings[REFERENCE].median_ms / 1e6
     for name, result in results.items():
         result["machine_drift"] = max(speeds) / min(speeds)
         for runtime, described in result.get("runtimes", {}).items():
             if described["status"] == "measured":
-                described["timing"] = _summary(*(timings[_key(name, runtime, batch)] for batch in (1, BATCH)))
+                both = [timings[_key(name, runtime, batch)] for batch in (1, BATCH)]
+                described["timing"] = {**_summary(*both), "reference_gflops": gflops}
     return results
 
 
@@ -195,8 +198,8 @@ def _call(predict: Predict, x: np.ndarray, batch: int) -> Call:
 
 
 def _reference_kernel() -> Call:
-    """A fixed piece of work, timed among the models, whose speed tells how steady the machine was."""
-    a = np.random.default_rng(0).random((192, 192), dtype=np.float32)
+    """A fixed matrix product, timed among the models: its speed tells how fast and how steady the machine was."""
+    a = np.random.default_rng(0).random((_REFERENCE_SIDE, _REFERENCE_SIDE), dtype=np.float32)
     return lambda _: a @ a
 
 

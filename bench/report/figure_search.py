@@ -61,7 +61,10 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
         return None
     factor = 100 if formatting.is_percent(content.metric) else 1
     legend_rows = -(-len(shown) // _LEGEND_COLUMNS)
-    margins = figure_style.Margins(left=0.75, bottom=0.55 + 0.22 * legend_rows, top=0.12, between=0.25)
+    # A number may stand at the right edge, and half of it beyond.
+    margins = figure_style.Margins(
+        left=0.75, right=0.22, bottom=0.55 + 0.22 * legend_rows, top=0.12, between=0.25
+    )
     figure, (by_trial, by_second) = figure_style.panels(2, 8, 2.6, margins, sharey=True)
     ends: list[float] = []
     starts: list[float] = []

@@ -1,6 +1,7 @@
 """What the winners cost: in each runtime, in memory and energy, in training, and what the search cost."""
 
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -42,17 +43,27 @@ def _runtimes(content: Content) -> list[str]:
             for each, time in zip(found, times, strict=True)
         ]
         batched[title] = [formatting.number(time["throughput_32"] if time else None) for time in times]
-    drift = max(a.entry.cost.get("machine_drift") or 1.0 for a in measured)
     return [
         "### Inference",
         table(single),
         table(batched),
-        f"On the processor named below, nothing else running. A fixed piece of work, timed among the models, took "
-        f"{formatting.number(drift)} times as long in its slowest round as in its fastest"
-        + (": the machine was not steady." if drift > 1.2 else "."),
+        f"On the processor named below, nothing else running. {_machine(measured)}",
         *_shared(content),
         *problems,
     ]
+
+
+def _machine(measured: list[Assessment]) -> str:
+    """How steady and how fast the machine was while it was timed."""
+    drift = max(a.entry.cost.get("machine_drift") or 1.0 for a in measured)
+    timings = [a.entry.cost["runtimes"].get("keras", {}).get("threads", {}).get("1", {}) for a in measured]
+    rates = [timing["reference_gflops"] for timing in timings if "reference_gflops" in timing]
+    return (
+        f"A fixed matrix product, timed among the models, took {formatting.number(drift)} times as long in its "
+        "slowest round as in its fastest"
+        + (": the machine was not steady." if drift > 1.2 else ".")
+        + (f" One thread did it at {formatting.number(median(rates))} GFLOP/s." if rates else "")
+    )
 
 
 def _shared(content: Content) -> list[str]:

@@ -91,6 +91,15 @@ def test_another_processor_says_nothing_of_time(tmp_path):
     assert 'environment.processor: "A processor" -> "Another"' in text
 
 
+@pytest.mark.parametrize(("gflops", "slower"), [(200.0, True), (170.0, True), (50.0, False)])
+def test_a_machine_that_was_slower_itself_says_nothing_of_time(tmp_path, gflops, slower):
+    """Virtual processors of one name are shared and throttled: a fixed matrix product shows it."""
+    a = Sweep(times={"small": 1.0}, gflops=200.0).write(tmp_path / "a")
+    b = Sweep(times={"small": 4.0}, gflops=gflops).write(tmp_path / "b")
+    assert compare(a, b)[1] == slower
+    assert (", slower" in compare(a, b)[0]) == slower
+
+
 def test_other_subjects_are_not_paired(tmp_path):
     a = Sweep(n_test=100).write(tmp_path / "a")
     b = Sweep(subject="volunteer").write(tmp_path / "b")

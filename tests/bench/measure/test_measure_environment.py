@@ -5,10 +5,12 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy
+import pytest
 
-from bench.measure.environment import available_threads, environment, package_version
+from bench.measure.environment import available_threads, environment, package_version, processor_name
 
 
 def test_versions_and_machine():
@@ -20,6 +22,25 @@ def test_versions_and_machine():
     assert found["memory_bytes"] > 0
     assert found["processor"]
     assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        (
+            "model name : AMD EPYC\ncpu family : 25\nmodel : 1\nflags : fma avx avx2",
+            "AMD EPYC (family 25, model 1, AVX2)",
+        ),
+        (
+            "cpu family : 25\nmodel : 17\nmodel name : AMD EPYC\nflags : avx avx2 avx512f\n\nmodel : 3",
+            "AMD EPYC (family 25, model 17, AVX-512)",
+        ),
+        ("model name : Cortex\nBogoMIPS : 100", "Cortex"),
+    ],
+)
+def test_processors_of_one_name_are_told_apart(monkeypatch, lines, name):
+    monkeypatch.setattr(Path, "read_text", lambda self: lines)
+    assert processor_name() == name
 
 
 def test_a_package_that_is_not_installed_is_none():
