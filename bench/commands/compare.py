@@ -27,9 +27,7 @@ from bench.sweep.identity import differences
 
 WORSE, BETTER, UNCHANGED, UNKNOWN = "worse", "better", "unchanged", "unknown"
 SLOWER = 1.5
-_SAME_SPEED = (
-    1.25  # of two machines in a matrix product: processors of one name are throttled, shared, virtual
-)
+_SAME_SPEED = 1.25  # the faster machine over the other: processors of one name are shared and throttled
 _LEAST_ROUNDS = 5  # of five and five, all of one side slower by chance alone: 2 in 252
 
 

@@ -1,5 +1,6 @@
 """What the figures were measured with and on. Imports no TensorFlow."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -64,16 +65,14 @@ def available_threads() -> int:
 def processor_name() -> str:
     """Return the processor's name as its maker gives it, where the system tells.
 
-    Virtual machines name it after a family of products ("AMD EPYC"), of which one may compute several times as fast
-    as another; so Linux's family and model, and how wide its vectors are, are added.
+    In virtual machines that is a family of products ("AMD EPYC"), of which one may compute several times as fast
+    as another; so its family and model, and how wide its vectors are, are added.
     """
-    try:
+    facts: dict[str, str] = {}
+    with contextlib.suppress(OSError):
         first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
-    except OSError:
-        first = ""
-    facts = {
-        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())
-    }
+        parted = (line.partition(":") for line in first.splitlines())
+        facts = {name.strip(): value.strip() for name, _, value in parted}
     if "model name" in facts:
         details = [f"{name} {facts[key]}" for name, key in _PROCESSOR_FACTS.items() if key in facts]
         flags = facts.get("flags", "").split()

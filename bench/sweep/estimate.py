@@ -34,9 +34,8 @@ def seconds_left(plan: Plan, slots: int) -> float | None:
     """
     settings = plan.settings
     hopeful = [each.name for each in settings.candidates if not plan.hopeless(each.name)]
-    names = [
-        name for name in hopeful if f"space/{name}" in plan.state.done
-    ]  # sought before anything is trained
+    # Every space is sought before anything is trained.
+    names = [name for name in hopeful if f"space/{name}" in plan.state.done]
     known = [part for name in names if (part := candidate_seconds(plan, name)) is not None]
     if len(known) < len(names) or (hopeful and not names):
         return None
