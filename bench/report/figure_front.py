@@ -5,7 +5,6 @@ from itertools import pairwise
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from bench.evaluate import metrics
@@ -93,11 +92,7 @@ def _time_axis(axes: Axes, times: np.ndarray) -> None:
     low, high = times.min(), times.max()
     room = max((high / low) ** 0.18, 1.25)
     axes.set_xlim(low / room, high * room)
-    decades = np.log10(high * room * room / low)
-    subs = (1, 1.5, 2, 3, 4, 5, 7) if decades < 0.9 else (1, 2, 5) if decades < 3 else (1,)
-    axes.xaxis.set_major_locator(LogLocator(subs=subs))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    figure_style.number_decades(axes.xaxis, most=9)
 
 
 def _legend(axes: Axes, shown: list[Assessment]) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from bench.evaluate import metrics
 from bench.report import figure_style, formatting
@@ -38,10 +38,7 @@ def learning(content: Content, look: figure_style.Look) -> Figure | None:
         axes.set_yscale("log")
     axes = grid[0]
     axes.set_ylim(max(lowest, highest * 1e-4) * 0.85, highest * 1.15)
-    decades = np.log10(axes.get_ylim()[1] / axes.get_ylim()[0])
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.7 else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    figure_style.number_decades(axes.yaxis, most=5)
     axes.plot([], [], "--", color=figure_style.QUIET, label="training", alpha=0.65)
     axes.plot([], [], "-", color=figure_style.QUIET, label="validation")
     figure.legend(*axes.get_legend_handles_labels(), loc="upper right", ncols=2)
@@ -95,8 +92,7 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
     log = max(seconds) > 20 * min(seconds)
     if log:
         by_second.set_xscale("log")
-        by_second.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        by_second.xaxis.set_minor_locator(NullLocator())
+        figure_style.number_decades(by_second.xaxis, most=6)
     else:
         by_second.set_xlim(left=0)
     by_second.set_xlabel(f"Time spent on the architecture's trials (s{', log scale' if log else ''})")

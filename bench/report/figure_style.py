@@ -10,8 +10,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import Image
 
 from bench.report import atomic_files
@@ -118,6 +120,16 @@ def panels(count: int, width: float, height: float, margins: Margins, **options)
     for unused in grid[count:]:
         unused.set_axis_off()
     return figure, list(grid[:count])
+
+
+def number_decades(axis: Axis, most: int) -> None:
+    """Put ticks at round numbers of a logarithmic axis, in each decade as many as come to about `most` in all."""
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    subs = next((subs for subs in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5)) if decades * len(subs) < most), (1,))
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def network_panels(
