@@ -91,7 +91,7 @@ def test_another_processor_says_nothing_of_time(tmp_path):
     assert 'environment.processor: "A processor" -> "Another"' in text
 
 
-@pytest.mark.parametrize(("gflops", "slower"), [(200.0, True), (170.0, True), (50.0, False)])
+@pytest.mark.parametrize(("gflops", "slower"), [(200.0, True), (170.0, True), (50.0, False), (None, True)])
 def test_a_machine_that_was_slower_itself_says_nothing_of_time(tmp_path, gflops, slower):
     """Virtual processors of one name are shared and throttled: a fixed matrix product shows it."""
     a = Sweep(times={"small": 1.0}, gflops=200.0).write(tmp_path / "a")
