@@ -93,6 +93,20 @@ def test_mask_finds_the_brain(head: tuple[np.ndarray, np.ndarray]) -> None:
     np.testing.assert_array_equal(brain_mask(volume * 37.0 + 12.0), found)
 
 
+@pytest.mark.parametrize("shape", [(3, 40, 50), (1, 9, 2), (2, 1, 1)])
+def test_mask_is_cleaned_as_scipy_does_it(rng: np.random.Generator, shape: tuple[int, int, int]) -> None:
+    bright = ndimage.gaussian_filter(rng.standard_normal(shape), (0, 1, 1)) > 0.0
+    bright.flat[:2] = False, True  # there is a contrast
+    cross = ndimage.generate_binary_structure(2, 1)[None]
+    parts, _ = ndimage.label(ndimage.binary_opening(bright, cross))
+    sizes = np.bincount(parts.ravel())[1:]
+    large = np.isin(parts, 1 + np.flatnonzero(sizes >= 0.05 * sizes.max(initial=0)))
+    closed = ndimage.binary_closing(np.pad(large, 3), cross, iterations=2)[3:-3, 3:-3, 3:-3]
+    expected = np.stack([ndimage.binary_fill_holes(slice_) for slice_ in closed])
+    found = brain_mask(bright.astype(np.float32))
+    np.testing.assert_array_equal(found, expected if sizes.size else np.ones(shape, dtype=bool))
+
+
 def test_a_volume_without_contrast_is_all_brain() -> None:
     assert brain_mask(np.full((4, 8, 8), 3.0, np.float32)).all()
 
