@@ -10,6 +10,7 @@ from bench.report import formatting
 from bench.report.markdown import escape, prose, table, without_paths
 from bench.report.results import Content
 from bench.report.statistics import Assessment
+from bench.sweep.state import State
 
 _RUNTIMES = {"keras": "Keras", "litert": "LiteRT", "onnxruntime": "ONNX Runtime"}
 
@@ -185,5 +186,16 @@ def _search(content: Content) -> list[str]:
         "### What the search cost",
         table(shown),
         "Time that workers were busy, with several of them at once where there were several; of a reference, "
-        "its grid and its test together.",
+        f"its grid and its test together.{_share(content.source.state)}",
     ]
+
+
+def _share(state: State) -> str:
+    """How much of the workers' time went into trainings."""
+    if not state.worker_seconds:
+        return ""
+    share = min(1.0, state.training_seconds() / state.worker_seconds)
+    return (
+        f" Of all the time that the workers had, {share:.0%} went into trainings and their tests, those of "
+        "ablations and pretraining included; the rest into starting, preparing data, measuring and waiting."
+    )

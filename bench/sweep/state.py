@@ -25,6 +25,7 @@ class State:
     # The plan that last named each candidate and reference; later sweeps may have left it out.
     plans: dict[str, dict] = field(default_factory=dict)
     seconds: float = 0.0  # wall-clock seconds that sweeps have spent here, ended sessions only
+    worker_seconds: float = 0.0  # those of each of their workers
     _session: tuple[float, float] | None = None
     _groups: dict[str, dict[int, dict | None]] = field(default_factory=dict)
     _stages: dict[str, dict[int, dict[tuple[int, int], dict | None]]] = field(default_factory=dict)
@@ -104,7 +105,9 @@ class State:
 
     def _end_session(self) -> None:
         if self._session:
-            self.seconds += self._session[1] - self._session[0]
+            seconds = self._session[1] - self._session[0]
+            self.seconds += seconds
+            self.worker_seconds += seconds * (self.sweep.get("workers") or 1)
             self._session = None
 
     def _index(self, key: str, result: dict | None) -> None:
@@ -183,6 +186,11 @@ class State:
         """Results of the refits of one trial by seed."""
         group = self._groups.get(f"refit/{search_name(candidate, fold)}/{trial}", {})
         return {seed: result for seed, result in sorted(group.items()) if result is not None}
+
+    def training_seconds(self) -> float:
+        """Seconds of workers that finished trainings, a trial with all of its stages, and their tests took."""
+        kinds = ("trial/", "refit/", "ablation/", "reference/", "pretrain/")
+        return sum(r.get("seconds", 0.0) for key, r in self.done.items() if key.startswith(kinds))
 
     def files(self) -> dict[str, tuple[str, str]]:
         """Files that the journal names: path in the run folder to (piece, sha256)."""

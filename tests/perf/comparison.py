@@ -26,6 +26,7 @@ from bench.evaluate.predictions import Run
 from bench.report.json_report import load
 from bench.report.packed_predictions import pack, unpack
 from bench.sweep import journal, run_directory
+from bench.sweep.state import State
 from bench.tasks import Task
 from bench.worker import arrays, programs
 from tuning import space
@@ -33,8 +34,6 @@ from tuning import space
 SPLITS = {"seed": 0}
 FROZEN = "-imagenet-frozen"  # a candidate whose backbone never learns
 _LOOK_SECONDS = 0.2
-# A trial's seconds are those of its stages.
-_TRAINING = ("trial", "refit", "ablation", "reference", "pretrain")
 
 
 @dataclass
@@ -170,11 +169,7 @@ class Comparison:
         run_folder = run_directory.latest(home / "runs", self.task.name)
         assert run_folder is not None
         events, _, _ = journal.read(run_folder / journal.FILE)
-        inside = sum(
-            event["result"].get("seconds", 0.0)
-            for event in events
-            if event["event"] == "done" and event["piece"].split("/")[0] in _TRAINING
-        )
+        inside = State.replay(events).training_seconds()
         self.b.inside.append(inside / (wall * (sizes.workers or cores())))
 
     def _time(self, side: Side, words: list[str]) -> float:

@@ -26,6 +26,7 @@ from bench.report import (
     point_labels,
     results,
     run_results,
+    sections_cost,
     sections_setup,
     statistics,
 )
@@ -372,3 +373,16 @@ def test_an_augmentation_that_the_preset_leaves_out_is_not_named(tmp_path, fixed
     content = _built(tmp_path)
     content.source.sweep["identity"]["preset"]["fixed"] = fixed
     assert re.search(rf"\| Augmentation +\| {shown} +\|", sections_setup.blocks(content)[1])
+
+
+def test_the_share_of_the_workers_time_that_was_training_is_said(tmp_path):
+    content = _built(tmp_path, networks={"mlp": 0.9})
+    done, wall = content.source.state.done, content.source.state.seconds
+    trained = sum(
+        result.get("seconds", 0.0)
+        for key, result in done.items()
+        if key.split("/")[0] in ("trial", "refit", "reference")
+    )
+    assert 0 < trained < 2 * wall
+    (share,) = re.findall(r"(\d+)% went into trainings", "\n".join(sections_cost.blocks(content)))
+    assert int(share) == round(100 * trained / (2 * wall))

@@ -105,10 +105,26 @@ def test_time_is_counted_within_sessions_only():
     events = [
         {**sweep, "time": 100.0},
         {**trial(0, 0.5), "time": 130.0},
-        {**sweep, "time": 1000.0},
+        {**sweep, "time": 1000.0, "workers": 3},
         {**trial(1, 0.5), "time": 1007.0},
     ]
     assert State.replay(events).seconds == pytest.approx(37.0)
+    assert State.replay(events).worker_seconds == pytest.approx(51.0)
+
+
+def test_training_seconds_are_those_of_trials_with_their_stages_and_of_all_that_is_trained():
+    seconds = {
+        "space/compact": 64.0,
+        "stage/compact/0/0/0/0": 32.0,
+        "trial/compact/0/0": 32.0,
+        "refit/compact/0/0/1": 16.0,
+        "ablation/flip/compact/0/0/1": 8.0,
+        "reference/rbf_svm/0": 4.0,
+        "pretrain/compact-phantom": 2.0,
+        "timing/compact/0": 1.0,
+    }
+    events = [done(key, seconds=value, values={}) for key, value in seconds.items()]
+    assert State.replay(events).training_seconds() == 62.0
 
 
 def test_plans_and_digests_add_up_over_sweeps():
