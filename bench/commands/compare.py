@@ -179,7 +179,7 @@ def _metric_lines(before: Side, after: Side, found: list[Change]) -> list[str]:
     lines = ["", f"{title} on test, B less A ({how}; p corrected for {len(found)} comparisons):"]
     for change in found:
         d = change.difference
-        values = [formatting.value(metric, side.rows.test[change.name]) for side in (before, after)]
+        values = [formatting.value(metric, estimate) for estimate in d.estimates[::-1]]
         lines.append(
             f"  {change.verdict:<9}  {_title(after, change.name):<{width}}  {values[0]} -> {values[1]}  "
             f"{formatting.difference_limits(metric, d.estimate, d.low, d.high)}, "

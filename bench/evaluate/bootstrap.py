@@ -55,6 +55,10 @@ class Replicates:
         return len(self.subjects)
 
     @property
+    def n_folds(self) -> int:
+        return len({run.fold for run in self.runs})
+
+    @property
     def estimate(self) -> float:
         """The metric: mean over seeds, folds pooled."""
         return float(self.estimates.mean())
@@ -99,7 +103,9 @@ def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Rep
         weights=weights,
         seeds=seeds.NONE
         if seedless
-        else seeds.of_replicates(table[0], table[1:], _unit(metric, table[0], len(subjects))),
+        else seeds.of_replicates(
+            table[0], table[1:], _unit(metric, table[0], len(subjects)) / len(arranged[0])
+        ),
     )
 
 

@@ -30,6 +30,7 @@ class Difference:
         values. 0.2 is called small, 0.5 medium, 0.8 large.
     paired : whether both predicted the same subjects and so are compared subject by subject.
     n_subjects : subjects compared; of the smaller side where not paired.
+    estimates : of a and of b, over the subjects that were compared.
     seeds_known : whether anything shows how far seeds scatter. If not, limits and p are about these very
         networks, and say nothing of their architectures.
     """
@@ -41,6 +42,7 @@ class Difference:
     effect_size: float
     paired: bool
     n_subjects: int
+    estimates: tuple[float, float]
     seeds_known: bool = True
 
 
@@ -50,7 +52,8 @@ class Comparison:
 
     Attributes
     ----------
-    difference : of this one less the best (negative is worse where more is better).
+    difference : of this one less the best (negative is worse where more is better). Over the subjects that both
+        were tested on, which may be fewer than all, it may also be better.
     p_holm : corrected for all pairs of architectures; 1 where seeds are unknown.
     distinguishable : whether `p_holm` is below 0.05.
     """
@@ -93,9 +96,19 @@ def compare_with_best(samples: Mapping[str, Replicates]) -> dict[str, Comparison
 
 
 def best_of(samples: Mapping[str, Replicates]) -> str:
-    """The name of the best estimate, the first of equal ones; "" where none is defined."""
+    """The name of the best estimate among `contenders`, the first of equal ones; "" where none is defined."""
+    among = contenders(samples)
+    return max(among, key=lambda name: sign(among[name].metric) * among[name].estimate, default="")
+
+
+def contenders(samples: Mapping[str, Replicates]) -> dict[str, Replicates]:
+    """Those that the best is chosen from: with an estimate, and tested on as many subjects as any.
+
+    One that has been tested in a single fold may have had the easy one.
+    """
     finite = {name: sample for name, sample in samples.items() if math.isfinite(sample.estimate)}
-    return max(finite, key=lambda name: sign(finite[name].metric) * finite[name].estimate, default="")
+    most = max((sample.n_subjects for sample in finite.values()), default=0)
+    return {name: sample for name, sample in finite.items() if sample.n_subjects == most}
 
 
 def paired_difference(
@@ -131,9 +144,21 @@ def difference(a: Replicates, b: Replicates) -> Difference:
 
 
 def _restrict(sample: Replicates, subjects: np.ndarray) -> Replicates:
-    """The sample of these subjects alone, what is known of its seeds kept."""
+    """The sample of these subjects alone, what is known of its seeds kept.
+
+    Each fold's networks were trained by themselves: a mean over fewer folds scatters more from seed to seed.
+    """
     restricted = resample(restrict(sample.runs, subjects), sample.metric)
-    return replace(restricted, seeds=replace(sample.seeds, count=restricted.seeds.count))
+    fewer, seeds = sample.n_folds / restricted.n_folds, sample.seeds
+    return replace(
+        restricted,
+        seeds=replace(
+            seeds,
+            count=restricted.seeds.count,
+            scatter=seeds.scatter * fewer,
+            by_chance=seeds.by_chance * fewer,
+        ),
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -150,7 +175,8 @@ def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
     n_subjects = min(a.n_subjects, b.n_subjects)
     estimate = a.estimate - b.estimate
     if not math.isfinite(estimate):
-        return Difference(math.nan, math.nan, math.nan, 1.0, math.nan, paired, n_subjects)
+        nan, both = math.nan, (a.estimate, b.estimate)
+        return Difference(nan, nan, nan, 1.0, nan, paired, n_subjects, both)
     spread = variance.of_difference(a, b, paired)
     error = math.sqrt(spread.total)
     half = t_quantile(spread.degrees_of_freedom) * error
@@ -163,6 +189,7 @@ def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
         effect_size=estimate / _deviation(a, b, spread.subject, paired) if estimate else 0.0,
         paired=paired,
         n_subjects=n_subjects,
+        estimates=(a.estimate, b.estimate),
         seeds_known=a.seeds.known and b.seeds.known,
     )
 
@@ -182,4 +209,5 @@ def _reverse(found: Difference) -> Difference:
         low=-found.high,
         high=-found.low,
         effect_size=-found.effect_size,
+        estimates=found.estimates[::-1],
     )

@@ -31,6 +31,7 @@ class Metric:
     of_class : the one class whose sensitivity it is; None where it is the function of that name in
         `metric_definitions`.
     binary : defined for two classes only.
+    graded : a sample counts by how probable its class was said to be, not as right or wrong.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Metric:
     per_class: bool = False
     of_class: int | None = None
     binary: bool = False
+    graded: bool = False
 
 
 METRICS: dict[str, Metric] = {
@@ -50,9 +52,9 @@ METRICS: dict[str, Metric] = {
         Metric("macro_f1", "Macro F1", per_class=True),
         Metric("auc", "AUC", per_class=True),
         Metric("mcc", "Matthews correlation", bounds=(-1.0, 1.0)),
-        Metric("log_loss", "Log loss", "min", bounds=(0.0, float("inf"))),
-        Metric("brier", "Brier score", "min", bounds=(0.0, 2.0)),
-        Metric("calibration_error", "Calibration error", "min"),
+        Metric("log_loss", "Log loss", "min", bounds=(0.0, float("inf")), graded=True),
+        Metric("brier", "Brier score", "min", bounds=(0.0, 2.0), graded=True),
+        Metric("calibration_error", "Calibration error", "min", graded=True),
         Metric("quadratic_weighted_kappa", "Quadratic weighted kappa", bounds=(-1.0, 1.0)),
         Metric("sensitivity", "Sensitivity", per_class=True, of_class=1, binary=True),
         Metric("specificity", "Specificity", per_class=True, of_class=0, binary=True),

@@ -86,12 +86,13 @@ def _least_variance(a: Replicates, b: Replicates) -> float:
     Added always: two architectures that happen to agree on forty subjects are not proved to be the same, and
     one that wins five to nil has not a p of 0.02 but of 0.06, by the exact test of McNemar. (Pseudo-subjects
     in the manner of Agresti & Min 2005, Simple improved confidence intervals for comparing matched
-    proportions.) The two are shared by the classes of a mean over classes.
+    proportions.) The two are shared by the classes of a mean over classes. Graded metrics have no need of them:
+    two networks never agree by chance.
     """
     metric, repetitions = get(a.metric), min(len(a.estimates), len(b.estimates))
-    lowest, highest = metric.bounds
-    if math.isinf(highest):
+    if metric.graded:
         return 0.0
+    lowest, highest = metric.bounds
     share = float(np.square(a.class_weights).sum()) if metric.per_class else 1.0
     return 2 * share * ((highest - lowest) / repetitions) ** 2
 

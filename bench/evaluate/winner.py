@@ -16,6 +16,7 @@ import numpy as np
 from bench.data.dataset import fingerprint
 from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates
+from bench.evaluate.comparisons import contenders
 from bench.evaluate.intervals import Interval, of_replicates
 from bench.evaluate.metrics import get, sign
 
@@ -29,15 +30,13 @@ def interval_of_best(samples: Mapping[str, Replicates], best: str) -> Interval:
 
     Parameters
     ----------
-    samples : those that the best was chosen from (`bootstrap.resample_all`); estimates that are not defined are
-        left out.
+    samples : the rows of a report (`bootstrap.resample_all`), of which it was chosen from the `contenders`.
     best : the name of the chosen one.
     """
     sample, measured = samples[best], of_replicates(samples[best])
     better = sign(sample.metric)
-    contenders = {name: each for name, each in samples.items() if np.isfinite(each.estimate)}
     lowest, highest = get(sample.metric).bounds
-    estimate = min(max(measured.estimate - better * _optimism(contenders, better), lowest), highest)
+    estimate = min(max(measured.estimate - better * _optimism(contenders(samples), better), lowest), highest)
     found = of_replicates(sample, estimate=estimate)
     low, high = (found.low, measured.high) if better > 0 else (measured.low, found.high)
     return Interval(found.estimate, low, high)

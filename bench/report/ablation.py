@@ -58,9 +58,14 @@ class Ablation:
 
 
 def find(source: Source) -> list[Ablation]:
-    """Collect the ablations of a run folder, in the order in which they were first recorded."""
+    """Collect the ablations of the trials that are reported, in the order in which they were first recorded."""
     found: dict[tuple[str, str], Ablation] = {}
     winners: dict[str, list[Run]] = {}  # read once for all switches
+    reported = {
+        (entry.name, str(row.fold), str(row.trial))
+        for entry in source.entries
+        for row in entry.searches.itertuples()
+    }
     pieces: dict[str, Any] = {**source.state.done, **source.state.failed}
     for key, result in pieces.items():
         kind, *rest = key.split("/")
@@ -68,6 +73,8 @@ def find(source: Source) -> list[Ablation]:
             candidate, switch = rest
         elif kind == "ablation" and len(rest) == 5:
             switch, candidate, fold, trial, seed = rest
+            if (candidate, fold, trial) not in reported:  # of what won before there were more trials
+                continue
         else:
             continue
         ablation = found.setdefault((switch, candidate), Ablation(switch, candidate, switch))

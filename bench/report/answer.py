@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from bench.evaluate import metrics
-from bench.evaluate.comparisons import difference
+from bench.evaluate.comparisons import Difference, contenders, difference
 from bench.evaluate.intervals import Interval
 from bench.evaluate.winner import interval_of_best
 from bench.report import formatting
@@ -19,12 +19,14 @@ SAME_TIME = 1.1
 
 RULES = (
     "*Best*: the highest mean of the primary metric on test subjects over seeds, networks and references "
-    "alike (the lowest, where less is better). Being chosen by these subjects, it is partly lucky: of eight equal "
-    "networks and forty subjects, the best shows four points too much. The answer's result is corrected for that: "
-    "where bootstrap replicates move all results as chance may, what the move gives to the then best is taken "
-    "off, and half of what that one's measured result falls short of the best; the interval reaches from the "
-    "lower limit about the corrected result to the upper one about the measured. Tables and figures show results "
-    "as measured. Validation's choice has not seen the test subjects, so its own result needs no correction.",
+    "alike (the lowest, where less is better), of those that were tested on the most subjects: one that has "
+    "been tested in a single fold may have had the easy one, and is compared over the subjects of both. Being "
+    "chosen by these subjects, it is partly lucky: of eight equal networks and forty subjects, the best shows "
+    "four points too much. The answer's result is corrected for that: where bootstrap replicates move all "
+    "results as chance may, what the move gives to the then best is taken off, and half of what that one's "
+    "measured result falls short of the best; the interval reaches from the lower limit about the corrected "
+    "result to the upper one about the measured. Tables and figures show results as measured. Validation's "
+    "choice has not seen the test subjects, so its own result needs no correction.",
     "*Indistinguishable*: the paired difference from the best has p ≥ 0.05, corrected (Holm) for all pairs "
     "in the table. This is no proof of equality: a larger test set may tell them apart.",
     "*Seeds unknown*: where no row has two seeds, nothing shows how far seeds scatter, and no difference to or "
@@ -50,6 +52,8 @@ class Answer:
     by_validation : what validation alone would have chosen; None if nothing tested has been validated.
     equals, unknown : those indistinguishable from the best, and those not compared, since nothing shows how far
         seeds scatter; in the order of the table.
+    better : those tested on fewer subjects than the best, and better than it over these.
+    contenders : of how many the best is one.
     front : networks by rising inference time.
     """
 
@@ -59,6 +63,8 @@ class Answer:
     by_validation: Assessment | None = None
     equals: list[Assessment] = field(default_factory=list)
     unknown: list[Assessment] = field(default_factory=list)
+    better: list[Assessment] = field(default_factory=list)
+    contenders: int = 0
     front: list[Assessment] = field(default_factory=list)
 
 
@@ -72,18 +78,26 @@ def find(assessments: Sequence[Assessment], metric: str) -> Answer:
     compared = [(a, a.comparison) for a in tested if a.comparison is not None]
     equals = [a for a, found in compared if found.difference.seeds_known and not found.distinguishable]
     networks = [a for a in (best, *equals) if a.entry.is_network]
+    samples = {a.name: a.sample for a in tested if a.sample}
+    among = contenders(samples)
     validated = [a for a in tested if a.validation is not None]
     return Answer(
         best=best,
         cheapest=cheapest(networks or [best, *equals], metric),
-        test=interval_of_best({a.name: a.sample for a in tested if a.sample}, best.name),
+        test=interval_of_best(samples, best.name),
         by_validation=max(
             validated, key=lambda a: metrics.sign(metric) * (a.validation or 0.0), default=None
         ),
         equals=equals,
         unknown=[a for a, found in compared if not found.difference.seeds_known],
-        front=pareto([a for a in tested if a.entry.is_network], metric),
+        better=[a for a, found in compared if found.distinguishable and is_better(found.difference, metric)],
+        contenders=len(among),
+        front=pareto([a for a in tested if a.entry.is_network and a.name in among], metric),
     )
+
+
+def is_better(found: Difference, metric: str) -> bool:
+    return metrics.sign(metric) * found.estimate > 0
 
 
 def cheapest(among: Sequence[Assessment], metric: str) -> Assessment:
@@ -137,20 +151,31 @@ def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) ->
     verb = "has the best result" if answer.unknown else "is the best"
     measured, corrected = (formatting.value(metric, found.estimate) for found in (best.test, answer.test))
     luck = f" ({measured} as measured)" if measured != corrected else ""
-    kind = "" if best.entry.is_network else "; it is a classical reference, which no network beats here"
+    beats = ", which no network beats here" if _networks_tested(assessments) else ""
+    kind = "" if best.entry.is_network else f"; it is a classical reference{beats}"
+    correction = f", corrected for having been chosen by them out of {_many(answer.contenders)}{luck}"
     lines = [
         f"{_name(best)} {verb}: {_result(metric, answer.test)} {title} on test subjects that no training and no "
-        f"search has seen, corrected for having been chosen by them out of {_many(tested)}{luck}{kind}."
+        f"search has seen{correction if answer.contenders > 1 else ''}{kind}."
+    ]
+    lines += [
+        f"Over the {a.comparison.difference.n_subjects} of them that {_name(a)} was tested on, that one is better."
+        for a in answer.better
+        if a.comparison
     ]
     chosen = answer.by_validation
     if chosen is best:
         lines.append("Validation alone would have chosen it too.")
     elif chosen is not None and chosen.test is not None:
         lines.append(f"Validation alone would have chosen {_name(chosen)}: {_result(metric, chosen.test)}.")
-    return lines + _equals(answer, tested, metric)
+    return lines + _equals(answer, assessments, metric)
 
 
-def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
+def _networks_tested(assessments: Sequence[Assessment]) -> bool:
+    return any(a.test is not None and a.entry.is_network for a in assessments)
+
+
+def _equals(answer: Answer, assessments: Sequence[Assessment], metric: str) -> list[str]:
     """What cannot be told from the best, and the cheapest of it."""
     best, cheap = answer.best, answer.cheapest
     assert best is not None
@@ -165,8 +190,9 @@ def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
             f"Nothing shows how far results scatter from seed to seed, so {interval}it cannot be compared with "
             f"{others}; more seeds (`SEEDS=3`) would tell."
         )
-    elif not answer.equals:
-        lines.append(f"The data tell the other {_many(tested - 1)} from it: each is worse.")
+    elif not answer.equals and not answer.better:
+        others = sum(a.test is not None for a in assessments) - 1
+        lines.append(f"The data tell the other {_many(others)} from it: each is worse.")
     networks = [a for a in answer.equals if a.entry.is_network]
     references = [a for a in answer.equals if not a.entry.is_network]
     if cheap is not best:
@@ -184,7 +210,8 @@ def _equals(answer: Answer, tested: int, metric: str) -> list[str]:
     if cheap.entry.is_network and best.entry.is_network and references:
         names = ", ".join(_name(a) + _saving(a, best, metric) for a in references)
         lines.append(f"Of the references, the data cannot tell from it {names}.")
-    if not cheap.entry.is_network and not answer.unknown:
+    unreached = not (cheap.entry.is_network or answer.unknown or answer.better)
+    if unreached and _networks_tested(assessments):
         lines.append("No network reaches it.")
     return lines
 
@@ -248,9 +275,13 @@ def _without_tests(assessments: Sequence[Assessment], metric: str) -> str:
             return "There is no answer: everything that was tried has failed. The reasons stand in the table."
         return "There is no answer yet: nothing has been trained to its end."
     leading = ranked(validated, metric)[0]
+    title = formatting.metric_title(metric)
+    why = "yet: nothing has been tested"
+    if any(a.entry.runs for a in assessments):
+        why = f"in {title}, which is not defined on the test subjects of any fold"
     return (
-        f"There is no answer yet: nothing has been tested. On validation, which overstates, {_name(leading)} leads "
-        f"with {formatting.value(metric, leading.validation)} {formatting.metric_title(metric)}."
+        f"There is no answer {why}. On validation, which overstates, {_name(leading)} leads "
+        f"with {formatting.value(metric, leading.validation)} {title}."
     )
 
 

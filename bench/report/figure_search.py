@@ -52,11 +52,14 @@ def _histories(entry: Entry) -> list[list[dict]]:
 
 def search(content: Content, look: figure_style.Look) -> Figure | None:
     """Best validation score so far, by trial and by second of training, mean over folds."""
-    shown = [a for a in content.networks if a.entry.searches.best.notna().any()]
+    factor = 100 if formatting.is_percent(content.metric) else 1
+    searched = [a for a in content.networks if a.entry.searches.best.notna().any()]
+    curves = [(a, *_curves(a.entry, metrics.sign(content.metric), factor)) for a in searched]
+    # While a fold has no trial as long as the longest of another, there is no mean over folds.
+    shown = [(a, *both) for a, *both in curves if all(np.isfinite(y[-1:]).any() for _, y in both)]
     shown = shown[: figure_style.MOST]
     if not shown:
         return None
-    factor = 100 if formatting.is_percent(content.metric) else 1
     legend_rows = -(-len(shown) // _LEGEND_COLUMNS)
     # A number may stand at the right edge, and half of it beyond.
     margins = figure_style.Margins(
@@ -66,8 +69,7 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
     ends: list[float] = []
     starts: list[float] = []
     seconds: list[float] = []
-    for a in shown:
-        trial, second = _curves(a.entry, metrics.sign(content.metric), factor)
+    for a, trial, second in shown:
         for axes, (x, y), size in ((by_trial, trial, 4), (by_second, second, 0)):
             mark = look.marker(a.name) if size else ""
             axes.plot(

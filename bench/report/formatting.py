@@ -35,7 +35,8 @@ def is_percent(metric: str) -> bool:
 def metric_title(metric: str) -> str:
     """Title of a metric in the middle of a sentence: `balanced accuracy`, `AUC`."""
     title = metrics.get(metric).title
-    return title if title[:2].isupper() else title[0].lower() + title[1:]
+    is_name = title[:2].isupper() or title.startswith(("Brier", "Matthews"))
+    return title if is_name else title[0].lower() + title[1:]
 
 
 def value(metric: str, number: float | None) -> str:

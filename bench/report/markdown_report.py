@@ -109,7 +109,10 @@ def _few_subjects(content: Content) -> list[str]:
     best = content.answer.best
     if best is None or best.sample is None:
         return []
-    counts = np.bincount(best.sample.labels, minlength=len(content.source.classes))
+    y, subjects = (
+        np.concatenate([getattr(run, name) for run in best.entry.runs]) for name in ("y", "subjects")
+    )
+    counts = [len(np.unique(subjects[y == column])) for column in range(len(content.source.classes))]
     few = [f"{each} {n}" for each, n in zip(content.source.classes, counts, strict=True) if n < _FEW_SUBJECTS]
     if not few:
         return []
@@ -183,6 +186,8 @@ def verdict(content: Content, a: Assessment) -> str:
         if status(a.entry) == "failed":
             reason = a.entry.blocked or next(iter(a.entry.failures), "every refit failed")
             return f"failed: {prose(reason)}"
+        if a.entry.runs:
+            return f"{formatting.metric_title(content.metric)} is not defined on these test subjects"
         return "not started" if status(a.entry) == "not started" else "not tested yet"
     if a is found.best:
         alone = len(content.tested) == 1
@@ -199,7 +204,10 @@ def verdict(content: Content, a: Assessment) -> str:
         return f"{text} ({limits}, {p})"
     ends = (d.low, d.high) if d.estimate > 0 else (-d.high, -d.low)
     size = formatting.points(content.metric, abs(d.estimate))
-    return f"worse by {size} {formatting.limits(content.metric, *ends)}, {p}"
+    how = "better" if answer.is_better(d, content.metric) else "worse"
+    fewer = found.best and found.best.sample and d.n_subjects < found.best.sample.n_subjects
+    where = f", over the {d.n_subjects} subjects of both" if fewer and d.paired else ""
+    return f"{how} by {size} {formatting.limits(content.metric, *ends)}, {p}{where}"
 
 
 def _ensembles(content: Content) -> list[str]:

@@ -3,7 +3,7 @@
 For each fold the test samples stand once: the true classes, and the subjects as 64-bit hashes of their
 ids (so that another report's subjects can be recognised, while no id of a patient is published). For each
 training there are the predicted classes; where the primary metric needs more than these (AUC, log loss, ...), the
-probabilities in steps of 1/65535 instead. Arrays are deflated and in base64.
+probabilities as float32 instead. Arrays are deflated and in base64.
 """
 
 import base64
@@ -18,7 +18,7 @@ from bench.evaluate.predictions import Run
 
 # Metrics that are no functions of true and predicted classes alone.
 _OF_PROBABILITIES = ("auc", "log_loss", "brier", "calibration_error")
-_STEPS = 65535
+_STEPS = 65535  # reports of before had probabilities in such parts, which made equals of those below one part
 
 
 def pack(runs_by_name: Mapping[str, Sequence[Run]], metric: str) -> dict[str, Any]:
@@ -35,12 +35,10 @@ def pack(runs_by_name: Mapping[str, Sequence[Run]], metric: str) -> dict[str, An
                 known[identity] = len(samples)
                 samples.append({"y": _encode(y), "subjects": _encode(subjects)})
             if metric in _OF_PROBABILITIES:
-                columns = run.probabilities[:, 1:] if run.n_classes == 2 else run.probabilities
-                content = {"probabilities": np.rint(np.clip(columns, 0, 1) * _STEPS)}
+                content = {"float32": _encode(run.probabilities.astype("<f4"))}
             else:
-                content = {"classes": run.probabilities.argmax(axis=1)}
-            encoded = {key: _encode(array.astype("<u2")) for key, array in content.items()}
-            packed[name].append({"fold": run.fold, "seed": run.seed, "samples": known[identity], **encoded})
+                content = {"classes": _encode(run.probabilities.argmax(axis=1).astype("<u2"))}
+            packed[name].append({"fold": run.fold, "seed": run.seed, "samples": known[identity], **content})
     return {"metric": metric, "samples": samples, "runs": packed}
 
 
@@ -62,7 +60,9 @@ def unpack(packed: dict[str, Any], n_classes: int) -> dict[str, list[Run]]:
     for name, runs in packed["runs"].items():
         for run in runs:
             y, subjects = samples[run["samples"]]
-            if "probabilities" in run:
+            if "float32" in run:
+                probabilities = _decode(run["float32"], "<f4").reshape(len(y), n_classes)
+            elif "probabilities" in run:
                 probabilities = _decode(run["probabilities"], "<u2").reshape(len(y), -1) / _STEPS
                 if probabilities.shape[1] != n_classes:
                     probabilities = np.hstack([1 - probabilities, probabilities])

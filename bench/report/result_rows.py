@@ -19,7 +19,7 @@ def status(entry: Entry) -> str:
     """One of `done`, `unfinished`, `failed` (no result, and none to come), `not started`."""
     if entry.blocked and entry.refits.empty:
         return "failed"
-    expected = entry.folds_planned * entry.seeds_planned
+    expected = (entry.folds_planned - _failed_folds(entry)) * entry.seeds_planned
     searches, tested = entry.searches, len(entry.refits)
     searched = not entry.is_network or (searches.trials_done >= searches.trials_planned).all()
     if searched and _current(entry) and tested + entry.refits_failed >= expected:
@@ -32,8 +32,15 @@ def _current(entry: Entry) -> bool:
     return entry.searches.trial.equals(entry.searches.best)
 
 
+def _failed_folds(entry: Entry) -> int:
+    """Folds in which a network has no trial to test, and will have none."""
+    searches = entry.searches
+    ended = searches.best.isna() & (searches.trials_done >= searches.trials_planned)
+    return int(ended.sum()) if entry.is_network else 0
+
+
 def progress(entry: Entry) -> list[str]:
-    """What is not finished, in a few words each: `12 of 20 trials`, `3 of 5 seeds`."""
+    """What is not finished or cannot be, in a few words each: `12 of 20 trials`, `3 of 5 seeds`."""
     found = []
     if not entry.in_plan:
         found.append("not in the latest command")
@@ -45,8 +52,10 @@ def progress(entry: Entry) -> list[str]:
         found.append(f"{done} of {planned} trials")
     if not _current(entry):
         found.append("a better trial awaits its refits")
-    folds, seeds = _folds(entry), _seeds(entry)
-    if folds < entry.folds_planned:
+    folds, seeds, failed = _folds(entry), _seeds(entry), _failed_folds(entry)
+    if failed:
+        found.append(f"all trials failed in {failed} of {entry.folds_planned} folds")
+    if folds < entry.folds_planned - failed:
         found.append(f"{folds} of {entry.folds_planned} folds tested")
     elif seeds < entry.seeds_planned:
         found.append(f"{seeds} of {entry.seeds_planned} seeds")

@@ -1,6 +1,7 @@
 """Comparisons: exact tests of pairs, Holm, A/A and power, unlike subjects."""
 
 import re
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -8,8 +9,16 @@ import pytest
 from evaluation_runs import random_run, run_of
 from scipy import stats
 
+from bench.evaluate import seeds
 from bench.evaluate.bootstrap import resample_all
-from bench.evaluate.comparisons import best_of, compare_with_best, difference, holm, paired_difference
+from bench.evaluate.comparisons import (
+    best_of,
+    compare_with_best,
+    contenders,
+    difference,
+    holm,
+    paired_difference,
+)
 from bench.evaluate.predictions import Run
 from tests.helpers.simulated_classifiers import Study
 from tests.simulate import Setting, false_claims, main, power
@@ -63,6 +72,39 @@ def test_common_subjects_are_compared_where_one_sweep_is_half_done():
     assert found.n_subjects == 60
     alone = paired_difference([run for run in whole if run.fold == 0], half, "accuracy")
     assert (found.estimate, found.n_subjects) == (alone.estimate, alone.n_subjects)
+
+
+def test_seeds_of_one_fold_scatter_more_than_the_mean_over_all():
+    whole = resample_all(
+        {"whole": [random_run(seed, fold=fold) for fold in range(5) for seed in range(3)]}, "accuracy"
+    )["whole"]
+    part = resample_all({"part": [random_run(seed + 9) for seed in range(3)]}, "accuracy")["part"]
+    part = replace(part, seeds=seeds.NONE)
+    calm = replace(whole, seeds=replace(whole.seeds, scatter=0.0, by_chance=0.0))
+    wild = replace(whole, seeds=replace(whole.seeds, scatter=0.01, by_chance=0.0))
+    per_fold = 5 * 0.01 / 3  # a variance of the mean over three seeds
+    widths = [difference(each, part) for each in (calm, wild)]
+    errors = [np.square((each.high - each.low) / 2) for each in widths]
+    assert errors[1] - errors[0] > 1.96**2 * per_fold
+
+
+def test_brier_scores_need_no_imagined_subjects():
+    random = np.random.default_rng(0)
+    y, rights = np.arange(40) % 2, 0.7 + 0.2 * random.random(40)
+    sides = []
+    for noise in (0.02, 0.02):
+        right = rights + noise * random.standard_normal(40)
+        probabilities = np.where(np.eye(2)[y] == 1, right[:, None], 1 - right[:, None])
+        sides.append([Run(y, probabilities, np.arange(40).astype(str), 0, 0)])
+    by_subject = [np.square(1 - run.probabilities[np.arange(40), y]) for (run,) in sides]
+    found, expected = paired_difference(*sides, "brier"), stats.ttest_rel(*by_subject).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=0.1, abs=5e-4)
+
+
+def test_the_best_is_one_of_those_tested_on_the_most_subjects():
+    samples = resample_all({"part": pair(20, 0, 0)[0], "whole": pair(5, 25, 0)[1]}, "accuracy")
+    assert samples["part"].estimate > samples["whole"].estimate
+    assert (best_of(samples), list(contenders(samples))) == ("whole", ["whole"])
 
 
 def test_other_labels_for_the_same_subjects_are_not_paired():
