@@ -18,6 +18,12 @@ settings = $(call option,data,DATA) $(call option,preset,PRESET) $(call option,a
            $(call option,budget,BUDGET) $(call option,weights,WEIGHTS) $(call option,preprocess,PREPROCESS) \
            $(call option,precision,PRECISION)
 
+# A name on the command line that nothing asks for is a slip, and would otherwise be passed over.
+known    = TASK DATA NAME PRESET ARCH TUNER TRIALS SEEDS FOLDS WORKERS PRECISION CLUSTER BUDGET PREPROCESS WEIGHTS \
+           MODEL INPUT OUTPUT RUNS REPORTS A B FILES PERF TORTURE PYTHON VENV SHELL
+unknown := $(filter-out $(known),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
+$(if $(unknown),$(error found $(unknown); expected some of $(known)))
+
 .DEFAULT_GOAL := help
 .PHONY: help contract bench data check pretrain predict export report status compare tensorboard list perf torture test test-fast lint format lock clean
 

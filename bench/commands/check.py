@@ -80,6 +80,9 @@ def _draw(dataset: Dataset, task: Task, path: Path) -> list[str]:
     figure = rows_of_classes(Images(dataset, task.name, {}), dataset.classes)
     if figure is None:
         return []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: {error.strerror}; expected a writable folder") from error
     return [f"  pictures: {path}"]

@@ -16,7 +16,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import architectures  # noqa: E402
-from bench import report, tasks  # noqa: E402
+from bench import tasks  # noqa: E402
 from bench.commands.arguments import (  # noqa: E402
     add_options,
     common_options,
@@ -59,7 +59,9 @@ def _data(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    print(report.write(latest_run(arguments), Path(arguments.reports)))
+    from bench.commands.run_sweep import write_report
+
+    print(write_report(Path(arguments.reports), latest_run(arguments)))
     return 0
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import architectures
 from bench.deploy.pretrain import pretrain
+from bench.errors import UserError
 from bench.sweep import settings
 
 
@@ -15,13 +16,16 @@ def run(arguments: argparse.Namespace) -> int:
     architecture = settings.choice(
         "ARCH", arguments.arch, tuple(architectures.names()), task.candidates[0].architecture
     )
+    classes = tuple(filter(None, (arguments.classes or "").split(","))) or task.alone_classes
+    if len(set(classes)) == 1:
+        raise UserError(f"--classes={arguments.classes}: found one class; expected two or more to tell apart")
     folder = Path(arguments.output or f"{arguments.runs}/models/{task.name}-{architecture}")
     pretrain(
         task,
         folder,
         Path(arguments.runs) / "cache",
         architecture=architecture,
-        classes=tuple(filter(None, (arguments.classes or "").split(","))) or task.alone_classes,
+        classes=classes,
         samples=settings.whole_number("--samples", arguments.samples, task.alone_samples, 40),
         epochs=settings.whole_number("--epochs", arguments.epochs, preset.pretraining_epochs, 1),
         preprocessing=settings.find_preprocessing(arguments.preprocess, task)

@@ -53,17 +53,20 @@ def bench(settings: Settings, display: Display) -> Outcome:
         dataset_folder = load_dataset(
             task, settings.data, settings.data_folder, settings.runs, settings.preprocessing
         )
+    dataset = cached_dataset.open_cached(dataset_folder)
+    if settings.by_site and dataset.official_test is not None and not dataset.stand_in:
+        warnings.append("FOLDS=sites tests each site in turn: the split that the data bring is not looked at")
     for line in warnings:
         display.say(f"warning: {line}")
-    dataset = cached_dataset.open_cached(dataset_folder)
     if settings.by_site:
         settings = replace(settings, folds=len(divide(dataset, 1, settings.splits)))
     settings = replace(settings, inner_folds=count_inner_folds(dataset, settings.splits))
     identity = identity_of(settings, dataset)
     candidates = candidate_digests(settings)
     folder, differences = run_directory.find(settings, identity, candidates)
-    is_new = not folder.exists()
+    _require_writable(settings.reports)
     journal = Journal(folder)
+    is_new = not journal.events
     try:
         for text in journal.dropped:
             display.say(f"dropped from {folder}: {text}")
@@ -135,7 +138,7 @@ def _already_done(settings: Settings, folder: Path, display: Display) -> Outcome
     display.say(f"{folder} is finished: nothing is left to run. Raise TRIALS, SEEDS or FOLDS to go on.")
     newer = path.exists() and path.stat().st_mtime >= (folder / FILE).stat().st_mtime
     if not newer or run_directory.latest(settings.runs, settings.task.name) != folder:
-        path = write_report(settings, folder)
+        path = write_report(settings.reports, folder)
     display.say(f"report: {path} (`make report TASK={settings.task.name}` writes it again)")
     return Outcome(0, folder, path)
 
@@ -160,7 +163,6 @@ def _sweep(
     from tuning.runtime import import_tensorflow
 
     divide(dataset, settings.folds, settings.splits)  # too few subjects are said here, once
-    _require_writable(settings.reports)
     # Both kinds of process import TensorFlow while others work: workers while this process does.
     with (
         closing(open_workers(settings.workers, settings.cluster)) as workers,
@@ -207,7 +209,7 @@ def _sweep(
         if settings.measure and not sweep.interrupted:
             measure_inference(settings, dataset, folder, sweep.plan, journal, display, measuring)
     journal.append("ended", reason=sweep.interrupted or "finished")
-    report = write_report(settings, folder)
+    report = write_report(settings.reports, folder)
     display.say(f"{duration(time.monotonic() - started)}; report: {report}")
     if sweep.interrupted and not sweep.plan.finished():
         display.say(f"not finished ({sweep.interrupted}); the same command goes on: {settings.command()}")
@@ -285,13 +287,11 @@ def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dic
     }
 
 
-def write_report(settings: Settings, folder: Path) -> Path:
+def write_report(reports: Path, folder: Path) -> Path:
     """Write the report of a run folder; returns the markdown's path."""
     from bench import report
 
     try:
-        return report.write(folder, settings.reports)
+        return report.write(folder, reports)
     except OSError as error:
-        raise UserError(
-            f"{settings.reports}: cannot write ({error.strerror}); expected a writable folder"
-        ) from error
+        raise UserError(f"{reports}: cannot write ({error.strerror}); expected a writable folder") from error

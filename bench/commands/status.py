@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bench.evaluate import metrics
@@ -19,8 +20,16 @@ def recorded_settings(state: State) -> Settings:
     """The settings that the sweep was last started with, as far as they say what is planned."""
     plan, identity = state.sweep["plan"], state.sweep["identity"]
     task, splits = find_task(plan.get("task", identity["task"])), identity.get("splits", {})
+    # A task may have made its epochs fewer for the data.
+    recorded = identity.get("preset", {})
+    shortened = {name: recorded[name] for name in ("epochs", "judged_at") if name in recorded}
+    preset = replace(task.presets[plan["preset"]], **shortened)
     return Settings(
-        task=task.but(metric=plan["metric"], references=tuple(plan["references"])),
+        task=task.but(
+            metric=plan["metric"],
+            references=tuple(plan["references"]),
+            presets={**task.presets, plan["preset"]: preset},
+        ),
         candidates=tuple(Candidate(c["architecture"], c["transfer"]) for c in plan["candidates"]),
         preset_name=plan["preset"],
         tuner=plan["tuner"],

@@ -79,7 +79,8 @@ def _official_parts(subjects: np.ndarray, y: np.ndarray) -> int:
 def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
     """Make a fold for each site, in alphabetical order, that tests all of its samples.
 
-    The other sites' subjects are divided into six parts, the first for validation. Subjects seen at several
+    The other sites' subjects are divided into six parts, the first for validation; an official split is not looked
+    at. Subjects seen at several
     sites are left out of training where one of their sites is tested.
 
     Raises
@@ -120,14 +121,13 @@ def divide(dataset: Dataset, n_folds: int, splits: dict[str, Any]) -> list[Fold]
 def count_inner_folds(dataset: Dataset, splits: dict[str, Any]) -> int:
     """Into how many inner folds training and validation subjects are divided to score a trial.
 
-    One, the validation part alone, where that is official or has `ENOUGH` subjects: there a choice rests on more
-    than noise. Else `INNER_FOLDS`, or as many as the rarest class has subjects.
+    One, the validation part alone, where that is official (a fold that tests a site has its own) or has `ENOUGH`
+    subjects: there a choice rests on more than noise. Else `INNER_FOLDS`, or as many as the rarest class has
+    subjects.
     """
     fold = divide(dataset, 1, splits)[0]
-    if (
-        len(_marked(dataset.official_validation))
-        or len(np.unique(dataset.subjects[fold.validation])) >= ENOUGH
-    ):
+    is_official = splits.get("by") != "site" and len(_marked(dataset.official_validation)) > 0
+    if is_official or len(np.unique(dataset.subjects[fold.validation])) >= ENOUGH:
         return 1
     seen = np.concatenate([fold.train, fold.validation])
     counts = [

@@ -191,8 +191,8 @@ def _equals(answer: Answer, assessments: Sequence[Assessment], metric: str) -> l
             f"{others}; more seeds (`SEEDS=3`) would tell."
         )
     elif not answer.equals and not answer.better:
-        others = sum(a.test is not None for a in assessments) - 1
-        lines.append(f"The data tell the other {_many(others)} from it: each is worse.")
+        worse = sum(a.test is not None for a in assessments) - 1
+        lines.append(f"The data tell the other {_many(worse)} from it: each is worse.")
     networks = [a for a in answer.equals if a.entry.is_network]
     references = [a for a in answer.equals if not a.entry.is_network]
     if cheap is not best:

@@ -54,10 +54,10 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
     """Best validation score so far, by trial and by second of training, mean over folds."""
     factor = 100 if formatting.is_percent(content.metric) else 1
     searched = [a for a in content.networks if a.entry.searches.best.notna().any()]
-    curves = [(a, *_curves(a.entry, metrics.sign(content.metric), factor)) for a in searched]
+    drawn = [(a, _curves(a.entry, metrics.sign(content.metric), factor)) for a in searched]
     # While a fold has no trial as long as the longest of another, there is no mean over folds.
-    shown = [(a, *both) for a, *both in curves if all(np.isfinite(y[-1:]).any() for _, y in both)]
-    shown = shown[: figure_style.MOST]
+    drawn = [(a, curves) for a, curves in drawn if all(np.isfinite(y[-1:]).any() for _, y in curves)]
+    shown = drawn[: figure_style.MOST]
     if not shown:
         return None
     legend_rows = -(-len(shown) // _LEGEND_COLUMNS)
@@ -69,7 +69,7 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
     ends: list[float] = []
     starts: list[float] = []
     seconds: list[float] = []
-    for a, trial, second in shown:
+    for a, (trial, second) in shown:
         for axes, (x, y), size in ((by_trial, trial, 4), (by_second, second, 0)):
             mark = look.marker(a.name) if size else ""
             axes.plot(

@@ -30,25 +30,42 @@ def find(settings: Settings, identity_: dict[str, Any], candidates: dict[str, st
         existing = []
     changed: list[str] = []
     for folder in existing:
-        recorded = load_state(folder).candidates
+        state = load_state(folder)
+        recorded = state.candidates
         changed = [name for name in candidates if recorded.get(name, candidates[name]) != candidates[name]]
         if not changed:
-            return folder, []
+            return folder, [] if state.sweep else _from_latest(settings.runs, identity_)
     if existing:
         lines = [f"{name}: its content has changed" for name in changed]
         taken = {folder.name for folder in existing}
         free = next(number for number in itertools.count(2) if f"{stem}-{number}" not in taken)
         return settings.runs / f"{stem}-{free}", lines
-    others = latest(settings.runs, identity_["task"])
-    if others is None:
-        return settings.runs / stem, []
-    return settings.runs / stem, differences(load_state(others).sweep.get("identity", {}), identity_)
+    return settings.runs / stem, _from_latest(settings.runs, identity_)
+
+
+def _from_latest(runs: Path, identity_: dict[str, Any]) -> list[str]:
+    """What differs from the latest run of the task; nothing where there is none."""
+    others = latest(runs, identity_["task"])
+    return differences(load_state(others).sweep.get("identity", {}), identity_) if others else []
 
 
 def latest(runs: Path, task: str) -> Path | None:
     """The run folder of a task in which something was recorded last."""
-    journals = list(runs.glob(f"{glob.escape(task)}-*/{journal.FILE}"))
+    journals = [path for path in runs.glob(f"{glob.escape(task)}-*/{journal.FILE}") if _is_of(path, task)]
     return max(journals, key=lambda path: path.stat().st_mtime).parent if journals else None
+
+
+def _is_of(file: Path, task: str) -> bool:
+    """Whether a journal has a record, and is not of another task whose name begins with this one's.
+
+    A damaged first line says nothing of that.
+    """
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        first = lines.readline()
+    try:
+        return json.loads(first)["identity"]["task"] == task
+    except (ValueError, KeyError, TypeError):
+        return bool(first)
 
 
 def load_state(folder: Path) -> State:
@@ -98,7 +115,9 @@ def clean(folder: Path, state: State) -> None:
                 if f"{kind}/{path.name}" not in named:
                     path.unlink()
         for path in (folder / "work").glob("*"):
-            if path.name.split(".")[0] in settled or path.suffix == ".tmp":
+            # Those of trials may be taken up again: `trial_results.bound_checkpoints` knows.
+            is_settled = path.name.split(".")[0] in settled and not path.match("trial-*.npz")
+            if is_settled or path.suffix == ".tmp":
                 path.unlink(missing_ok=True)
         (folder / "stop").unlink(missing_ok=True)
     except OSError as error:

@@ -96,7 +96,7 @@ class State:
         self.deferred.discard(key)
         if key.startswith("stage/"):
             _, search, trial, place = split_stage(key)
-            self._stages[search][trial].pop(place, None)
+            self._stages.get(search, {}).get(trial, {}).pop(place, None)
             self._changes[search] += 1
             self._drop(f"trial/{search}/{trial}")
             return

@@ -126,11 +126,12 @@ def _training_space(task: Task, description: dict[str, Any]) -> list:
 
 def _open(description: dict[str, Any]):
     """Dataset, fold, and samples as what learns sees them: features, where that is the head alone."""
-    opened, fold, x = arrays.open_inputs(description)
-    if programs.is_frozen(description):
-        from bench.worker import frozen
+    with Progress(description).preparing():
+        opened, fold, x = arrays.open_inputs(description)
+        if programs.is_frozen(description):
+            from bench.worker import frozen
 
-        x = frozen.features(description)
+            x = frozen.features(description)
     return opened, fold, x
 
 
@@ -189,7 +190,8 @@ def _pretrain(description: dict[str, Any]) -> dict[str, Any]:
     description = {**description, "transfer": "scratch"}
     opened = arrays.dataset(description["dataset"])
     preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
-    x = arrays.prepared(description["dataset"], description["task"], preprocessing)
+    with Progress(description).preparing():
+        x = arrays.prepared(description["dataset"], description["task"], preprocessing)
     started = time.perf_counter()
     held = np.random.default_rng(description["seed"]).permutation(len(x))
     parts = [training.Samples(x, opened.y, np.sort(part)) for part in np.split(held, [len(x) // 20])]
@@ -239,10 +241,10 @@ def _trained(description: dict[str, Any], program, history: list[dict], started:
 
 def _reference(description: dict[str, Any]) -> dict[str, Any]:
     """Choose a classical method's settings on validation, fit on both parts, test."""
-    Progress(description)
-    opened, fold, x = arrays.open_inputs(description)
     reference = REFERENCES[description["candidate"]]
-    features = arrays.reference_inputs(description, reference.features, x)
+    with Progress(description).preparing():
+        opened, fold, x = arrays.open_inputs(description)
+        features = arrays.reference_inputs(description, reference.features, x)
     n_classes, y, metric = len(opened.classes), opened.y, description["metric"]
     started = time.perf_counter()
     scores = []

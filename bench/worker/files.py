@@ -2,7 +2,10 @@
 
 import json
 import os
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import numpy as np
 
 from bench.data.sources.download import sha256_of
 from tuning import durable
+
+_SPEAK_SECONDS = 2.0
 
 
 class Stopped(Exception):
@@ -24,6 +29,26 @@ class Progress:
         self._stop = Path(description["stop"])
         self._path.parent.mkdir(exist_ok=True)
         self._write({"epoch": 0, "epochs": description.get("epochs"), "pid": os.getpid()})
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Say every few seconds that data are being prepared: a sweep may not wait as long for an epoch."""
+        ended = threading.Event()
+
+        def speak() -> None:
+            seconds = 0.0
+            while not ended.wait(_SPEAK_SECONDS):
+                seconds += _SPEAK_SECONDS
+                with suppress(OSError):
+                    self._write({"epoch": 0, "preparing": seconds, "pid": os.getpid()})
+
+        thread = threading.Thread(target=speak, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def epoch(self, record: dict) -> None:
         """Note a finished epoch.

@@ -21,8 +21,8 @@ def hash_all(paths: Sequence[Path], index: Path, threads: int = 1) -> list[str]:
 
     Parameters
     ----------
-    index : where hashes are kept, as JSON; each is trusted as long as path, size and time of modification stay
-        the same. A damaged index is started anew.
+    index : where hashes are kept, as JSON; each is trusted as long as path, size and times of modification and of
+        change stay the same. A damaged index is started anew.
     threads : hashing releases the GIL.
     """
     try:
@@ -48,11 +48,13 @@ def _hash(path: Path, known: dict[str, list[Any]]) -> str:
 
 def _hash_file(path: Path, known: dict[str, list[Any]]) -> str:
     name, stat = str(path.resolve()), path.stat()
-    size, modified_ns, digest = known.get(name, (None, None, ""))
-    if (size, modified_ns) == (stat.st_size, stat.st_mtime_ns):
+    # The time of change too: a copy that keeps another file's time of modification has a new one.
+    now = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    *before, digest = known.get(name, [""])
+    if before == now:
         return str(digest)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if time.time_ns() - stat.st_mtime_ns > _SETTLED_NS:
-        known[name] = [stat.st_size, stat.st_mtime_ns, digest]
+    if time.time_ns() - stat.st_ctime_ns > _SETTLED_NS:
+        known[name] = [*now, digest]
     return str(digest)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.data.folders.items import PART_NAMES, Item
-from bench.data.folders.labels_csv import LABELS, LabelRow, read_labels
+from bench.data.folders.labels_csv import LABELS, LabelRow, labels_file, read_labels
 from bench.data.folders.scan_checks import (
     Found,
     check_labels,
@@ -80,8 +80,9 @@ def check_folder(folder: str | Path) -> Found:
         return Found(problems=[printable(f"DATA={folder}: found {what}, expected a folder of images")])
     found = Found()
     with _reported(folder, found):
-        if (folder / LABELS).exists() or (folder / LABELS).is_symlink():
-            found.items = _from_labels(folder, found)
+        labels = labels_file(folder)
+        if labels:
+            found.items = _from_labels(folder, labels, found)
         else:
             found.items = _from_class_folders(folder, found)
             check_scans(folder, found)
@@ -95,7 +96,8 @@ def check_folder(folder: str | Path) -> Found:
 def unlisted(folder: str | Path, items: list[Item]) -> list[str]:
     """Warn of images in a folder that its `labels.csv` does not name."""
     folder = Path(folder).expanduser()
-    if not (folder / LABELS).exists():
+    labels = labels_file(folder)
+    if labels is None:
         return []
     listed = {item.path.resolve() for item in items}
     found = Found()
@@ -107,7 +109,7 @@ def unlisted(folder: str | Path, items: list[Item]) -> list[str]:
         ]
         if missing:
             names = first_few([path.relative_to(folder).as_posix() for path in missing])
-            return [f"{folder / LABELS}: {len(missing)} images of the folder have no row ({names})"]
+            return [f"{labels}: {len(missing)} images of the folder have no row ({names})"]
     return []
 
 
@@ -141,11 +143,11 @@ def _kind(path: Path, where: str, found: Found) -> str | None:
     return kind
 
 
-def _from_labels(folder: Path, found: Found) -> list[Item]:
+def _from_labels(folder: Path, labels: Path, found: Found) -> list[Item]:
     items = []
     seen: dict[Path, tuple[int, str]] = {}
-    for row in read_labels(folder / LABELS, found.problems):
-        where = f"{folder / LABELS}, line {row.line}"
+    for row in read_labels(labels, found.problems):
+        where = f"{labels}, line {row.line}"
         with _reported(folder / row.path, found):
             path = _path_of(folder, row)
             inside = Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))

@@ -9,7 +9,7 @@ from bench.data.formats.listing import broken_link_lines, is_broken_link
 
 LABELS = "labels.csv"
 _MAX_BYTES = 2**26  # a million rows
-_REQUIRED = ("path", "label", "subject")
+_REQUIRED, _OPTIONAL = ("path", "label", "subject"), ("site", "split")
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,12 @@ class LabelRow:
     subject: str
     site: str | None
     part: str | None
+
+
+def labels_file(folder: Path) -> Path | None:
+    """The file of that name in a folder, in any case, or a broken link to it; None if there is none."""
+    named = [path for path in sorted(folder.iterdir()) if path.name.lower() == LABELS]
+    return max(named, key=lambda path: path.name == LABELS, default=None)
 
 
 def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
@@ -50,6 +56,10 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
     except csv.Error as error:
         problems.append(f"{file}, line {reader.line_num}: found {error}, expected comma-separated text")
         return []
+    twice = [name for name in (*_REQUIRED, *_OPTIONAL) if header.count(name) > 1]
+    if twice:
+        problems.append(f"{file}, line 1: found the column {twice[0]} more than once, expected each once")
+        return []
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
         found = ",".join(header) or "an empty file"
@@ -65,7 +75,7 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
             continue
         values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
         empty = [name for name in _REQUIRED if not values[name]]
-        empty += [name for name in ("site", "split") if values.get(name) == ""]
+        empty += [name for name in _OPTIONAL if values.get(name) == ""]
         if empty:
             problems.append(f"{where}: found no {' and no '.join(empty)}, expected a value")
             continue

@@ -64,7 +64,8 @@ def stem_of(path: Path) -> str:
     if path.is_dir():
         return path.name
     name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
-    return name.rsplit(".", 1)[0] if "." in name else name
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and not suffix.isdigit() else name  # `scan.001` and `scan.002` are two
 
 
 def check_scans(folder: Path, found: Found) -> None:
@@ -154,10 +155,19 @@ def check_labels(folder: Path, found: Found) -> None:
             found.problems.append(
                 f"DATA={folder}: found no image of {', '.join(missing)} in {part}, expected some of each class"
             )
+    if {item.part for item in found.items} - {None} and all(item.part != "train" for item in found.items):
+        found.problems.append(f"DATA={folder}: found a split without train, expected images to train on")
     for subject, seen in _varied(found.items, "part").items():
         found.problems.append(
             f"DATA={folder}: found subject {subject!r} in {' and '.join(seen)}, expected each subject in one part "
             "of the split"
+        )
+    subjects = sorted({item.subject for item in found.items})
+    alike = [names for names in _grouped((s.casefold(), s) for s in subjects).values() if len(names) > 1]
+    if alike:
+        found.doubts["subject"].append(
+            f"DATA={folder}: subjects {' and '.join(map(repr, alike[0]))} are taken for different ones; if they "
+            "are the same, that one may be in training and test"
         )
     for name in ("label", "site"):
         several = _varied(found.items, name)

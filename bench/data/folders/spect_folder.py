@@ -44,7 +44,12 @@ def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
         x=x,
         **own,
         fingerprint=fingerprint(
-            x, own["y"], *own["subjects"], *(part for named in masks.items() for part in named)
+            x,
+            own["y"],
+            *own["subjects"],
+            "\0".join(classes),
+            *(() if own["sites"] is None else ("sites", *own["sites"])),
+            *(part for named in masks.items() for part in named),
         ),
         provenance=f"Own images; of a volume the mean of {how}.",
         details={

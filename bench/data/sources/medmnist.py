@@ -17,6 +17,7 @@ from bench.errors import UserError
 
 _PARTS = ("train", "val", "test")
 _EXPECTED = "a MedMNIST .npz"
+_MOST_CLASSES = 10_000
 _SOURCE = "https://zenodo.org/records/10519652/files"
 
 
@@ -60,13 +61,15 @@ def cache_medmnist(file: str | Path, cache: str | Path) -> Path:
     The 64x64x64 files take 1.7 GB as float32; here only their bytes are in memory, and only once.
 
     `cache` is the folder of all caches. The one that is returned, for `open_cached`, is named by the file's name,
-    size and time of modification.
+    size and times of modification and change.
     """
     file = Path(file)
     if not file.is_file():
         raise UserError(f"{file}: found no file, expected {_EXPECTED}")
     stat = file.stat()
-    key = hashlib.sha256(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|None".encode()).hexdigest()
+    key = hashlib.sha256(
+        f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns}".encode()
+    ).hexdigest()
     folder = Path(cache) / f"{_name(file)}-{key[:16]}"
     return ensure(folder, lambda target: save_dataset(load_medmnist(file), target, transform=_scale))
 
@@ -167,9 +170,10 @@ def _labels(labels: np.ndarray, n: int, file: Path, part: str) -> np.ndarray:
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise UserError(f"{file}: found {labels.shape[1]} labels an image (a multi-label set), expected one")
     flat = labels.reshape(-1)
-    if len(flat) != n or flat.dtype.kind not in "ui" or (n and flat.min() < 0):
+    whole = len(flat) == n and flat.dtype.kind in "ui"
+    if not whole or (n and not 0 <= flat.min() <= flat.max() < _MOST_CLASSES):
         raise UserError(
-            f"{file}: found {part}_labels of {labels.dtype} {labels.shape}, expected a whole number from 0 "
-            f"for each of {n} images"
+            f"{file}: found {part}_labels of {labels.dtype} {labels.shape}, expected a whole number from 0 to "
+            f"{_MOST_CLASSES - 1} for each of {n} images"
         )
     return flat.astype(np.int64)

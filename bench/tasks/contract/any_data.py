@@ -53,7 +53,7 @@ class AnyDataTask(Task):
         Candidates are those that take such samples. The more there are, the fewer epochs a training has; where
         there are very many, no classical method is fitted to them.
         """
-        values = n * math.prod(shape)
+        values = max(n * math.prod(shape), 1)
         share = min(1.0, _EPOCH_VALUES / values)
         return self.but(
             **{

@@ -17,8 +17,8 @@ from bench.errors import UserError
 def builtin_options(data: str, defaults: dict[str, int]) -> dict[str, int]:
     """Parse `builtin:subjects=400,test=280`.
 
-    Raises UserError: an option that is not among `defaults`, or a value other than up to 18 digits from 0 to
-    9.
+    Raises UserError: an option that is not among `defaults`, a value other than up to 18 digits from 0 to 9, or a
+    million images or more.
     """
     options = dict(defaults)
     _, _, text = data.partition(":")
@@ -27,6 +27,8 @@ def builtin_options(data: str, defaults: dict[str, int]) -> dict[str, int]:
         if name not in defaults or not re.fullmatch("[0-9]{1,18}", value):
             accepted = ", ".join(f"{key}=number" for key in defaults) or "no options"
             raise UserError(f"DATA={data}: found {part!r}; expected {accepted}")
+        if name != "seed" and int(value) >= 10**6:
+            raise UserError(f"DATA={data}: found {part!r}; expected a number below a million")
         options[name] = int(value)
     return options
 

@@ -1,6 +1,7 @@
 """What the Makefile hands to `python -m bench`: what its command line says, whatever the environment holds."""
 
 import os
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -37,3 +38,18 @@ def test_the_command_line_does(value):
     found = command("bench", "TASK=digits", f"ARCH={value}", "RUNS=elsewhere", ARCH="x86_64", RUNS="here")
     assert found == ["-m", "bench", "bench", "digits", "--arch", value, "--runs", "elsewhere"]
     assert command("compare", f"A={value}", "B=new.json", A="x")[-2:] == [value, "new.json"]
+
+
+def test_a_name_that_nothing_asks_for_is_refused():
+    made = subprocess.run(
+        ["make", "-n", "bench", "TASK=digits", "TRAILS=3"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert made.returncode == 2
+    assert "found TRAILS; expected some of TASK" in made.stderr
+
+
+def test_all_that_help_names_is_known():
+    text = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"^#: ([A-Z]+) ", text, re.MULTILINE)) | set(re.findall(r"given,([A-Z]+)\)", text))
+    known = re.search(r"^known +=((?:.*\\\n)*.*)$", text, re.MULTILINE)
+    assert named - {"VARIABLE"} <= set(known[1].replace("\\", " ").split())

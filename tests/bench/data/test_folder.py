@@ -15,6 +15,7 @@ from bench.data.caches.cached_dataset import open_cached
 from bench.data.caches.content_hashes import hash_all
 from bench.data.folders.folder import check_folder, collected_warnings, list_folder
 from bench.data.folders.resampled_folder import build_cache
+from bench.data.folders.scan_checks import stem_of
 from bench.data.formats import read
 from bench.data.preprocess.grid import Grid
 from bench.data.splits import folds
@@ -461,3 +462,41 @@ def test_links_that_fan_out_end(tmp_path):
                 tmp_path / "tumour" / "deep" / f"{depth + 1}"
             )
     assert 29 <= len(check_folder(tmp_path).problems) < 100
+
+
+def test_a_column_that_stands_twice_is_a_problem(labelled):
+    text = (labelled / "labels.csv").read_text()
+    (labelled / "labels.csv").write_text(text.replace("subject,site", "subject,Label"))
+    assert (
+        check_folder(labelled)
+        .problems[0]
+        .endswith("line 1: found the column label more than once, expected each once")
+    )
+
+
+def test_labels_csv_is_found_in_any_case(labelled):
+    (labelled / "labels.csv").rename(labelled / "Labels.CSV")
+    assert [item.subject for item in list_folder(labelled)] == ["s1", "s2", "s2", "s3"]
+    (labelled / "labels.csv").write_text("path,label\n")
+    assert "labels.csv, line 1" in check_folder(labelled).problems[0]
+
+
+def test_a_split_without_training_images_is_a_problem(labelled):
+    rows = ["a.png,normal,s1,val", "b.png,tumour,s2,val", "c.png,tumour,s3,test", "d.png,normal,s4,test"]
+    text = "path,label,subject,split\n" + "\n".join(f"images/{row}" for row in rows) + "\n"
+    (labelled / "labels.csv").write_text(text)
+    assert check_folder(labelled).problems == [
+        f"DATA={labelled}: found a split without train, expected images to train on"
+    ]
+
+
+def test_subjects_that_differ_in_case_alone_are_warned_of(labelled):
+    _png(labelled / "images" / "e.png")
+    _append(labelled, "images/e.png,normal,S1,X")
+    (warning,) = check_folder(labelled).warnings
+    assert "subjects 'S1' and 's1' are taken for different ones" in warning
+
+
+def test_numbers_at_the_end_of_names_are_kept():
+    names = ("scan.001", "scan.002", "1.2.840.1", "1.2.840.2", "a.dcm", "b.nii.gz")
+    assert [stem_of(Path(name)) for name in names] == [*names[:4], "a", "b"]

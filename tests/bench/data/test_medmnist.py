@@ -61,6 +61,10 @@ def test_faults_are_the_users_errors(tmp_path):
         load_medmnist(_write(tmp_path / "d.npz", {**arrays, "test_images": np.zeros((2, 5, 5))}))
     with pytest.raises(UserError, match="one shape"):
         load_medmnist(_write(tmp_path / "e.npz", {**arrays, "test_images": np.zeros((2, 5, 6), np.uint8)}))
+    for label in (2**64 - 1, 3 * 10**9):
+        labels = np.array([0, 1, 0, 1, 0, label], np.uint64)
+        with pytest.raises(UserError, match="expected a whole number from 0 to 9999"):
+            load_medmnist(_write(tmp_path / "g.npz", {**arrays, "train_labels": labels}))
     file = _write(tmp_path / "f.npz", _arrays((40, 40)))
     content = bytearray(file.read_bytes())
     file.write_bytes(content[:-50])

@@ -77,3 +77,20 @@ def test_one_class_alone_and_a_file_are_named(tmp_path):
         spect_folder.load(tmp_path)
     with pytest.raises(UserError, match=r"a.png: found a file; expected a folder"):
         spect_folder.load(tmp_path / "late" / "a.png")
+
+
+def test_other_sites_and_class_names_are_other_data(tmp_path):
+    images = spect.generate(spect.study(), 4, seed=2).x[..., 0]
+    for number, image in enumerate(images):
+        np.save(tmp_path / f"{number}.npy", image)
+    found = set()
+    for header, sites, classes in (
+        ("path,label,subject", ("", ""), "ab"),
+        ("path,label,subject,site", (",A", ",B"), "ab"),
+        ("path,label,subject,site", (",A", ",C"), "ab"),
+        ("path,label,subject", ("", ""), "xy"),
+    ):
+        rows = [f"{n}.npy,{classes[n % 2]},s{n}{sites[n // 2]}" for n in range(4)]
+        (tmp_path / "labels.csv").write_text("\n".join([header, *rows]) + "\n")
+        found.add(spect_folder.load(tmp_path).fingerprint)
+    assert len(found) == 4

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from bench.data.dataset import Dataset
-from bench.data.splits import Fold, assert_disjoint, divide, folds, leave_one_site_out, partition
+from bench.data.splits import (
+    Fold,
+    assert_disjoint,
+    count_inner_folds,
+    divide,
+    folds,
+    leave_one_site_out,
+    partition,
+)
 from bench.errors import UserError
 
 
@@ -177,3 +185,15 @@ def test_thousands_of_subjects_are_dealt_evenly():
     counts = np.array([[np.sum((parts == part) & (y == label)) for label in range(10)] for part in range(6)])
     assert (np.ptp(counts, axis=0) <= 1).all()
     assert np.ptp(counts.sum(axis=1)) <= 3
+
+
+def test_an_official_validation_part_does_not_count_where_sites_are_left_out():
+    n = 120
+    dataset = _dataset(
+        np.arange(n) % 2,
+        sites=np.array(["A", "B", "C"])[np.arange(n) // 2 % 3],
+        official_test=np.arange(n) >= 90,
+        official_validation=(np.arange(n) >= 75) & (np.arange(n) < 90),
+    )
+    assert count_inner_folds(dataset, {"seed": 0}) == 1
+    assert count_inner_folds(dataset, {"seed": 0, "by": "site"}) == 3

@@ -199,15 +199,15 @@ def test_a_cluster_worker_whose_machine_fails_gets_no_more(monkeypatch, workers,
     assert cluster.slots == max(len(workers) - (asked[-1] != asked[0]), 1)
 
 
-def test_a_deferred_trial_keeps_its_checkpoint(tmp_path):
+def test_a_deferred_piece_keeps_its_checkpoint(tmp_path):
     from bench.sweep.run_directory import clean
 
     (tmp_path / "work").mkdir()
-    for name in ("trial-compact-0-0.npz", "trial-compact-0-1.npz"):
+    for name in ("refit-compact-0-0-1.npz", "refit-compact-0-0-2.npz"):
         Path(tmp_path / "work" / name).touch()
     events = [
-        {"event": "failed", "piece": "trial/compact/0/0", "reason": "out of memory", "environment": True},
-        {"event": "failed", "piece": "trial/compact/0/1", "reason": "Diverged"},
+        {"event": "failed", "piece": "refit/compact/0/0/1", "reason": "out of memory", "environment": True},
+        {"event": "failed", "piece": "refit/compact/0/0/2", "reason": "Diverged"},
     ]
     clean(tmp_path, State.replay(events))
-    assert [path.name for path in (tmp_path / "work").iterdir()] == ["trial-compact-0-0.npz"]
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["refit-compact-0-0-1.npz"]

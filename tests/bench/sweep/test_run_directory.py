@@ -1,6 +1,7 @@
 """Which run folder goes with which settings, and what may lie in it."""
 
 import copy
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,7 +220,7 @@ def test_clean_keeps_what_is_named_and_what_can_be_gone_on_with(kept):
         folder / "predictions" / "tmp-123-refit-compact-0-0-1.npz",
         folder / "predictions" / "refit-compact-0-0-2.npz",
         folder / "models" / "refit-compact-0-0-1.keras",
-        folder / "work" / "trial-compact-0-0.npz",
+        folder / "work" / "refit-compact-0-0-1.npz",
         folder / "work" / "trial-compact-0-1.progress",
         folder / "work" / "trial-compact-0-2.npz.4711.tmp",
         folder / "stop",
@@ -283,3 +284,27 @@ def test_a_stray_file_beside_the_runs_does_no_harm(tmp_path, dataset):
     (settings.runs / f"{folder.name}.tar.gz").write_bytes(b"a backup")
     found, _ = find(settings, identity, digests)
     assert not found.is_file()
+
+
+def test_the_latest_run_is_of_the_very_task_and_has_a_record(tmp_path):
+    for name, task in (("digits-a", "digits"), ("digits-fast-a", "digits-fast")):
+        record(tmp_path / name, {"task": task}, {})
+    Journal(tmp_path / "digits-b").close()  # a start that came to nothing
+    for seconds, name in enumerate(("digits-a", "digits-fast-a", "digits-b")):
+        os.utime(tmp_path / name / journal.FILE, (seconds, seconds))
+    assert run_directory.latest(tmp_path, "digits") == tmp_path / "digits-a"
+    assert run_directory.latest(tmp_path, "digits-fast") == tmp_path / "digits-fast-a"
+
+
+def test_checkpoints_of_trials_are_left_to_who_knows_the_plan(tmp_path):
+    (tmp_path / "work").mkdir()
+    names = ("trial-compact-0-0.0.npz", "refit-compact-0-0-1.npz", "trial-compact-0-0.0.npz.tmp")
+    for name in names:
+        (tmp_path / "work" / name).touch()
+    result = {"metrics": {}, "values": {}}
+    events = [
+        {"event": "done", "piece": key, "result": result}
+        for key in ("trial/compact/0/0", "refit/compact/0/0/1")
+    ]
+    clean(tmp_path, State.replay(events))
+    assert [path.name for path in (tmp_path / "work").iterdir()] == [names[0]]

@@ -5,7 +5,9 @@ from fake_workers import settings_for
 
 from bench.commands.run_sweep import _plan_record
 from bench.commands.status import recorded_settings
+from bench.sweep.halving import Standing
 from bench.sweep.state import State, parse_key
+from bench.sweep.trial_results import trial_result
 
 
 def done(piece: str, time: float = 1.0, **result) -> dict:
@@ -179,3 +181,30 @@ def test_status_plans_what_the_sweep_planned(tmp_path):
     found = recorded_settings(State.replay([{"event": "sweep", "time": 1.0, "workers": 2, **sweep}]))
     for name in ("ablations", "by_site", "folds", "trials", "seeds", "candidates", "tuner", "preset_name"):
         assert getattr(found, name) == getattr(settings, name)
+
+
+def test_status_plans_the_epochs_that_the_task_had_for_these_data(tmp_path):
+    settings = settings_for(tmp_path)
+    identity = {"task": "digits", "splits": {}, "preset": {"epochs": 3, "judged_at": [1]}}
+    sweep = {"plan": _plan_record(settings), "identity": identity, "workers": 2}
+    preset = recorded_settings(State.replay([{"event": "sweep", "time": 1.0, **sweep}])).preset
+    assert (preset.epochs, list(preset.judged_at)) == (3, [1])
+
+
+def test_a_stage_may_be_dropped_whose_record_is_damaged():
+    dropped = {"event": "dropped", "time": 1.0, "piece": "stage/compact/0/0/0/0", "reason": "missing"}
+    assert State.replay([dropped]).done == {}
+
+
+def test_a_failed_trial_that_loses_another_of_its_trainings_fails_again(tmp_path):
+    state = State.replay(
+        [
+            done("stage/compact/0/0/0/0", seconds=1.0),
+            failed("stage/compact/0/0/0/1"),
+            failed("trial/compact/0/0"),
+            {"event": "dropped", "time": 3.0, "piece": "stage/compact/0/0/0/0", "reason": "missing"},
+        ]
+    )
+    standing = Standing("failed", 0, ["stage/compact/0/0/0/1"])
+    with pytest.raises(ArithmeticError, match="a training of it failed"):
+        trial_result(tmp_path, state, standing, "accuracy")

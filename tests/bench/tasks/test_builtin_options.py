@@ -30,3 +30,9 @@ def test_other_names_are_answered_with_all_there_are():
         builtin_options("builtin:brains=3", DEFAULTS)
     with pytest.raises(UserError, match="found 'subjects=3'; expected no options"):
         builtin_options("builtin:subjects=3", {})
+
+
+def test_a_million_images_are_too_many_and_seeds_may_be_large():
+    with pytest.raises(UserError, match="found 'subjects=1000000'; expected a number below a million"):
+        builtin_options("builtin:subjects=1000000", DEFAULTS)
+    assert builtin_options("builtin:seed=4294967295", {"seed": 0}) == {"seed": 4294967295}

@@ -1,6 +1,7 @@
 """References: which setting wins."""
 
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ def _reference(monkeypatch, scores: list[float], metric: str = "auc") -> dict:
     parts = np.split(np.arange(40), [20, 30])
     fold = SimpleNamespace(train=parts[0], validation=parts[1], test=parts[2])
     opened = SimpleNamespace(y=y, classes=("a", "b"))
-    monkeypatch.setattr(execute, "Progress", lambda description: None)
+    monkeypatch.setattr(execute, "Progress", MagicMock())
     monkeypatch.setattr(execute.arrays, "open_inputs", lambda description: (opened, fold, x))
     monkeypatch.setattr(execute.arrays, "reference_inputs", lambda description, features, x: x)
     monkeypatch.setattr(execute, "save_predictions", lambda *_: {})
