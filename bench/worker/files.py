@@ -2,7 +2,7 @@
 
 import json
 import os
-import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.sources.download import sha256_of
+from bench.measure.memory import Repeated
 from tuning import durable
 
 _SPEAK_SECONDS = 2.0
@@ -33,22 +34,17 @@ class Progress:
     @contextmanager
     def preparing(self) -> Iterator[None]:
         """Say every few seconds that data are being prepared: a sweep may not wait as long for an epoch."""
-        ended = threading.Event()
+        started = time.monotonic()
 
         def speak() -> None:
-            seconds = 0.0
-            while not ended.wait(_SPEAK_SECONDS):
-                seconds += _SPEAK_SECONDS
-                with suppress(OSError):
-                    self._write({"epoch": 0, "preparing": seconds, "pid": os.getpid()})
+            with suppress(OSError):
+                self._write({"epoch": 0, "preparing": time.monotonic() - started, "pid": os.getpid()})
 
-        thread = threading.Thread(target=speak, daemon=True)
-        thread.start()
+        speaking = Repeated(_SPEAK_SECONDS, speak)
         try:
             yield
         finally:
-            ended.set()
-            thread.join()
+            speaking.stop()
 
     def epoch(self, record: dict) -> None:
         """Note a finished epoch.

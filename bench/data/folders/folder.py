@@ -96,12 +96,12 @@ def check_folder(folder: str | Path) -> Found:
 def unlisted(folder: str | Path, items: list[Item]) -> list[str]:
     """Warn of images in a folder that its `labels.csv` does not name."""
     folder = Path(folder).expanduser()
-    labels = labels_file(folder)
-    if labels is None:
-        return []
     listed = {item.path.resolve() for item in items}
     found = Found()
     with _reported(folder, found):
+        labels = labels_file(folder)
+        if labels is None:
+            return []
         missing = [
             path
             for path in scans_below(folder, found)
