@@ -54,7 +54,8 @@ def bench(settings: Settings, display: Display) -> Outcome:
             task, settings.data, settings.data_folder, settings.runs, settings.preprocessing
         )
     dataset = cached_dataset.open_cached(dataset_folder)
-    if settings.by_site and dataset.official_test is not None and not dataset.stand_in:
+    has_split = dataset.official_test is not None or dataset.official_validation is not None
+    if settings.by_site and has_split and not dataset.stand_in:
         warnings.append("FOLDS=sites tests each site in turn: the split that the data bring is not looked at")
     for line in warnings:
         display.say(f"warning: {line}")
@@ -291,6 +292,7 @@ def write_report(reports: Path, folder: Path) -> Path:
     """Write the report of a run folder; returns the markdown's path."""
     from bench import report
 
+    _require_writable(reports)
     try:
         return report.write(folder, reports)
     except OSError as error:

@@ -22,10 +22,9 @@ def trial_result(folder: Path, state: State, standing: Standing, metric: str) ->
     Raises ArithmeticError: a training of it failed, or its pooled score is not defined.
     """
     if standing.outcome == FAILED:
+        # The state forgets the reason of a training once its trial has it.
         reasons = [state.failed[key] for key in standing.stages if key in state.failed]
-        raise ArithmeticError(
-            next(iter(reasons), "a training of it failed")
-        )  # forgotten once the trial's is known
+        raise ArithmeticError(next(iter(reasons), "a training of it failed"))
     results = [state.done[key] for key in standing.stages]
     found = {name: value for name, value in results[0].items() if name != "files"}
     if len(results) > 1:
