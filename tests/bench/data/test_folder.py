@@ -427,10 +427,16 @@ def test_each_part_has_each_class(tmp_path):
     ]
 
 
+def _split(folder, *rows):
+    """Give the images a split, in the order of their names; returns the text."""
+    lines = [f"images/{name}.png,{row}" for name, row in zip("abcd", rows, strict=True)]
+    text = "\n".join(["path,label,subject,split", *lines]) + "\n"
+    (folder / "labels.csv").write_text(text)
+    return text
+
+
 def test_labels_csv_may_give_the_split(labelled):
-    rows = ["a.png,normal,s1,train", "b.png,tumour,s2,Train", "c.png,tumour,s3,val", "d.png,normal,s1,val"]
-    text = "path,label,subject,split\n" + "\n".join(f"images/{row}" for row in rows) + "\n"
-    (labelled / "labels.csv").write_text(text)
+    text = _split(labelled, "normal,s1,train", "tumour,s2,Train", "tumour,s3,val", "normal,s1,val")
     assert check_folder(labelled).problems == [
         f"DATA={labelled}: found subject 's1' in train and validation, expected each subject in one part of "
         "the split"
@@ -482,9 +488,7 @@ def test_labels_csv_is_found_in_any_case(labelled):
 
 
 def test_a_split_without_training_images_is_a_problem(labelled):
-    rows = ["a.png,normal,s1,val", "b.png,tumour,s2,val", "c.png,tumour,s3,test", "d.png,normal,s4,test"]
-    text = "path,label,subject,split\n" + "\n".join(f"images/{row}" for row in rows) + "\n"
-    (labelled / "labels.csv").write_text(text)
+    _split(labelled, "normal,s1,val", "tumour,s2,val", "tumour,s3,test", "normal,s4,test")
     assert check_folder(labelled).problems == [
         f"DATA={labelled}: found a split without train, expected images to train on"
     ]
