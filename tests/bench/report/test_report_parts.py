@@ -191,6 +191,18 @@ def test_packed_predictions_keep_what_a_sure_network_says(n_classes):
     )
 
 
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_packed_predictions_of_before_are_read(n_classes):
+    run = _run(n_classes)
+    packed = packed_predictions.pack({"a": [run]}, "auc")
+    (each,) = packed["runs"]["a"]
+    del each["float32"]
+    columns = run.probabilities[:, 1:] if n_classes == 2 else run.probabilities
+    each["probabilities"] = packed_predictions._encode(np.rint(columns * 65535).astype("<u2"))
+    (found,) = packed_predictions.unpack(packed, n_classes)["a"]
+    np.testing.assert_allclose(found.probabilities, run.probabilities, atol=1e-5)
+
+
 def test_ablations_of_an_earlier_winner_are_left_out(tmp_path):
     sweep = Sweep(networks={"best": 0.85}, references={}, n_test=300)
     events, now = sweep.events(tmp_path), sweep.best("best", 0)
