@@ -5,8 +5,8 @@ A line on standard output says that all is imported; then the job is read from s
 folder of the runtimes' own files). The mode `all` is what `bench.measure.cost` asks for: it needs `counts` (the
 numbers of threads to time with) and `memory_seconds` (0: not measured) besides, and its result is `latency`, number
 of threads to name of the entry to what was found, and `memory`, name to what was found. `conversion`, `latency` and
-`memory` are its parts, for processes that could not be forked; with latency, `counted` says whether operations are
-counted; to convert, each entry says for which `runtime`.
+`memory` (of one entry) are its parts, for processes that could not be forked; with latency, `counted` says whether
+operations are counted; to convert, each entry says for which `runtime`.
 """
 
 import functools
@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import tensorflow as tf
 
 from bench.measure.converted import Converted
 from bench.measure.energy import EnergyMeter
-from bench.measure.fresh_process import FreshProcess, ProcessDied, isolated, thread_variables
+from bench.measure.fresh_process import FreshProcess, ProcessDied, Turn, thread_variables
 from bench.measure.latency import Call, Timing, time_in_rounds
 from bench.measure.macs import UncountableError, macs
 from bench.measure.memory import peak_memory, release_memory, resident_bytes
@@ -44,13 +45,13 @@ SAMPLES = 8
 ENERGY_CALLS = 10
 REFERENCE = "reference kernel"
 _REFERENCE_SIDE = 192
+_AT_ONCE = 2  # processes that prepare side by side: each holds models
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:
+def measure(job: dict[str, Any], _: Turn) -> dict[str, Any]:
     """Convert all models, on all threads at once; then measure latency for each number of threads, and memory.
 
-    Each is done in a process of its own; what one that crashes while it converts leaves out is converted where
-    it is timed.
+    Each in a process of its own; what one that crashes while it converts leaves out is converted where it is timed.
 
     Raises
     ------
@@ -69,30 +70,43 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         for process in each:
             with suppress(ProcessDied):
                 process.result()
-    latency = {
-        str(count): _process("latency", {**job, "counted": count == job["counts"][0]}, count).result()
-        for count in job["counts"]
-    }
-    seconds = job["memory_seconds"]
-    memory = measure_memory({**job, "mode": "memory", "seconds": seconds}) if seconds else {}
+    counts, seconds = job["counts"], job["memory_seconds"]
+    timing = [("latency", {**job, "counted": count == counts[0]}, count) for count in counts]
+    latency = {str(count): each.result() for count, each in zip(counts, _prepared(timing), strict=True)}
+    memory: dict[str, Any] = {}
+    holding = [("memory", {**job, "entries": [entry], "seconds": seconds}, 1) for entry in job["entries"]]
+    for entry, process in zip(job["entries"], _prepared(holding), strict=True) if seconds else ():
+        try:
+            memory |= process.result()
+        except ProcessDied as error:
+            memory[entry["name"]] = {"status": "failed", "reason": str(error)}
     return {"latency": latency, "memory": memory}
 
 
-def _process(mode: str, job: dict[str, Any], threads: int) -> FreshProcess:
+def _prepared(jobs: list[tuple[str, dict[str, Any], int]]) -> Iterator[FreshProcess]:
+    """Start processes, a few at once; none is handed out while another of these still prepares."""
+    for first in range(0, len(jobs), _AT_ONCE):
+        started = [_process(*job, takes_turns=True) for job in jobs[first : first + _AT_ONCE]]
+        for process in started:
+            process.wait_until_prepared()
+        yield from started
+
+
+def _process(mode: str, job: dict[str, Any], threads: int, takes_turns: bool = False) -> FreshProcess:
     """Start a part of the measurement in a process of its own, with so many threads."""
     job = {**job, "mode": mode, "threads": threads}
-    return FreshProcess(functools.partial(_do, job), job)
+    return FreshProcess(functools.partial(_do, job), job, takes_turns)
 
 
-def _do(job: dict[str, Any]) -> dict[str, Any]:
+def _do(job: dict[str, Any], turn: Turn = lambda: None) -> dict[str, Any]:
     """Do a job in this process, which has not run TensorFlow before."""
     os.environ.update(thread_variables(job["threads"]))
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(job["threads"])
-    return _MODES[job["mode"]](job)
+    return _MODES[job["mode"]](job, turn)
 
 
-def measure_latency(job: dict[str, Any]) -> dict[str, Any]:
+def measure_latency(job: dict[str, Any], turn: Turn) -> dict[str, Any]:
     """Prepare every model in every runtime, time them all in rounds, and say what each took."""
     results: dict[str, Any] = {}
     calls: dict[str, Call] = {REFERENCE: _reference_kernel()}
@@ -101,6 +115,7 @@ def measure_latency(job: dict[str, Any]) -> dict[str, Any]:
             results[entry["name"]] = _prepare(entry, job, calls)
         except Exception as error:  # One model that fails must not cost the others their figures.
             results[entry["name"]] = _failure(error)
+    turn()
     timings = time_in_rounds(calls, job["seconds"], job["rounds"])
     speeds = timings[REFERENCE].round_medians_ms
     gflops = 2 * _REFERENCE_SIDE**3 / timings[REFERENCE].median_ms / 1e6
@@ -141,7 +156,7 @@ def _prepare(entry: dict[str, str], job: dict[str, Any], calls: dict[str, Call])
     return result
 
 
-def convert(job: dict[str, Any]) -> dict[str, Any]:
+def convert(job: dict[str, Any], _: Turn) -> dict[str, Any]:
     """Write models' files, each for the `runtime` of its entry; what fails is told where it is timed."""
     for entry in job["entries"]:
         with suppress(Exception):
@@ -168,9 +183,7 @@ def _describe(
     runtime = RUNTIMES[name]
     described: dict[str, Any] = {
         "status": "measured",
-        "version": None,
-        "reason": None,
-        "max_difference": None,
+        **dict.fromkeys(("version", "reason", "max_difference")),
     }
     try:
         described["version"] = version(runtime)
@@ -218,17 +231,9 @@ def _key(name: str, runtime: str, batch: int) -> str:
     return json.dumps([name, runtime, batch])
 
 
-def measure_memory(job: dict[str, Any]) -> dict[str, Any]:
-    """Measure peak memory and energy of each model, each in a process of its own."""
-    results = {}
-    for entry in job["entries"]:
-        alone = {**job, "entries": [entry]}
-        results[entry["name"]] = isolated(functools.partial(_hold, entry, job["seconds"]), alone)
-    return results
-
-
-def _hold(entry: dict[str, str], seconds: float) -> dict[str, Any]:
-    """Run one model at batch 1 and report its memory above an idle TensorFlow, and its energy."""
+def measure_memory(job: dict[str, Any], turn: Turn) -> dict[str, Any]:
+    """Run the one model of a job at batch 1: its memory above an idle TensorFlow, and its energy."""
+    (entry,) = job["entries"]
     try:
         _start_tensorflow()
         release_memory()
@@ -236,25 +241,25 @@ def _hold(entry: dict[str, str], seconds: float) -> dict[str, Any]:
         x = load_samples(entry["samples"], SAMPLES)
         model = load_model(entry["model"])
         call = _call(RUNTIMES["keras"].prepare(model, 1, 1, x.shape[1:]), x, 1)
-        # Loading needs more than running does (a file's copy of the weights beside the model's): let go of
-        # it.
-        release_memory()
+        release_memory()  # loading needs more than running does: a file's copy of the weights
         with peak_memory(baseline) as peak:
             for number in range(SAMPLES):
                 call(number)
-        calls = _calls_within(call, seconds)
+        turn()
+        calls = _calls_within(call, job["seconds"])
         with EnergyMeter() as meter:
             for number in range(calls):
                 call(number)
+        held = {
+            "status": "measured",
+            "peak_memory_bytes": peak.bytes,
+            "peak_memory_total_bytes": peak.total_bytes,
+            "energy_1000_inferences_joules": meter.joules / calls * 1000,
+            "energy_method": meter.method,
+        }
     except Exception as error:
-        return _failure(error)
-    return {
-        "status": "measured",
-        "peak_memory_bytes": peak.bytes,
-        "peak_memory_total_bytes": peak.total_bytes,
-        "energy_1000_inferences_joules": meter.joules / calls * 1000,
-        "energy_method": meter.method,
-    }
+        held = _failure(error)
+    return {entry["name"]: held}
 
 
 def _calls_within(call: Call, seconds: float) -> int:

@@ -56,13 +56,13 @@ def test_what_was_converted_is_what_is_timed(save_entry, tmp_path, monkeypatch):
     gone = {"name": "gone", "model": "no.keras", "samples": "no.npy", "runtime": "litert"}
     described = {"name": "m", "model": entry.model, "samples": entry.samples, "runtime": "litert"}
     job = {"entries": [gone, described], "runtimes": ["keras", "litert"], "converted": str(tmp_path)}
-    assert worker.convert(job) == {}
+    assert worker.convert(job, lambda: None) == {}
     assert len(list(tmp_path.glob("*.tflite"))) == 2
 
     def again(*_):
         raise AssertionError("converted again")
 
     monkeypatch.setattr(RUNTIMES["litert"], "convert", again)
-    found = worker.measure_latency(job | {"threads": 1, "seconds": 0.01, "rounds": 2})
+    found = worker.measure_latency(job | {"threads": 1, "seconds": 0.01, "rounds": 2}, lambda: None)
     assert found["m"]["runtimes"]["litert"]["status"] == "measured"
     assert found["gone"]["status"] == "failed"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import keras
 import numpy as np
@@ -23,9 +24,13 @@ def job(entry, **changes):
     return whole | changes
 
 
+def latency(described):
+    return worker.measure_latency(described, lambda: None)
+
+
 def test_a_runtime_that_is_not_installed(save_entry, mlp, monkeypatch):
     monkeypatch.setattr(runtimes.RUNTIMES["litert"], "packages", ("no-such-package",))
-    found = worker.measure_latency(job(save_entry("m", mlp), runtimes=["keras", "litert"]))["m"]["runtimes"]
+    found = latency(job(save_entry("m", mlp), runtimes=["keras", "litert"]))["m"]["runtimes"]
     assert found["keras"]["timing"]["inference_ms"] > 0
     assert found["litert"]["status"] == "not installed"
     assert found["litert"]["reason"] == "no-such-package is not installed"
@@ -38,7 +43,7 @@ def test_a_runtime_with_another_answer_is_not_timed(save_entry, mlp, monkeypatch
             return lambda x: right(x) + 0.001
 
     monkeypatch.setitem(runtimes.RUNTIMES, "litert", Wrong())
-    found = worker.measure_latency(job(save_entry("m", mlp), runtimes=["keras", "litert"]))["m"]["runtimes"]
+    found = latency(job(save_entry("m", mlp), runtimes=["keras", "litert"]))["m"]["runtimes"]
     assert found["litert"]["status"] == "disagrees"
     assert found["litert"]["max_difference"] == pytest.approx(0.001, rel=0.01)
     assert "timing" not in found["litert"]
@@ -46,7 +51,7 @@ def test_a_runtime_with_another_answer_is_not_timed(save_entry, mlp, monkeypatch
 
 def test_macs_that_cannot_be_counted_leave_the_rest(save_entry):
     model = keras.Sequential([keras.Input((7, 4)), layers.LSTM(3)])
-    found = worker.measure_latency(job(save_entry("m", model)))["m"]
+    found = latency(job(save_entry("m", model)))["m"]
     assert found["macs"] is None
     assert "While" in found["macs_reason"]
     assert found["runtimes"]["keras"]["timing"]["inference_ms"] > 0
@@ -55,9 +60,42 @@ def test_macs_that_cannot_be_counted_leave_the_rest(save_entry):
 @pytest.mark.parametrize("end", [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: os._exit(3)])
 def test_a_process_that_dies_is_a_failure_of_its_model(end, monkeypatch):
     monkeypatch.setattr(fresh_process.psutil.Process, "num_threads", lambda _: 1)
-    found = fresh_process.isolated(end, {"entries": [{}]})
+    monkeypatch.setattr(worker, "_do", lambda job, turn: end() if job["mode"] == "memory" else {})
+    whole = {"entries": [{"name": "a"}], "runtimes": ["keras"], "counts": [1], "memory_seconds": 1}
+    found = worker.measure(whole, lambda: None)["memory"]["a"]
     assert found["status"] == "failed"
     assert "signal 9" in found["reason"] or "status 3" in found["reason"]
+
+
+def test_processes_prepare_side_by_side_and_time_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(fresh_process.psutil.Process, "num_threads", lambda _: 1)
+
+    def note(text):
+        with (tmp_path / "log").open("a") as log:
+            log.write(text + "\n")
+
+    def do(job, turn):
+        note("prepared")
+        turn()
+        note(f"begins {job['threads']}")
+        time.sleep(0.2)
+        note(f"ends {job['threads']}")
+        return {}
+
+    monkeypatch.setattr(worker, "_do", do)
+    worker.measure(
+        {"entries": [], "runtimes": ["keras"], "counts": [1, 2], "memory_seconds": 0}, lambda: None
+    )
+    alone = ["begins 1", "ends 1", "begins 2", "ends 2"]
+    assert (tmp_path / "log").read_text().split("\n") == ["prepared", "prepared", *alone, ""]
+
+
+def test_who_waits_for_a_turn_that_nobody_will_give_ends(monkeypatch):
+    monkeypatch.setattr(fresh_process.psutil.Process, "num_threads", lambda _: 1)
+    process = fresh_process.FreshProcess(lambda turn: turn() or {}, {}, takes_turns=True)
+    process.wait_until_prepared()
+    process._ours.close()
+    assert process._wait() == 1
 
 
 @pytest.mark.slow
@@ -71,8 +109,10 @@ def test_where_it_cannot_fork_a_new_process_does_the_same(save_entry, mlp, monke
 
 def test_a_conversion_that_crashes_costs_nothing_else(monkeypatch):
     class Process:
-        def __init__(self, mode, job, threads):
+        def __init__(self, mode, job, threads, takes_turns=False):
             self.mode, self.found = mode, {"a": threads}
+
+        def wait_until_prepared(self): ...
 
         def result(self):
             if self.mode == "conversion":
@@ -81,23 +121,26 @@ def test_a_conversion_that_crashes_costs_nothing_else(monkeypatch):
 
     monkeypatch.setattr(worker, "_process", Process)
     whole = {"entries": [{}], "runtimes": ["keras", "litert"], "counts": [1, 2], "memory_seconds": 0}
-    assert worker.measure(whole) == {"latency": {"1": {"a": 1}, "2": {"a": 2}}, "memory": {}}
+    assert worker.measure(whole, lambda: None) == {"latency": {"1": {"a": 1}, "2": {"a": 2}}, "memory": {}}
 
 
 def test_every_network_is_converted_once_for_each_runtime(monkeypatch):
     converted = []
 
     class Process:
-        def __init__(self, mode, job, threads):
+        def __init__(self, mode, job, threads, takes_turns=False):
             if mode == "conversion":
                 converted.append([(entry["name"], entry["runtime"]) for entry in job["entries"]])
+
+        def wait_until_prepared(self): ...
 
         def result(self):
             return {}
 
     monkeypatch.setattr(worker, "_process", Process)
     runtimes = ["keras", "litert", "onnxruntime"]
-    worker.measure({"entries": [{"name": "a"}], "runtimes": runtimes, "counts": [1, 2], "memory_seconds": 0})
+    whole = {"entries": [{"name": "a"}], "runtimes": runtimes, "counts": [1, 2], "memory_seconds": 0}
+    worker.measure(whole, lambda: None)
     assert converted == [[("a", "litert")], [("a", "onnxruntime")]]
 
 
