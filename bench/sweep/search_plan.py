@@ -80,15 +80,26 @@ class SearchPlan:
             if result is None:
                 found[number] = None
             elif not standing.stages or result.get("stages") == standing.stages:
-                found[number] = self._score(result)
+                found[number] = self._told(search_name(candidate, fold), number, result)
         return found
 
-    def _score(self, result: dict) -> float:
-        """What the oracle is told of a trial: what Hyperband promotes by, else its score, of whatever epochs."""
-        if self.settings.tuner != "hyperband" or result.get("complete", True):
+    def _told(self, search: str, number: int, result: dict) -> float:
+        """What the oracle is told of a trial: its score, or what Hyperband promotes by.
+
+        A Gaussian process compares scores, so it is told how good each trial was at the first rung, which all come
+        to (as the model of BOHB learns from one budget; Falkner et al. 2018, ICML, PMLR 80).
+        """
+        tuner, shared = self.settings.tuner, None
+        if tuner == "hyperband" and not result.get("complete", True):
+            shared = result
+        elif tuner == "bayesian" and self.settings.preset.judged_at:
+            shared = (
+                self.state.stages(search).get(number, {}).get((0, 0))
+            )  # None: from before trials had rungs
+        if shared is None:
             return result["score"]
         sign = 1 if self.direction == "max" else -1
-        return sign * early_quality(result, sign, self.settings.inner_folds > 1)
+        return sign * early_quality(shared, sign, self.settings.inner_folds > 1)
 
     def ended_trials(self) -> set[str]:
         """Trials that will not go on, as their checkpoints name them."""

@@ -7,6 +7,7 @@ from fake_workers import FakeWorkers, Rungs, good, settings_for, sweep_with
 from bench.data.dataset import Dataset
 from bench.data.splits import count_inner_folds, divide, inner_parts
 from bench.sweep.halving import COMPLETE, STOPPED, Halving
+from tuning.search import Search
 
 
 def settings(root, **changed):
@@ -146,6 +147,29 @@ def test_so_does_hyperband(tmp_path, inner_folds):
     ranked = sorted((rate for rate, epochs in trained if epochs == 2), reverse=inner_folds == 1)
     promoted = {rate for rate, epochs in trained if epochs > 2} & set(ranked)
     assert promoted == set(ranked[: len(promoted)]) != set()
+
+
+@pytest.mark.parametrize("inner_folds", [1, 3])
+def test_a_gaussian_process_is_told_of_one_rung_alone(tmp_path, inner_folds, monkeypatch):
+    told: dict[int, float] = {}
+    tell = Search.tell
+    monkeypatch.setattr(Search, "tell", lambda self, *what: told.update([what]) or tell(self, *what))
+    answer = better_by_area_the_worse_by_score(tmp_path / "runs" / "run")
+
+    def longer_is_better(description):
+        outcome = answer(description)
+        if description["kind"] == "stage":
+            outcome["result"]["score"] += description["until"]
+        return outcome
+
+    asked = settings(tmp_path, tuner="bayesian", trials=12, inner_folds=inner_folds)
+    swept = sweep_with(FakeWorkers(longer_is_better), asked)
+    first = {number: stages[0, 0] for number, stages in swept.state.stages("compact/0").items()}
+    assert {swept.state.trials("compact", 0)[number]["complete"] for number in told} == {True, False}
+    assert told == {
+        number: first[number]["metrics"]["auc"] if inner_folds > 1 else first[number]["score"]
+        for number in told
+    }
 
 
 def test_few_validation_subjects_are_pooled_over_inner_folds_and_many_are_not():
