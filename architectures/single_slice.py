@@ -3,7 +3,7 @@
 import keras
 
 from architectures.layers.blocks import pool_features
-from architectures.layers.dense import AdjustableDropout
+from architectures.layers.dense import AdjustableDropout, logits
 from architectures.layers.imagenet import loads
 from architectures.layers.slices import FoldSlices, PickSlices, UnfoldSlices, Vote
 from architectures.layers.vgg import vgg16_features
@@ -21,6 +21,7 @@ class SingleSlice:
     input = "volume"
     imagenet_values = {"width": 1.0, "blocks": 5, "normalisation": "none"}
     imagenet = loads("vgg16")
+    frozen_values = {"slice": "middle"}  # a head on features that are computed once has no votes to count
 
     def build(self, hp, input_shape, n_classes: int) -> keras.Model:
         which = hp.Choice("slice", ["several", "middle", "contrast"])
@@ -36,9 +37,9 @@ class SingleSlice:
         x = vgg16_features(x, width, blocks, normalisation)
         x = pool_features(x, pooling)
         x = AdjustableDropout(name="dropout")(x)
-        x = keras.layers.Dense(n_classes, name="head")(x)
+        x = logits(x, n_classes)
         if picked > 1:
-            x = Vote(name="vote")(UnfoldSlices(picked, name="unfold")(x))
+            x = Vote(name="vote", dtype="float32")(UnfoldSlices(picked, name="unfold")(x))
         return keras.Model(inputs, x, name=self.name)
 
 

@@ -118,7 +118,7 @@ def _mirror_depth(x: tf.Tensor, probability: tf.Tensor, seed: tf.Tensor) -> tf.T
 
 
 def _blur(x: tf.Tensor) -> tf.Tensor:
-    """Blur `[b, h, w, c]` by the binomial 1 4 6 4 1 along both axes, the border repeated."""
+    """Blur `[b, h, w, c]` by the binomial 1 4 6 4 1 along both axes, mirrored at the border."""
     for axis in (1, 2):
         padding = [[0, 0], [2, 2], [0, 0], [0, 0]] if axis == 1 else [[0, 0], [0, 0], [2, 2], [0, 0]]
         side = x.shape[axis]

@@ -36,7 +36,8 @@ class Program:
         gets it flattened, after the augmentation.
     augmentation : variations of training samples, or None.
     freezable : whether the setting "frozen" exists: the share of the steps in which only the layer named
-        `HEAD` learns. For networks that do not start from random weights.
+        `HEAD` learns (batch normalisation goes on following the batches). For networks that do not start from
+        random weights.
 
     Attributes
     ----------
@@ -212,7 +213,8 @@ class Program:
         learns = [self._learns(variable) for variable in trainable]
         gradients = [g if share is None else g * share for g, share in zip(gradients, learns, strict=True)]
         for variable, share in zip(trainable, learns, strict=True):
-            if len(variable.shape) > 1:  # Loshchilov and Hutter 2019, "Decoupled weight decay", algorithm 2
+            # Loshchilov and Hutter 2019, "Decoupled weight decay", by the whole learning rate as in PyTorch.
+            if len(variable.shape) > 1:
                 decay = rate * self.settings["weight_decay"] * (1.0 if share is None else share)
                 variable.assign(variable * (1.0 - decay))
         self._adam(rate, gradients, trainable)
@@ -221,9 +223,16 @@ class Program:
         return loss, tf.reduce_mean(tf.cast(hits, tf.float32))
 
     def _adam(self, rate, gradients, trainable) -> None:
-        """One step of Adam (Kingma and Ba 2015, ICLR, algorithm 1, with the bias corrections in the rate)."""
-        step = tf.cast(self._step + 1, tf.float32)
+        """One step of Adam (Kingma and Ba 2015, ICLR, algorithm 1, with the bias corrections in the rate).
+
+        What was frozen counts its steps from when it began to learn: its moments are as fresh as at a start.
+        """
+        first = tf.cast(self._step + 1, tf.float32)
+        thawed = first
+        if "frozen" in self.settings:
+            thawed = tf.maximum(first - tf.math.ceil(self.settings["frozen"] * self._total_steps), 1.0)
         for variable, gradient, (mean, square) in zip(trainable, gradients, self._moments, strict=True):
+            step = first if _in_head(variable) else thawed
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.value.handle,
                 m=mean.handle,

@@ -63,11 +63,11 @@ class _Random(_InMemory, oracles.RandomSearchOracle):
 
 
 class _Grid(_InMemory, keras_tuner.Oracle):
-    """Points of the grid spread over all of it, each once, the defaults first.
+    """Points of the grid spread over all of it, none twice, the defaults first.
 
     KerasTuner's own goes through the grid in order, so that a search that cannot finish has changed nothing but
     the last hyperparameters. Here the points are those of a Halton sequence (Halton 1960; scrambled after Owen
-    2017), which fills the grid evenly however many of them there are.
+    2017), which fills the grid evenly however many of them there are. A few of thousands may never come.
     """
 
     _points: Any = None

@@ -10,7 +10,7 @@ from architectures.layers.blocks import (
     scaled,
     shrink,
 )
-from architectures.layers.dense import AdjustableDropout, multilayer_perceptron
+from architectures.layers.dense import AdjustableDropout, logits, multilayer_perceptron
 from architectures.layers.normalisation import BatchNormalization
 from architectures.layers.residual import resnet_features
 from architectures.layers.slices import FUSIONS, FoldSlices, PickSlices, UnfoldSlices, Vote, fuse
@@ -29,6 +29,7 @@ __all__ = [
     "convolve",
     "fuse",
     "imagenet",
+    "logits",
     "multilayer_perceptron",
     "normalise",
     "pool_features",

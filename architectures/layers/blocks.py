@@ -2,7 +2,7 @@
 
 import keras
 
-from architectures.layers.dense import AdjustableDropout
+from architectures.layers.dense import AdjustableDropout, logits
 from architectures.layers.normalisation import BatchNormalization
 
 NORMALISATIONS = ("batch", "none")
@@ -64,4 +64,4 @@ def pool_features(x, kind: str):
 def classifier(inputs, features, n_classes: int, name: str) -> keras.Model:
     """The model from `inputs` to the logits of `[batch, features]`, behind dropout."""
     x = AdjustableDropout(name="dropout")(features)
-    return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=name)
+    return keras.Model(inputs, logits(x, n_classes), name=name)

@@ -41,6 +41,11 @@ class AdjustableDropout(keras.layers.Layer):
         return {**super().get_config(), "scale": self.scale}
 
 
+def logits(x, n_classes: int):
+    """The last layer of a network, float32 also where the rest computes in less (`PRECISION=mixed`)."""
+    return keras.layers.Dense(n_classes, name="head", dtype="float32")(x)
+
+
 def multilayer_perceptron(input_shape, n_classes: int, widths, name: str) -> keras.Model:
     """Build a fully connected network `[batch, *input_shape] -> logits [batch, n_classes]`.
 
@@ -53,4 +58,4 @@ def multilayer_perceptron(input_shape, n_classes: int, widths, name: str) -> ker
         x = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
         x = keras.layers.ReLU(name=f"relu{i}")(x)
         x = AdjustableDropout(name=f"dropout{i}")(x)
-    return keras.Model(inputs, keras.layers.Dense(n_classes, name="head")(x), name=name)
+    return keras.Model(inputs, logits(x, n_classes), name=name)

@@ -81,7 +81,7 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
     """Find the hyperparameters of an architecture, structural and training.
 
     Transfer needs weights for each structure: its candidates keep to one, the architecture's default or,
-    with weights from ImageNet, the original's.
+    with weights from ImageNet, the original's; where the backbone never learns, one that ends in a head.
     """
     task = tasks.load(description["task"])
     opened = arrays.dataset(description["dataset"])
@@ -89,14 +89,14 @@ def _space(description: dict[str, Any]) -> dict[str, Any]:
     x = task.prepare(np.asarray(opened.x[:1]), description["preprocessing"])
     shape = programs.model_shape(architecture, x.shape[1:])
     transfer = description["transfer"].removesuffix(FROZEN)
+    held = getattr(architecture, "imagenet_values", {}) if transfer == "imagenet" else {}
+    if programs.is_frozen(description):
+        held = held | getattr(architecture, "frozen_values", {})
+    searches_structure = transfer == "scratch" and description["searches_structure"]
     described = space.discover(
         lambda hp: architecture.build(hp, shape, len(opened.classes)),
         _training_space(task, description),
-        held=getattr(architecture, "imagenet_values", {})
-        if transfer == "imagenet"
-        else None
-        if transfer == "scratch" and description["searches_structure"]
-        else {},
+        held=None if searches_structure else held,
         fixed=description["fixed"],
     )
     if transfer == "imagenet" and not hasattr(architecture, "imagenet"):

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 import architectures
-from architectures.layers import AdjustableDropout
+from architectures.layers import AdjustableDropout, logits
 from bench import tasks
 from bench.data.caches.cached_dataset import ensure, open_cached, save_dataset
 from bench.data.caches.source_digest import code_digest, with_parts
@@ -60,7 +60,7 @@ def head_program(shape: tuple[int, int], n_classes: int) -> Program:
     def build() -> keras.Model:
         inputs = keras.Input(shape)
         x = AdjustableDropout(name="dropout")(PickView(name="view")(inputs))
-        return keras.Model(inputs, keras.layers.Dense(n_classes, name=HEAD)(x))
+        return keras.Model(inputs, logits(x, n_classes))
 
     return Program(build, shape)
 

@@ -228,6 +228,19 @@ def test_a_frozen_network_learns_in_its_head_alone_until_it_thaws(samples):
     assert all(not np.array_equal(v.numpy(), start[v.path]) for v in program.model.trainable_variables)
 
 
+def test_what_thaws_moves_as_at_a_start_by_the_learning_rate(samples):
+    program = Program(convolutional, SHAPE, freezable=True)
+    program.reset(1, {"learning_rate": 1e-3, "frozen": 0.5}, total_steps=400)
+    for _ in range(67):  # 201 steps
+        before = [variable.numpy() for variable in program.model.trainable_variables]
+        program.run(*samples, batch_size=8)
+    for _ in range(10):
+        for variable, old in zip(program.model.trainable_variables, before, strict=True):
+            assert np.abs(variable.numpy() - old).max() < 3.01e-3, variable.path  # three steps
+        before = [variable.numpy() for variable in program.model.trainable_variables]
+        program.run(*samples, batch_size=8)
+
+
 def test_one_that_could_freeze_and_does_not_learns_the_same_to_the_bit(samples):
     """Networks of an architecture share a program; which candidates a sweep has must not show in its results."""
     states = []

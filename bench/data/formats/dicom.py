@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels import apply_color_lut
+from pydicom.pixels import apply_color_lut, apply_modality_lut
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -18,7 +18,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from bench.data.formats.dicom_geometry import FrameGeometry, Stack, frames_of_file, orientation_of, stack
+from bench.data.formats.dicom_geometry import FrameGeometry, Stack, frames_of_file, stack
 from bench.data.formats.listing import broken_link_lines, broken_links, dicom_files
 from bench.data.formats.sizes import check_size
 from bench.data.formats.volume import Volume, as_volume, stored_facts, without_non_finite
@@ -98,10 +98,13 @@ def _pixels(data: pydicom.Dataset, path: Path) -> np.ndarray:
         raw = apply_color_lut(raw, data)[..., :3]
     if raw.shape[-1] == 3 and raw.ndim > 2:
         raw = raw.astype(np.float32) @ _LUMA
+    bits, signed = data.get("BitsStored"), int(data.get("PixelRepresentation", 0)) == 1
+    if data.get("ModalityLUTSequence"):  # a table instead of slope and intercept
+        raw, signed = apply_modality_lut(raw, data), False
+        bits = data.ModalityLUTSequence[0].LUTDescriptor[2]
     frames = raw.astype(np.float32).reshape(-1, int(data.Rows), int(data.Columns))
     if data.get("PhotometricInterpretation") == "MONOCHROME1":  # C.7.6.3.1.2: the lowest value is white
-        signed = int(data.get("PixelRepresentation", 0)) == 1
-        frames = (-1.0 if signed else 2.0 ** int(data.BitsStored) - 1) - frames
+        frames = (-1.0 if signed else 2.0 ** int(bits) - 1) - frames
     slope, intercept = _rescale(data, len(frames))
     frames *= slope[:, None, None]
     frames += intercept[:, None, None]
@@ -189,7 +192,7 @@ def read(path: Path) -> Volume:
         frames = _pixels(first, first_path)
         if len(frames) == 1:
             image, n_bad = without_non_finite(frames[0], path)
-            spacing = orientation_of(first).spacing_mm
+            spacing = FrameGeometry.of_header(first, first_path).orientation.spacing_mm
             return Volume(image, spacing, None, {**_facts(first, frames.shape), "non_finite": float(n_bad)})
         stacked = stack(frames_of_file(first, len(frames), first_path), first_path)
         frames = frames[stacked.order]

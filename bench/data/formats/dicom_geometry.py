@@ -3,7 +3,7 @@
 Section numbers are those of DICOM PS3.3. DICOM's patient axes are LPS; the affines made here are RAS.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from bench.errors import UserError
 
 _UNEVEN = 0.05  # share of the mean distance by which distances of slices may differ without a word
 _AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+_TIMES = ("FrameTime", "FrameTimeVector")  # C.7.6.5
+_PLACES = ("SpacingBetweenSlices", "NumberOfSlices", "SliceVector", "GridFrameOffsetVector")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -45,7 +47,10 @@ class FrameGeometry:
 
     @classmethod
     def of_header(cls, data: pydicom.Dataset, path: Path) -> "FrameGeometry":
-        """Read a single-frame file (C.7.6.2)."""
+        """Read a file of one frame (C.7.6.2), which may have functional groups (C.7.6.16)."""
+        if data.get("PerFrameFunctionalGroupsSequence"):
+            (found,) = _functional_groups(data, 1, path)
+            return replace(found, number=float(data.get("InstanceNumber") or 0), name=path.name)
         position = data.get("ImagePositionPatient")
         location = data.get("SliceLocation")
         return cls(
@@ -158,6 +163,10 @@ def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[Fra
             f"{path}: found nuclear-medicine frames of type {image_type[2]}, expected reconstructed slices "
             "(RECON TOMO)"
         )
+    if any(data.get(time) for time in _TIMES) and not any(data.get(place) for place in _PLACES):
+        raise UserError(
+            f"{path}: found {n_frames} frames one after the other in time, expected slices of a volume"
+        )
     n_slices = int(data.get("NumberOfSlices") or n_frames)
     if n_slices != n_frames:
         raise UserError(f"{path}: found {n_frames} frames for {n_slices} slices, expected a frame a slice")
@@ -235,7 +244,7 @@ def stack(frames: list[FrameGeometry], source: Path) -> Stack:
 def _check_gaps(
     gaps: np.ndarray, order: list[int], frames: list[FrameGeometry], what: str, source: Path
 ) -> None:
-    usual = float(np.median(gaps))
+    usual = float(np.percentile(gaps, 50, method="lower"))  # of two, the smaller: one slice of three may miss
     for gap, pair in zip(gaps, pairwise(order), strict=True):
         before, after = (frames[index].name for index in pair)
         if gap < 1e-3 or gap < 0.1 * usual:

@@ -1,7 +1,8 @@
 """A second recipe for generated DaT SPECT images, for honest tests of transfer (`builtin:recipe=2`).
 
 A network that was trained on images of one recipe and tested on more of them is tested on what it has seen. Of the
-first recipe, this one keeps the grid and the scale of severity. All else has a model and constants of its own:
+first recipe, this one keeps the grid, the scale of severity, and outline and tissue of the brains, from the same
+templates. All else has a model and constants of its own:
 
 - Anatomy: in three dimensions, from the MNI152 templates of grey and white matter (Fonov et al., *NeuroImage* 2011;
   54:313) themselves. Caudate and putamen are the template's grey matter, no ellipses; heads differ by smooth

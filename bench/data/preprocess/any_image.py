@@ -4,7 +4,7 @@ import numpy as np
 
 NORMALISATIONS = ("zscore", "percentile", "none")
 PERCENTILES = (0.5, 99.5)
-_TINY = 1e-6
+_TINY = 1e-6  # of the largest value: less of a spread than this is rounding
 
 
 def normalise(x: np.ndarray, how: str) -> np.ndarray:
@@ -20,9 +20,10 @@ def normalise(x: np.ndarray, how: str) -> np.ndarray:
     x = np.asarray(x, np.float32)
     flat = x.reshape(len(x), -1)
     each = (-1, *(1 for _ in x.shape[1:]))
+    least = np.maximum(_TINY * np.abs(flat).max(axis=1), np.finfo(np.float32).tiny)
     if how == "percentile":
         low, high = np.percentile(flat, PERCENTILES, axis=1).astype(np.float32)
-        scale = np.maximum(high - low, _TINY)
+        scale = np.maximum(high - low, least)
         return np.clip((x - low.reshape(each)) / scale.reshape(each), 0, 1)
-    deviation = np.maximum(flat.std(axis=1), _TINY)
+    deviation = np.maximum(flat.std(axis=1), least)
     return (x - flat.mean(axis=1).reshape(each)) / deviation.reshape(each)

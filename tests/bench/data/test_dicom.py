@@ -155,6 +155,8 @@ def test_fallbacks_location_then_instance_number(tmp_path):
 def test_missing_slice_double_position_and_mixed_series_are_refused(tmp_path):
     with pytest.raises(UserError, match="no missing slice"):
         probe(_series(tmp_path / "gap", order=(0, 1, 3, 4)))
+    with pytest.raises(UserError, match="no missing slice"):
+        probe(_series(tmp_path / "gap of three", order=(0, 1, 3)))
     with pytest.raises(UserError, match="one frame a position"):
         probe(_series(tmp_path / "twice", order=(0, 1, 2, 2, 3)))
     mixed = _series(tmp_path / "mixed")
@@ -217,6 +219,50 @@ def test_enhanced_mr_takes_geometry_and_scaling_from_functional_groups(tmp_path)
     volume = read(tmp_path / "e.dcm")
     np.testing.assert_allclose(volume.array, RAS * (np.arange(5) + 1.0) + 5)
     assert volume.spacing_mm == pytest.approx(SPACING)
+
+
+def test_enhanced_files_of_one_frame_make_a_series_of_their_groups(tmp_path):
+    sagittal, uid = [0, 1, 0, 0, 0, -1], generate_uid()
+    for index in range(5):
+        plane, orientation, measures, group = (pydicom.Dataset() for _ in range(4))
+        plane.ImagePositionPatient = [3.0 * index, -50.0, 60.0]
+        orientation.ImageOrientationPatient = sagittal
+        measures.PixelSpacing, measures.SliceThickness = [1.5, 2.0], 99.0
+        group.PlanePositionSequence, group.PlaneOrientationSequence = [plane], [orientation]
+        group.PixelMeasuresSequence = [measures]
+        path = tmp_path / f"{index}.dcm"
+        data = _header(path, FRAMES[index][None], "EMR", PerFrameFunctionalGroupsSequence=[group])
+        data.SeriesInstanceUID, data.InstanceNumber = uid, 5 - index
+        data.save_as(path)
+    volume = read(tmp_path)
+    assert volume.spacing_mm == pytest.approx((3.0, 2.0, 1.5))
+    np.testing.assert_array_equal(volume.array, FRAMES[:5].transpose(0, 2, 1)[::-1, ::-1, ::-1])
+    assert probe(tmp_path) == {"series": uid}
+    assert read(tmp_path / "0.dcm").spacing_mm == (1.5, 2.0)
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_table_of_values_is_applied(tmp_path, kind):
+    table = (7 * np.arange(1000) + 3).astype(np.uint16)
+    lookup = pydicom.Dataset()
+    lookup.add_new("LUTDescriptor", "US", [1000, 0, 16])
+    lookup.ModalityLUTType = "US"
+    lookup.add_new("LUTData", "OW", table.tobytes())
+    tags = {"PhotometricInterpretation": kind, "ModalityLUTSequence": [lookup]}
+    _header(tmp_path / "a.dcm", FRAMES[0], **tags).save_as(tmp_path / "a.dcm")
+    expected = table[FRAMES[0]].astype(float)
+    np.testing.assert_array_equal(
+        read(tmp_path / "a.dcm").array, expected if kind == "MONOCHROME2" else 65535 - expected
+    )
+
+
+def test_frames_in_time_are_no_volume(tmp_path):
+    path = tmp_path / "a.dcm"
+    _header(path, FRAMES, FrameTime=33.0).save_as(path)
+    with pytest.raises(UserError, match="5 frames one after the other in time"):
+        read(path)
+    _header(path, FRAMES, FrameTime=33.0, SpacingBetweenSlices=4.0).save_as(path)
+    assert read(path).spacing_mm[2] == 4.0
 
 
 def test_single_frame_is_an_image_and_monochrome1_is_inverted(tmp_path):

@@ -58,6 +58,16 @@ def test_display_order_is_head_down_anterior_up_right_first():
     np.testing.assert_array_equal(from_display(shown), array)
 
 
+@pytest.mark.parametrize(("unit", "spacing"), [("micron", 0.002), ("meter", 2000.0), ("unknown", 2.0)])
+def test_units_of_nifti_are_heeded(tmp_path, unit, spacing):
+    image = nib.Nifti1Image(RAS, np.diag([2.0, 2.0, 2.0, 1.0]))
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "a.nii")
+    volume = read(tmp_path / "a.nii")
+    assert volume.spacing_mm == pytest.approx([spacing] * 3)
+    assert volume.facts["stored_spacing_i_mm"] == pytest.approx(spacing)
+
+
 def test_scaled_integers_and_nan(tmp_path):
     image = nib.Nifti1Image(RAS.astype(np.int16), np.eye(4))
     image.header.set_slope_inter(0.5, -7)

@@ -140,6 +140,18 @@ def test_the_space_of_a_frozen_candidate_holds_the_strengths_of_the_views(descri
     assert "frozen" not in entries
 
 
+def test_a_frozen_single_slice_has_no_votes(description, monkeypatch):
+    from bench.worker import execute
+
+    monkeypatch.setattr(
+        Digits, "prepare", lambda self, x, preprocessing: np.zeros((1, 8, 32, 32, 1), np.float32)
+    )
+    asked = {**description, "architecture": "single_slice", "searches_structure": True, "fixed": {}}
+    for transfer, expected in (("phantom-frozen", "middle"), ("phantom", "several")):
+        found = execute._space({**asked, "transfer": transfer})
+        assert execute._default_values(found)["values"]["slice"] == expected
+
+
 def test_workers_share_the_parts_of_the_samples(description, monkeypatch):
     """What another is at is left to it until nothing else is left."""
     from bench.worker import arrays, frozen

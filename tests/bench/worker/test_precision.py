@@ -43,7 +43,7 @@ def trained(name: str, precision: str):
 @pytest.mark.parametrize("name", ["compact", "cnn", "late_fusion"])
 def test_mixed_trains_nearly_as_float32_and_what_is_kept_is_float32(name):
     program, mixed, network, x = trained(name, "mixed")
-    assert program.model.get_layer("head").compute_dtype == "bfloat16"
+    assert "bfloat16" in {layer.compute_dtype for layer in program.model.layers}
     assert {weight.dtype for weight in program.model.weights if "seed" not in weight.path} == {"float32"}
     assert network.get_layer("head").compute_dtype == "float32"
     probabilities = keras.ops.softmax(network(x.reshape(-1, *network.input_shape[1:]), training=False))
@@ -52,3 +52,14 @@ def test_mixed_trains_nearly_as_float32_and_what_is_kept_is_float32(name):
     np.testing.assert_allclose(mixed, exact, rtol=0.2)
     assert mixed != exact
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize("name", ["compact", "single_slice", "vit", "resnet50_3d"])
+def test_logits_are_float32_in_mixed_precision_too(name):
+    """Else probabilities have eight bits, and subjects that differ tie."""
+    import architectures
+    from bench.worker import programs
+
+    program, _ = programs.program_for(described(name, "mixed"), SHAPES[architectures.load(name).input], 2)
+    assert "bfloat16" in {layer.compute_dtype for layer in program.model.layers}
+    assert program.model.output.dtype == "float32"
