@@ -5,8 +5,6 @@ program is traced once; what differs between two trainings of the same structure
 graph (weights, optimizer slots, random state, learning rate, dropout, strengths of the augmentation).
 """
 
-import random
-import threading
 from collections.abc import Callable, Sequence
 
 import keras
@@ -15,9 +13,9 @@ import tensorflow as tf
 from scipy.special import softmax
 
 from tuning.augment import Augmentation, mirroring_unless
+from tuning.initial_weights import backbone_weights, fresh_model, in_head, start_from
 
 SCHEDULES = {"constant": 0.0, "cosine": 1.0}
-HEAD = "head"  # name of every architecture's last layer
 # A batch predicted at once: a network's activations are tens of times as large as what it is given.
 _PREDICTED_BYTES = 4 * 2**20
 _PREDICTED_SAMPLES = 256
@@ -232,7 +230,7 @@ class Program:
         if "frozen" in self.settings:
             thawed = tf.maximum(first - tf.math.ceil(self.settings["frozen"] * self._total_steps), 1.0)
         for variable, gradient, (mean, square) in zip(trainable, gradients, self._moments, strict=True):
-            step = first if _in_head(variable) else thawed
+            step = first if in_head(variable) else thawed
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.value.handle,
                 m=mean.handle,
@@ -248,7 +246,7 @@ class Program:
 
     def _learns(self, variable) -> tf.Tensor | None:
         """1 where a variable learns at this step, 0 where it is frozen; None where it always does."""
-        if "frozen" not in self.settings or _in_head(variable):
+        if "frozen" not in self.settings or in_head(variable):
             return None
         return tf.cast(
             tf.cast(self._step, tf.float32) >= self.settings["frozen"] * self._total_steps, tf.float32
@@ -269,35 +267,3 @@ class Program:
         )
         schedule = self.settings["schedule"]
         return self.settings["learning_rate"] * warmup * (1.0 - schedule * (1.0 - cosine))
-
-
-def _in_head(variable) -> bool:
-    return HEAD in variable.path.split("/")
-
-
-def backbone_weights(model: keras.Model) -> list:
-    """The weights of everything but the head."""
-    return [weight for weight in model.weights if not _in_head(weight)]
-
-
-def start_from(model: keras.Model, start: Sequence[np.ndarray | None]) -> None:
-    """Put weights into everything but the head, where they are not None; none at all leave it as it is."""
-    for variable, pretrained in zip(backbone_weights(model) if start else (), start, strict=True):
-        if pretrained is not None:
-            variable.assign(pretrained)
-
-
-def fresh_model(build: Callable[[], keras.Model], seed: int) -> keras.Model:
-    """A model whose initial weights a seed determines.
-
-    Layers draw the seeds of their initial weights from Python's `random.randint`. In a process with other threads,
-    such as a worker of Dask, those draw from it too, at any moment: here they get their own, and this thread gets
-    this seed's.
-    """
-    keras.utils.set_random_seed(seed % 2**32)
-    shared, own, here = random.randint, random.Random(seed % 2**32).randint, threading.get_ident()
-    random.randint = lambda a, b: (own if threading.get_ident() == here else shared)(a, b)
-    try:
-        return build()
-    finally:
-        random.randint = shared

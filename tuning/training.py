@@ -188,10 +188,14 @@ def train(
     return history
 
 
+def steps_a_call(sample_shape: Sequence[int], batch_size: int) -> int:
+    """How many batches a training takes in one compiled call, while its samples last."""
+    return max(_BLOCK_BYTES // (4 * int(np.prod(sample_shape)) * batch_size), 1)
+
+
 def _run_epoch(program, training, labels, weights, order, batch_size) -> tuple[float, float]:
     """Run one epoch, a block of batches in each compiled call."""
-    sample_bytes = 4 * int(np.prod(training.x.shape[1:]))
-    chunk = max(_BLOCK_BYTES // (sample_bytes * batch_size), 1) * batch_size
+    chunk = steps_a_call(training.x.shape[1:], batch_size) * batch_size
     sums = np.zeros(2)
     for start in range(0, len(order), chunk):
         part = order[start : start + chunk]

@@ -58,8 +58,9 @@ def measure_inference(
             process=process,
         )
     except MeasurementError as error:
-        # Not recorded: the next call tries again.
-        display.say(f"inference was not measured: {str(error).splitlines()[0]}")
+        reason = str(error).splitlines()[-1]
+        plan.state.apply(journal.append("failed", piece=key, reason=reason, environment=True))  # tried again
+        display.say(f"inference was not measured: {reason}")
         return
     for name, (trial, _) in winners.items():
         costs[name] = {**costs[same_as[name]], "trial": trial, "preprocessing_ms": preprocessing_ms}

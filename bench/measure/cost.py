@@ -5,11 +5,12 @@ This side imports no TensorFlow: it starts `bench.measure.worker` and puts toget
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import bench
 from bench.measure.environment import available_threads
 from bench.measure.fresh_process import thread_variables
+from tuning.runtime import SYSTEM_ALLOCATOR
 
 _COUNTED = (
     "parameters",
@@ -78,6 +80,7 @@ class MeasuringProcess:
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     text=True,
+                    start_new_session=True,  # so that those it starts can be ended with it
                 )
 
     def wait_until_idle(self) -> None:
@@ -102,10 +105,10 @@ class MeasuringProcess:
         return json.loads(result.read_text())
 
     def close(self) -> None:
-        """End it, whatever it does."""
+        """End it and those it has started, whatever they do."""
         if self._process:
-            with self._process as process:
-                process.kill()
+            with self._process as process, suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         self._folder.cleanup()
 
 
@@ -223,5 +226,6 @@ def worker_environment() -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "1",  # as in a training (tuning.runtime)
+        **SYSTEM_ALLOCATOR,
         "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
     }

@@ -1,6 +1,7 @@
 """Timing of many calls, interleaved in rounds, so that a machine whose speed drifts treats all alike."""
 
 import gc
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ Call = Callable[[int], object]
 WARM_UP_CALLS = 3
 WARM_UP_SHARE = 0.1
 SAMPLES_KEPT = 20
+SAMPLES = 8  # that a call at batch 1 goes round
 
 
 @dataclass
@@ -46,10 +48,16 @@ class Timing:
         return [[round(sample, 4) for sample in samples] for samples in strided]
 
 
+def over_samples(predict: Callable[[np.ndarray], object], x: np.ndarray, batch: int) -> Call:
+    """Make what is timed: batch 1 goes round a few samples, so that no input's luck decides."""
+    inputs = [x[i : i + batch] for i in range(SAMPLES if batch == 1 else 1)]
+    return lambda number: predict(inputs[number % len(inputs)])
+
+
 def time_in_rounds(calls: Mapping[str, Call], seconds: float, rounds: int = 10) -> dict[str, Timing]:
     """Time every call a little in each of several rounds.
 
-    Before the rounds every call is warmed up. In each round the order is rotated, so that none always follows
+    Before the rounds every call is warmed up. Each round has an order of its own, so that none always follows
     the same other one; each call first runs once untimed, since the others have emptied the caches, and then
     until its slice of the time is used up. A call longer than its slice is timed in some of the rounds only.
 
@@ -69,8 +77,7 @@ def time_in_rounds(calls: Mapping[str, Call], seconds: float, rounds: int = 10) 
     gc.disable()
     try:
         for number in range(rounds):
-            first = number * len(order) // rounds
-            for name in order[first:] + order[:first]:
+            for name in random.Random(number).sample(order, len(order)):
                 # What one round took too long the next makes up for, so that no call gets more than its time.
                 left = slice_seconds * (number + 1) - spent[name]
                 if left <= 0 and estimates[name] > slice_seconds:

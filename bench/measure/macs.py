@@ -55,14 +55,27 @@ def _convolution(operation: tf.Operation) -> int:
     Transposed, each input is multiplied with the whole window of every output channel.
     """
     transposed = len(operation.inputs) == 3
-    elements = _shape(operation, operation.inputs[2] if transposed else operation.outputs[0])
-    return math.prod(elements) * math.prod(_shape(operation, operation.inputs[1])[:-1])
+    elements = math.prod(_shape(operation, operation.inputs[2])) if transposed else _outputs(operation)
+    return elements * math.prod(_shape(operation, operation.inputs[1])[:-1])
 
 
 def _depthwise(operation: tf.Operation) -> int:
     """Each output is a sum over the window in a single channel."""
     height, width, _, _ = _shape(operation, operation.inputs[1])
-    return math.prod(_shape(operation, operation.outputs[0])) * height * width
+    return _outputs(operation) * height * width
+
+
+def _outputs(operation: tf.Operation) -> int:
+    """Elements of a convolution's output.
+
+    Dilated, it may be a plain one between rearrangements that pad its input and crop its output; the rest counts.
+    """
+    tensor = operation.outputs[0]
+    while len(tensor.consumers()) == 1 and (follower := tensor.consumers()[0]).type in _REARRANGED:
+        tensor = follower.outputs[0]
+        if follower.type == "BatchToSpaceND":
+            return math.prod(_shape(operation, tensor))
+    return math.prod(_shape(operation, operation.outputs[0]))
 
 
 def _matrix_product(operation: tf.Operation) -> int:
@@ -92,6 +105,7 @@ def _einsum(operation: tf.Operation) -> int:
     return math.prod(sizes.values()) * math.prod(broadcast.as_list())
 
 
+_REARRANGED = ("Squeeze", "ExpandDims", "Reshape", "BatchToSpaceND")
 _COUNTS: dict[str, Callable[[tf.Operation], int]] = {
     "Conv": _convolution,
     "Conv2D": _convolution,

@@ -45,6 +45,12 @@ def load_model(path: str) -> keras.Model:
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
+def count_parameters(model: keras.Model) -> int:
+    """What a training finds, its statistics included; rates of dropout and states of random numbers are none."""
+    found = [w for w in model.weights if w.name != "dropout_rate" and str(w.dtype).startswith("float")]
+    return sum(int(np.prod(weight.shape)) for weight in found)
+
+
 def load_samples(path: str, count: int) -> np.ndarray:
     """Read float32 `[count, ...]`, the samples repeated in order until there are enough."""
     samples = np.load(path, allow_pickle=False)

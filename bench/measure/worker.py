@@ -23,12 +23,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bench.measure import held
 from bench.measure.converted import Converted
-from bench.measure.energy import EnergyMeter
-from bench.measure.fresh_process import FreshProcess, ProcessDied, Turn, thread_variables
-from bench.measure.latency import Call, Timing, time_in_rounds
+from bench.measure.fresh_process import FreshProcess, ProcessDied, Turn, die_with_parent, thread_variables
+from bench.measure.latency import Call, Timing, over_samples, time_in_rounds
 from bench.measure.macs import UncountableError, macs
-from bench.measure.memory import peak_memory, release_memory, resident_bytes
 from bench.measure.runtimes import (
     PORTABLE,
     RUNTIMES,
@@ -38,11 +37,9 @@ from bench.measure.runtimes import (
     difference,
     version,
 )
-from bench.measure.saved_models import import_packages, load_model, load_samples
+from bench.measure.saved_models import count_parameters, import_packages, load_model, load_samples
 
 BATCH = 32
-SAMPLES = 8
-ENERGY_CALLS = 10
 REFERENCE = "reference kernel"
 _REFERENCE_SIDE = 192
 _AT_ONCE = 2  # processes that prepare side by side: each holds models
@@ -52,10 +49,6 @@ def measure(job: dict[str, Any], _: Turn) -> dict[str, Any]:
     """Convert all models, on all threads at once; then measure latency for each number of threads, and memory.
 
     Each in a process of its own; what one that crashes while it converts leaves out is converted where it is timed.
-
-    Raises
-    ------
-    ProcessDied : one that timed ended without a result.
     """
     if job["runtimes"] != ["keras"]:
         # By runtime too: a single large network takes long, and each converter takes seconds to import.
@@ -72,15 +65,27 @@ def measure(job: dict[str, Any], _: Turn) -> dict[str, Any]:
                 process.result()
     counts, seconds = job["counts"], job["memory_seconds"]
     timing = [("latency", {**job, "counted": count == counts[0]}, count) for count in counts]
-    latency = {str(count): each.result() for count, each in zip(counts, _prepared(timing), strict=True)}
+    latency = {
+        str(count): _result(process, *described)
+        for count, described, process in zip(counts, timing, _prepared(timing), strict=True)
+    }
     memory: dict[str, Any] = {}
     holding = [("memory", {**job, "entries": [entry], "seconds": seconds}, 1) for entry in job["entries"]]
-    for entry, process in zip(job["entries"], _prepared(holding), strict=True) if seconds else ():
-        try:
-            memory |= process.result()
-        except ProcessDied as error:
-            memory[entry["name"]] = {"status": "failed", "reason": str(error)}
+    for described, process in zip(holding, _prepared(holding), strict=True) if seconds else ():
+        memory |= _result(process, *described)
     return {"latency": latency, "memory": memory}
+
+
+def _result(process: FreshProcess, mode: str, job: dict[str, Any], threads: int) -> dict[str, Any]:
+    """What a process found; where it died, its models are tried one by one, so that only the culprit has failed."""
+    try:
+        return process.result()
+    except ProcessDied as error:
+        if len(job["entries"]) == 1:
+            return {job["entries"][0]["name"]: {"status": "failed", "reason": str(error)}}
+    alone = [{**job, "entries": [entry]} for entry in job["entries"]]
+    each = [_result(_process(mode, one, threads), mode, one, threads) for one in alone]
+    return dict(item for found in each for item in found.items())
 
 
 def _prepared(jobs: list[tuple[str, dict[str, Any], int]]) -> Iterator[FreshProcess]:
@@ -134,7 +139,7 @@ def _prepare(entry: dict[str, str], job: dict[str, Any], calls: dict[str, Call])
     x = load_samples(entry["samples"], BATCH)
     result: dict[str, Any] = {
         "status": "measured",
-        "parameters": model.count_params(),
+        "parameters": count_parameters(model),
         "trainable_parameters": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
         "bytes_on_disk": Path(entry["model"]).stat().st_size,
         "macs_reason": None,
@@ -152,7 +157,7 @@ def _prepare(entry: dict[str, str], job: dict[str, Any], calls: dict[str, Call])
         described, predicts = _describe(runtime, model, x, job["threads"], answers, converted)
         result["runtimes"][runtime] = described
         for batch, predict in predicts.items():
-            calls[_key(entry["name"], runtime, batch)] = _call(predict, x, batch)
+            calls[_key(entry["name"], runtime, batch)] = over_samples(predict, x, batch)
     return result
 
 
@@ -204,12 +209,6 @@ def _describe(
     return described, predicts
 
 
-def _call(predict: Predict, x: np.ndarray, batch: int) -> Call:
-    """Make what is timed: batch 1 goes round a few samples, so that no input's luck decides."""
-    inputs = [x[i : i + batch] for i in range(SAMPLES if batch == 1 else 1)]
-    return lambda number: predict(inputs[number % len(inputs)])
-
-
 def _reference_kernel() -> Call:
     """A fixed matrix product, timed among the models: its speed tells how fast and how steady the machine was."""
     a = np.random.default_rng(0).random((_REFERENCE_SIDE, _REFERENCE_SIDE), dtype=np.float32)
@@ -232,46 +231,12 @@ def _key(name: str, runtime: str, batch: int) -> str:
 
 
 def measure_memory(job: dict[str, Any], turn: Turn) -> dict[str, Any]:
-    """Run the one model of a job at batch 1: its memory above an idle TensorFlow, and its energy."""
+    """Measure memory and energy of the one model of a job."""
     (entry,) = job["entries"]
     try:
-        _start_tensorflow()
-        release_memory()
-        baseline = resident_bytes()
-        x = load_samples(entry["samples"], SAMPLES)
-        model = load_model(entry["model"])
-        call = _call(RUNTIMES["keras"].prepare(model, 1, 1, x.shape[1:]), x, 1)
-        release_memory()  # loading needs more than running does: a file's copy of the weights
-        with peak_memory(baseline) as peak:
-            for number in range(SAMPLES):
-                call(number)
-        turn()
-        calls = _calls_within(call, job["seconds"])
-        with EnergyMeter() as meter:
-            for number in range(calls):
-                call(number)
-        held = {
-            "status": "measured",
-            "peak_memory_bytes": peak.bytes,
-            "peak_memory_total_bytes": peak.total_bytes,
-            "energy_1000_inferences_joules": meter.joules / calls * 1000,
-            "energy_method": meter.method,
-        }
+        return {entry["name"]: held.measure(entry["model"], entry["samples"], job["seconds"], turn)}
     except Exception as error:
-        held = _failure(error)
-    return {entry["name"]: held}
-
-
-def _calls_within(call: Call, seconds: float) -> int:
-    """Estimate how many calls fill the time; a handful at least, so that a counter's steps do not matter."""
-    one = time_in_rounds({"": call}, seconds / 10, rounds=1)[""].median_ms / 1000
-    return max(ENERGY_CALLS, int(seconds / one))
-
-
-def _start_tensorflow() -> None:
-    """Run a tiny network, so that what TensorFlow itself needs to start is not the model's."""
-    tiny = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3), keras.layers.Dense(2)])
-    tf.function(lambda x: tiny(x, training=False))(np.zeros((1, 8, 8, 1), np.float32))
+        return {entry["name"]: _failure(error)}
 
 
 def _failure(error: Exception) -> dict[str, Any]:
@@ -284,6 +249,7 @@ _MODES = {"all": measure, "latency": measure_latency, "memory": measure_memory, 
 
 def main(arguments: list[str]) -> None:
     """Do the job that standard input brings, and write its result to a file; end where there comes none."""
+    die_with_parent()
     print("ready", flush=True)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads what runtimes say there
     text = sys.stdin.read()

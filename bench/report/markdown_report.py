@@ -31,7 +31,8 @@ _NOTES = (
     "one sample (batch 1), NumPy array to NumPy array, median and in brackets 95th percentile, milliseconds: a "
     "network in Keras, a compiled call on one thread of the processor, in a fresh process with nothing else "
     "running, all networks interleaved in rounds; a reference in scikit-learn. *Training*: seconds of one refit: "
-    "its steps, timed alone, without tracing; of a reference, one fit.",
+    "its steps, timed alone, without tracing; where nothing but a head learns, the features of its samples too, "
+    "which a sweep computes once; of a reference, one fit.",
     "*Trials*: done of planned, over all folds; of a reference, the settings tried on validation. *Verdict*: the "
     "paired difference from the best with its 95% interval; p corrected (Holm) for all pairs in the table.",
 )

@@ -146,14 +146,16 @@ def _training(content: Content) -> list[str]:
         "Batch": ("batch_size", formatting.whole),
         "s an epoch": ("epoch_seconds", formatting.number),
         "Epochs": ("epochs", formatting.whole),
+        "s of features": ("before_seconds", lambda seconds: formatting.number(seconds or None)),
         "s in all": ("training_seconds", formatting.number),
         "s of tracing": ("tracing_seconds", formatting.number),
         "Peak memory": ("memory_bytes", formatting.size),
         "Energy, J": ("energy_joules", formatting.number),
     }
     shown = _columns_of([a.entry.timing for a in timed], columns)
-    if (shown["Energy, J"] == formatting.NONE).all():
-        del shown["Energy, J"]
+    for title in ("Energy, J", "s of features"):
+        if (shown[title] == formatting.NONE).all():
+            del shown[title]
     shown.insert(0, "One refit", _titles(timed))
     methods = sorted({method for a in timed if (method := a.entry.timing.get("energy_method"))})
     devices = sorted({a.entry.timing.get("device", "processor") for a in timed} - {"processor"})
@@ -162,6 +164,11 @@ def _training(content: Content) -> list[str]:
         table(shown),
         "Steps on real batches, timed alone after the sweep (median); tracing is paid once for a structure. Peak "
         "memory: of the whole process, TensorFlow and the data it has open included."
+        + (
+            " Features: of the samples and their varied views, for a head alone."
+            if "s of features" in shown
+            else ""
+        )
         + "".join(f" Trained on a GPU: {escape(device)}." for device in devices)
         + "".join(f" Energy: {escape(method)}." for method in methods),
     ]

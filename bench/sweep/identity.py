@@ -29,6 +29,7 @@ _WORK = (
     "worker/frozen.py",
     "worker/programs.py",
     "worker/references.py",
+    "worker/spaces.py",
     "data/splits.py",
     "evaluate/metric_definitions.py",
 )

@@ -3,7 +3,6 @@
 A description is a small JSON-ready dict. The arrays it speaks of are opened here, from the cache.
 """
 
-import copy
 import errno
 import json
 import time
@@ -13,16 +12,15 @@ from typing import Any
 
 import numpy as np
 
-import architectures
 from bench import tasks
 from bench.data.splits import inner_parts
 from bench.evaluate import metrics
 from bench.measure.memory import release_memory
-from bench.tasks import FROZEN, Task
-from bench.worker import arrays, programs, timing
+from bench.measure.saved_models import count_parameters
+from bench.worker import arrays, programs, spaces, timing
 from bench.worker.files import Progress, Stopped, save, save_predictions
 from bench.worker.references import REFERENCES, probabilities
-from tuning import runtime, space, training
+from tuning import runtime, training
 
 # What a machine does to a piece, by name where only TensorFlow or the data has the class.
 _ENVIRONMENT = (OSError, MemoryError, ImportError)
@@ -54,9 +52,12 @@ def run(description: dict[str, Any]) -> dict[str, Any]:
     except OSError as error:
         if "no space left" in str(error).lower():  # HDF5 raises it without a number
             return {"fatal": f"{description['folder']}: cannot write (no space left)"}
-        if error.errno in _FULL or isinstance(error, PermissionError):
-            path = error.filename or description["folder"]
-            return {"fatal": f"{path}: cannot write ({_FULL.get(error.errno or 0, 'permission denied')})"}
+        path, folder = str(error.filename or ""), description["folder"]
+        forbidden = isinstance(error, PermissionError) and path.startswith(str(folder))  # others are read
+        if error.errno in _FULL or forbidden:
+            return {
+                "fatal": f"{path or folder}: cannot write ({_FULL.get(error.errno or 0, 'permission denied')})"
+            }
         return _failure(error)
     except Exception as error:
         return _failure(error)
@@ -73,57 +74,6 @@ def _failure(error: Exception) -> dict[str, Any]:
     return {"failed": reason, "environment": environment, "traceback": traceback.format_exc()[-4000:]}
 
 
-class MissingWeights(Exception):
-    """Transfer was asked for, and there is nothing to transfer from."""
-
-
-def _space(description: dict[str, Any]) -> dict[str, Any]:
-    """Find the hyperparameters of an architecture, structural and training.
-
-    Transfer needs weights for each structure: its candidates keep to one, the architecture's default or,
-    with weights from ImageNet, the original's; where the backbone never learns, one that ends in a head.
-    """
-    task = tasks.load(description["task"])
-    opened = arrays.dataset(description["dataset"])
-    architecture = architectures.load(description["architecture"])
-    x = task.prepare(np.asarray(opened.x[:1]), description["preprocessing"])
-    shape = programs.model_shape(architecture, x.shape[1:])
-    transfer = description["transfer"].removesuffix(FROZEN)
-    held = getattr(architecture, "imagenet_values", {}) if transfer == "imagenet" else {}
-    if programs.is_frozen(description):
-        held = held | getattr(architecture, "frozen_values", {})
-    searches_structure = transfer == "scratch" and description["searches_structure"]
-    described = space.discover(
-        lambda hp: architecture.build(hp, shape, len(opened.classes)),
-        _training_space(task, description),
-        held=None if searches_structure else held,
-        fixed=description["fixed"],
-    )
-    if transfer == "imagenet" and not hasattr(architecture, "imagenet"):
-        raise ValueError(f"architectures/{architecture.name}.py has no `imagenet` that loads weights")
-    if transfer == "imagenet":  # fails here, once, where there are no weights
-        try:
-            programs.start_weights({**description, **_default_values(described)}, x.shape[1:])
-        except FileNotFoundError as error:
-            file, fetch = str(error).split(":")[0], f"make data TASK={description['task']}"
-            raise MissingWeights(
-                f"{file} is neither in WEIGHTS nor in Keras' cache; `{fetch}` fetches it"
-            ) from error
-    return {**described, "title": architecture.title}
-
-
-def _training_space(task: Task, description: dict[str, Any]) -> list:
-    """The training hyperparameters; where the backbone is frozen, the views of a sample are made once for all."""
-    if description["transfer"] == "scratch":
-        return list(task.training_space)
-    if not programs.is_frozen(description):
-        return [*task.training_space, *task.transfer_space]
-    known = space.defaults(task.training_space)
-    fixed = [space.Fixed(name, known[name]) for name in task.augmentation]
-    searched = [e for e in (*task.training_space, *task.transfer_space) if e.name != "frozen"]
-    return [*(entry for entry in searched if entry.name not in task.augmentation), *fixed]
-
-
 def _open(description: dict[str, Any]):
     """Dataset, fold, and samples as what learns sees them: features, where that is the head alone."""
     with Progress(description).preparing():
@@ -133,13 +83,6 @@ def _open(description: dict[str, Any]):
 
             x = frozen.features(description)
     return opened, fold, x
-
-
-def _default_values(described: dict[str, Any]) -> dict[str, Any]:
-    import keras_tuner
-
-    values = keras_tuner.HyperParameters.from_config(copy.deepcopy(described["space"])).values
-    return {"values": values, "structural": described["structural"]}
 
 
 def _stage(description: dict[str, Any]) -> dict[str, Any]:
@@ -234,17 +177,21 @@ def _trained(description: dict[str, Any], program, history: list[dict], started:
         "history": [{name: round(value, 5) for name, value in record.items()} for record in history],
         "seconds": round(time.perf_counter() - started, 3),
         "device": runtime.device(),
-        "parameters": network.count_params(),
+        "parameters": count_parameters(network),
         "input_shape": list(network.input_shape[1:]),
     }
 
 
 def _reference(description: dict[str, Any]) -> dict[str, Any]:
     """Choose a classical method's settings on validation, fit on both parts, test."""
+    with Progress(description).preparing():  # a fit says nothing until it is done
+        return _fitted(description)
+
+
+def _fitted(description: dict[str, Any]) -> dict[str, Any]:
     reference = REFERENCES[description["candidate"]]
-    with Progress(description).preparing():
-        opened, fold, x = arrays.open_inputs(description)
-        features = arrays.reference_inputs(description, reference.features, x)
+    opened, fold, x = arrays.open_inputs(description)
+    features = arrays.reference_inputs(description, reference.features, x)
     n_classes, y, metric = len(opened.classes), opened.y, description["metric"]
     started = time.perf_counter()
     scores = []
@@ -282,11 +229,17 @@ def _timing(description: dict[str, Any]) -> dict[str, Any]:
         task = tasks.load(description["task"])
         return timing.reference(description, task, opened, arrays.headers(description["dataset"]), x, seen)
     program, recipe = programs.program_for(description, x.shape[1:], len(opened.classes))
-    return timing.network(description, program, recipe, x, opened.y, seen)
+    if not programs.is_frozen(description):
+        return timing.network(description, program, recipe, x, opened.y, seen)
+    from bench.worker import frozen
+
+    return timing.network(
+        description, program, recipe, x, opened.y, seen, frozen.extraction(description, seen)
+    )
 
 
 _KINDS = {
-    "space": _space,
+    "space": spaces.find,
     "pretrain": _pretrain,
     "stage": _stage,
     "refit": _refit,

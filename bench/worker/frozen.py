@@ -26,7 +26,8 @@ from bench.data.caches.cached_dataset import ensure, open_cached, save_dataset
 from bench.data.caches.source_digest import code_digest, with_parts
 from bench.worker import arrays, programs
 from tuning import augment
-from tuning.program import HEAD, Program, backbone_weights, fresh_model, start_from
+from tuning.initial_weights import HEAD, backbone_weights, fresh_model, start_from
+from tuning.program import Program
 from tuning.seeds import seed_of
 
 VIEWS = 4  # augmented ones, beside the sample as it is
@@ -94,6 +95,8 @@ def _network(content: str) -> keras.Model:
         lambda: programs.build(name, description["values"], x.shape[1:], n_classes), seed_of(name, "backbone")
     )
     start_from(whole, programs.start_weights(description, x.shape[1:]) or ())
+    for layer in whole.layers[:-1]:
+        layer.trainable = False  # as the network that is kept says of itself
     last = whole.layers[-1]
     if last.name != HEAD or not isinstance(last, keras.layers.Dense) or len(last.input.shape) != 2:
         raise ValueError(f"{name}: found a last layer {last.name!r}; expected a dense `{HEAD}` on features")
@@ -147,6 +150,14 @@ def _features(content: str, augmentation: str) -> np.ndarray:
         if not made.exists():
             make(place, wait=False)
     return arrays.kept(folder, "backbone", key, join)
+
+
+def extraction(description: dict[str, Any], seen: np.ndarray) -> tuple[Callable[[], object], int]:
+    """What computes the features of a block of samples, all views, and in how many blocks it sees those `seen`."""
+    strengths = {name: float(description["values"][name]) for name in description["augmentation"]}
+    x = _prepared(description)
+    extract = _extractor(_network(_content(description)), x, strengths, np.ones(len(x), bool))
+    return lambda: extract(slice(0, min(_BLOCK, len(x)))), -(-len(seen) // _BLOCK)
 
 
 def _extractor(

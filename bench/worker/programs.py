@@ -140,7 +140,7 @@ def _read_weights(path: str) -> list[np.ndarray]:
 def _imagenet_weights(
     architecture: str, structure: str, sample_shape: tuple[int, ...], weights: str | None
 ) -> list[np.ndarray | None]:
-    from tuning.program import backbone_weights
+    from tuning.initial_weights import backbone_weights
 
     model = build(architecture, json.loads(structure), sample_shape, 2)
     random = [weight.numpy() for weight in backbone_weights(model)]

@@ -1,6 +1,7 @@
 """What training costs, timed alone: steps of a network, the fit of a reference."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,26 +11,39 @@ from bench.measure.memory import PeakMemory
 from bench.worker import arrays
 from bench.worker.references import REFERENCES, probabilities
 from tuning.runtime import device
-from tuning.training import steps_per_epoch
-
-_STEPS_A_CALL = 4
+from tuning.training import steps_a_call, steps_per_epoch
 
 
-def network(description: dict[str, Any], program, recipe, x, y, seen: np.ndarray) -> dict[str, Any]:
-    """Time training steps on real batches.
+def network(
+    description: dict[str, Any],
+    program,
+    recipe,
+    x,
+    y,
+    seen: np.ndarray,
+    before: tuple[Callable[[], object], int] | None = None,
+) -> dict[str, Any]:
+    """Time training steps on real batches, as many in a call as a training takes.
+
+    Parameters
+    ----------
+    before : a part of what a training needs once before its first step, and how many of these parts there are.
 
     Returns
     -------
-    step_seconds : median of a step; `epoch_seconds`, `training_seconds`: that many steps, without tracing.
+    step_seconds : median of a step; `epoch_seconds`: that many steps, without tracing.
+    training_seconds : those of all epochs, and `before_seconds`, which `before` takes in all.
     tracing_seconds : what the first call cost beyond its steps.
     memory_bytes : peak resident memory of this process while it trained, TensorFlow and data included.
-    energy_joules, energy_method : of the whole training, from that of the steps that were timed.
+    energy_joules, energy_method : of the whole training, from that of what was timed.
     """
     rng = np.random.default_rng(0)
-    take = rng.choice(seen, recipe.batch_size * _STEPS_A_CALL, replace=len(seen) < recipe.batch_size * 4)
+    steps = steps_per_epoch(y[seen], recipe, int(y.max()) + 1)
+    in_a_call = min(steps_a_call(x.shape[1:], recipe.batch_size), steps)
+    n = recipe.batch_size * in_a_call
+    take = rng.choice(seen, n, replace=len(seen) < n)
     images, labels = np.asarray(x[np.sort(take)], np.float32), y[np.sort(take)]
     weights = np.ones(len(take), np.float32)
-    steps = steps_per_epoch(y[seen], recipe, int(y.max()) + 1)
     program.reset(description["seed"], recipe.settings, steps * recipe.epochs)
     started = time.perf_counter()
     program.run(images, labels, weights, recipe.batch_size)
@@ -40,22 +54,36 @@ def network(description: dict[str, Any], program, recipe, x, y, seen: np.ndarray
         while len(samples) < 3 or (time.perf_counter() < deadline and len(samples) < 100):
             started = time.perf_counter()
             program.run(images, labels, weights, recipe.batch_size)
-            samples.append((time.perf_counter() - started) / _STEPS_A_CALL)
+            samples.append((time.perf_counter() - started) / in_a_call)
     step = float(np.median(samples))
+    joules = energy.joules / (len(samples) * in_a_call) * steps * recipe.epochs
+    before_seconds = 0.0
+    if before:
+        part, parts = before
+        part()  # traces
+        with EnergyMeter() as meter:
+            part()
+        before_seconds, joules = meter.seconds * parts, joules + meter.joules * parts
     return {
         "step_seconds": step,
         "epoch_seconds": step * steps,
-        "training_seconds": step * steps * recipe.epochs,
-        "tracing_seconds": max(first - step * _STEPS_A_CALL, 0.0),
+        "before_seconds": before_seconds,
+        "training_seconds": before_seconds + step * steps * recipe.epochs,
+        "tracing_seconds": max(first - step * in_a_call, 0.0),
         "epochs": recipe.epochs,
         "steps": steps * recipe.epochs,
         "batch_size": recipe.batch_size,
         "device": device(),
         "samples": [round(value, 7) for value in samples],
         "memory_bytes": memory.total_bytes,
-        "energy_joules": energy.joules / (len(samples) * _STEPS_A_CALL) * steps * recipe.epochs,
-        "energy_method": energy.method,
+        "energy_joules": joules,
+        "energy_method": energy.method + _without_gpu(energy.method),
     }
+
+
+def _without_gpu(method: str) -> str:
+    """What has to be said of the energy of a training on a GPU that nothing could read."""
+    return "" if device() == "processor" or "NVML" in method else ", without the GPU"
 
 
 def reference(
@@ -76,7 +104,7 @@ def reference(
     n_classes = len(dataset.classes)
     samples: list[float] = []
     deadline = time.perf_counter() + description["measure_seconds"]
-    while len(samples) < 20 or (time.perf_counter() < deadline and len(samples) < 500):
+    while len(samples) < 21 or (time.perf_counter() < deadline and len(samples) < 500):
         place = len(samples) % len(x)
         one = slice(place, place + 1)
         started = time.perf_counter()
@@ -86,8 +114,9 @@ def reference(
             found = task.features(method.features, dataset.x[one], headers[one])
         probabilities(estimator, found, n_classes)
         samples.append(1000 * (time.perf_counter() - started))
+    warm = samples[1:]
     return {
         "training_seconds": fit,
-        "inference_ms": float(np.median(samples)),
-        "inference_p95_ms": float(np.percentile(samples, 95)),
+        "inference_ms": float(np.median(warm)),
+        "inference_p95_ms": float(np.percentile(warm, 95)),
     }

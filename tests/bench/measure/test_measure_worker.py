@@ -2,10 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
+import psutil
 import pytest
 from keras import layers
 
@@ -65,6 +69,49 @@ def test_a_process_that_dies_is_a_failure_of_its_model(end, monkeypatch):
     found = worker.measure(whole, lambda: None)["memory"]["a"]
     assert found["status"] == "failed"
     assert "signal 9" in found["reason"] or "status 3" in found["reason"]
+
+
+def test_a_network_that_ends_the_process_does_not_cost_the_others_their_figures(monkeypatch):
+    monkeypatch.setattr(fresh_process.psutil.Process, "num_threads", lambda _: 1)
+
+    def do(job, turn):
+        names = [entry["name"] for entry in job["entries"]]
+        turn()
+        return os._exit(3) if "bad" in names else {key: {"status": "measured"} for key in names}
+
+    monkeypatch.setattr(worker, "_do", do)
+    entries = [{"name": name} for name in ("a", "bad", "b")]
+    whole = {"entries": entries, "runtimes": ["keras"], "counts": [1], "memory_seconds": 0}
+    found = worker.measure(whole, lambda: None)["latency"]["1"]
+    assert {name: cost["status"] for name, cost in found.items()} == {
+        "a": "measured",
+        "bad": "failed",
+        "b": "measured",
+    }
+    assert "status 3" in found["bad"]["reason"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel for it")
+def test_what_measures_ends_with_the_sweep_even_by_sigkill(tmp_path):
+    """Else the same command, started again, would be timed beside it."""
+    script = (
+        "import os, time; from bench.measure.fresh_process import FreshProcess\n"
+        f"work = lambda turn: open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())) and time.sleep(60)\n"
+        "FreshProcess(work, {}).result()"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=Path(worker.__file__).parents[2])
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert parent.poll() is None
+        time.sleep(0.05)
+    child = int((tmp_path / "pid").read_text())
+    parent.kill()
+    parent.wait()
+    for _ in range(100):
+        if not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("it goes on")
 
 
 def test_processes_prepare_side_by_side_and_time_one_after_the_other(tmp_path, monkeypatch):

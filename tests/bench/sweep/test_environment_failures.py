@@ -12,7 +12,7 @@ from bench.sweep.executors import Cluster
 from bench.sweep.journal import Journal
 from bench.sweep.state import State
 from bench.tasks import Candidate
-from bench.worker import execute
+from bench.worker import execute, spaces
 from tuning.training import Diverged
 
 OUT_OF_MEMORY = {"failed": "out of memory", "environment": True, "traceback": "..."}
@@ -48,7 +48,7 @@ class ResourceExhaustedError(Exception):
         (MemoryError(), True, "out of memory (MemoryError:)"),
         (ResourceExhaustedError("OOM"), True, "out of memory (ResourceExhaustedError: OOM)"),
         (FileNotFoundError(2, "No such file", "/data/x"), True, "FileNotFoundError: [Errno 2] No such file"),
-        (execute.MissingWeights("vgg16.h5 is nowhere"), True, "vgg16.h5 is nowhere"),
+        (spaces.MissingWeights("vgg16.h5 is nowhere"), True, "vgg16.h5 is nowhere"),
         (ModuleNotFoundError("No module named 'x'"), True, "ModuleNotFoundError: No module named 'x'"),
     ],
 )
@@ -60,6 +60,18 @@ def test_workers_say_whether_the_environment_was_the_cause(tmp_path, monkeypatch
     outcome = execute.run({"kind": "stage", "folder": str(tmp_path)})
     assert outcome["environment"] is environment
     assert outcome["failed"].startswith(reason)
+
+
+def test_what_may_not_be_read_is_no_lack_of_a_writable_folder(tmp_path, monkeypatch):
+    def breaks(description):
+        raise PermissionError(13, "Permission denied", description["file"])
+
+    monkeypatch.setitem(execute._KINDS, "stage", breaks)
+    described = {"kind": "stage", "folder": str(tmp_path)}
+    weights = execute.run({**described, "file": "/data/vgg16.h5"})
+    assert weights["environment"]
+    assert "/data/vgg16.h5" in weights["failed"]
+    assert "cannot write" in execute.run({**described, "file": str(tmp_path / "work" / "x")})["fatal"]
 
 
 def test_a_machine_without_the_run_folder_is_at_fault_and_makes_none(tmp_path):

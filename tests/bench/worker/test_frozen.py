@@ -74,7 +74,7 @@ def test_the_head_is_trained_on_features_that_are_computed_once(tmp_path, descri
     result = outcome["result"]
     assert result["metrics"]["accuracy"] > 0.8
     network = keras.saving.load_model(tmp_path / result["files"]["model"]["path"], compile=False)
-    assert result["parameters"] == network.count_params()
+    assert sum(int(np.prod(weight.shape)) for weight in network.trainable_weights) == 3 * (128 * 0.125 + 1)
     assert result["input_shape"] == [16, 16, 1]
     with np.load(tmp_path / "start.npz") as start:
         kept = [weight for weight in network.weights if "head" not in weight.path.split("/")]
@@ -140,16 +140,26 @@ def test_the_space_of_a_frozen_candidate_holds_the_strengths_of_the_views(descri
     assert "frozen" not in entries
 
 
-def test_a_frozen_single_slice_has_no_votes(description, monkeypatch):
+def test_its_training_costs_the_features_too(description):
     from bench.worker import execute
+
+    timing = {**description, "kind": "timing", "reference": False, "measure_seconds": 0.01}
+    result = execute.run(timing)["result"]
+    steps = result["step_seconds"] * result["steps"]
+    assert result["before_seconds"] > 0
+    assert result["training_seconds"] == pytest.approx(steps + result["before_seconds"])
+
+
+def test_a_frozen_single_slice_has_no_votes(description, monkeypatch):
+    from bench.worker import spaces
 
     monkeypatch.setattr(
         Digits, "prepare", lambda self, x, preprocessing: np.zeros((1, 8, 32, 32, 1), np.float32)
     )
     asked = {**description, "architecture": "single_slice", "searches_structure": True, "fixed": {}}
     for transfer, expected in (("phantom-frozen", "middle"), ("phantom", "several")):
-        found = execute._space({**asked, "transfer": transfer})
-        assert execute._default_values(found)["values"]["slice"] == expected
+        found = spaces.find({**asked, "transfer": transfer})
+        assert spaces.default_values(found)["values"]["slice"] == expected
 
 
 def test_workers_share_the_parts_of_the_samples(description, monkeypatch):

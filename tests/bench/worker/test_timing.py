@@ -6,6 +6,8 @@ from bench import tasks
 from bench.data.caches.cached_dataset import save_dataset
 from bench.data.dataset import Dataset
 from bench.worker import arrays, timing
+from tuning import training
+from tuning.training import Recipe
 
 
 def test_scanner_reference_where_headers_differ(tmp_path):
@@ -32,3 +34,27 @@ def test_scanner_reference_where_headers_differ(tmp_path):
     assert found["inference_ms"] > 0
     one = task.features("scanner", x[3:4], arrays.headers(folder)[3:4])
     np.testing.assert_allclose(one[0], arrays.features(folder, "mri", "scanner")[3], rtol=1e-6)
+
+
+def test_steps_are_timed_as_a_training_takes_them(monkeypatch):
+    """Of small images a training takes many batches in a call: to time fewer would count the call too often."""
+    taken = []
+
+    class Counts:
+        def reset(self, *_): ...
+
+        def run(self, x, y, weights, batch_size):
+            taken.append(len(x) // batch_size)
+            return 0.0, 0.0
+
+    recipe = Recipe(epochs=2, batch_size=64, balance="none", settings={})
+    for samples, side, expected in ((6400, 16, 32), (640, 16, 10), (640, 256, 1)):
+        taken.clear()
+        x, y = np.zeros((samples, side, side, 1), np.float32), np.arange(samples) % 2
+        found = timing.network({"seed": 0, "measure_seconds": 0}, Counts(), recipe, x, y, np.arange(samples))
+        assert set(taken) == {expected}
+        assert found["steps"] == 2 * samples // 64
+        training._run_epoch(
+            Counts(), training.Samples(x, y, np.arange(samples)), y, np.ones(2), np.arange(samples), 64
+        )
+        assert max(taken) == expected
