@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,9 @@ class MeasuringProcess:
     def close(self) -> None:
         """End it and those it has started, whatever they do."""
         if self._process:
-            with self._process as process, suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            with self._process as process:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
         self._folder.cleanup()
 
 

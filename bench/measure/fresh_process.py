@@ -69,6 +69,8 @@ class FreshProcess:
                 with suppress(OSError):  # it has ended
                     self._ours.send(b".")
             status = self._wait()
+            if self._ours:
+                self._ours.close()
             if self._result.exists():
                 return json.loads(self._result.read_text())
         cause = f"killed by signal {-status} (out of memory?)" if status < 0 else f"status {status}"
