@@ -110,9 +110,13 @@ def _mirror(volume: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     slices, rows = np.indices(volume.shape[:2])[..., None]
     source = 2.0 * (a + b * slices + c * rows) - columns
-    coordinates = np.stack(np.broadcast_arrays(slices, rows, source))
-    flipped = ndimage.map_coordinates(volume, coordinates, order=1, mode="nearest", output=np.float32)
-    flipped_mask = (
-        ndimage.map_coordinates(mask.astype(np.float32), coordinates, order=1, mode="constant") > 0.5
-    )
-    return flipped, flipped_mask
+    is_inside = (source >= 0) & (source <= n_x - 1)
+    source = np.clip(source, 0, n_x - 1)
+    left = source.astype(np.intp)
+    right, share = np.minimum(left + 1, n_x - 1), source - left
+
+    def interpolated(values: np.ndarray) -> np.ndarray:
+        at_left, at_right = (np.take_along_axis(values, place, axis=2) for place in (left, right))
+        return (1 - share) * at_left + share * at_right
+
+    return interpolated(volume).astype(np.float32), (interpolated(mask) > 0.5) & is_inside
