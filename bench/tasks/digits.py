@@ -59,14 +59,24 @@ class Digits(Task):
         return store(digits_standin.load(), cache)
 
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
-        """Grey images of 16x16 pixels, bright ink on dark; of 8 bits, or from -1 to 1 as the data are."""
+        """Grey images of 16x16 pixels, bright ink on dark; of 8 bits, or from -1 to 1 as the data are.
+
+        Whole numbers from 0 on are of 8 bits, also where all are 0 or 1.
+        """
         images = []
         for path in paths:
-            image = formats.read(path).array
+            found = formats.read(path)
+            image, low, high = found.array, found.array.min(), found.array.max()
             if image.shape != (16, 16):
                 size = "x".join(map(str, image.shape))
                 raise UserError(f"{path}: found an image of {size}; expected 16x16 grey pixels")
-            images.append(image if image.min() >= -1 and image.max() <= 1 else image / 127.5 - 1)
+            is_scaled = low >= -1 and high <= 1 and (low < 0 or (image % 1).any())
+            if not is_scaled and (
+                low < 0 or high > 255 or str(found.facts.get("stored_mode")).startswith("I")
+            ):
+                bits, span = f"{found.facts.get('stored_bits', 0):g} bits", f"{low:g} to {high:g}"
+                raise UserError(f"{path}: found {span} in {bits}; expected 8 bits, or values from -1 to 1")
+            images.append(image if is_scaled else image / 127.5 - 1)
         return np.stack(images)[..., None].astype(np.float32)
 
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:

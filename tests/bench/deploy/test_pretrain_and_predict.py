@@ -178,6 +178,16 @@ def test_digits_are_read_as_their_data_are(tmp_path):
     found = task.read([tmp_path / "a.png", tmp_path / "b.npy"])
     assert found.shape == (2, 16, 16, 1)
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / "black.png")
+    np.save(tmp_path / "black.npy", np.zeros((16, 16), np.int64))
+    np.save(tmp_path / "binary.npy", np.where(grey > 99, 1.0, -1.0))
+    black, whole, binary = task.read([tmp_path / name for name in ("black.png", "black.npy", "binary.npy")])
+    assert (black == -1).all()
+    assert (whole == -1).all()
+    assert set(binary.ravel()) == {-1, 1}
+    Image.fromarray(grey.astype(np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(UserError, match="found 0 to 255 in 16 bits; expected 8 bits"):
+        task.read([tmp_path / "deep.png"])
     np.save(tmp_path / "c.npy", grey[:8])
     with pytest.raises(UserError, match="found an image of 8x16"):
         task.read([tmp_path / "c.npy"])
