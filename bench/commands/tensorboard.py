@@ -12,7 +12,7 @@ def export(folder: Path) -> Path:
 
     Raises
     ------
-    UserError : TensorBoard is not installed, or there are no trials.
+    UserError : TensorBoard is not installed, there are no trials, or the run folder cannot be written.
     """
     try:
         from tensorboard.plugins.hparams import summary_v2 as hparams
@@ -31,6 +31,10 @@ def export(folder: Path) -> Path:
         raise UserError(f"{folder}: found no finished trial; expected one")
     logs = folder / "tensorboard"
     shutil.rmtree(logs, ignore_errors=True)
+    try:
+        logs.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{logs}: cannot write ({error.strerror}); expected a writable run folder") from error
     for key, result in trials.items():
         _, candidate, fold, number = key.split("/")
         values = {"architecture": candidate, "fold": int(fold), **result["values"]}

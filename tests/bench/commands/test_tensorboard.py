@@ -54,6 +54,14 @@ def test_no_trial_is_the_users_error(tmp_path):
         export(tmp_path)
 
 
+def test_where_nothing_can_be_written_is_one_line(tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
+    trial(tmp_path, 0, 0.75)
+    (tmp_path / "tensorboard").write_text("a file")
+    with pytest.raises(UserError, match=r"tensorboard: cannot write .*; expected a writable run folder"):
+        export(tmp_path)
+
+
 def test_without_the_extra_it_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard.plugins.hparams", None)
     with pytest.raises(UserError, match=r"pip install scanbench\[tensorboard\]"):
