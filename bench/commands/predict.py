@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 
 from bench.commands.arguments import latest_run
+from bench.data.formats.listing import first_few
 from bench.deploy import familiarity, run_network, saved_network
 from bench.deploy.familiarity import Known
-from bench.deploy.predict import predict
+from bench.deploy.predict import find_scans, predict
 from bench.deploy.saved_network import Network
-from bench.errors import UserError
+from bench.errors import UserError, printable
 from bench.sweep.settings import find_task
 from bench.tasks import Task
 from tuning import runtime
@@ -23,12 +24,21 @@ def run(arguments: argparse.Namespace) -> int:
     if not source.exists():
         raise UserError(f"INPUT={source}: found no such file or folder; expected images")
     output = Path(arguments.output or "predictions.csv")
+    files, passed_over = find_scans(source, output)
+    if passed_over:
+        shown = printable(first_few([path.name for path in passed_over]))
+        print(f"files of no format that is read: {len(passed_over)} ({shown})")
     runtime.configure()
     network, known = open_network(task, arguments)
-    predictions, pictures = predict(task, network, known, source, output)
+    changed = saved_network.changed_code(network.facts, task)
+    if changed:
+        print(f"{changed}: no probability here can be relied on")
+    predictions, pictures = predict(task, network, known, files, output)
     doubtful = [prediction for prediction in predictions if prediction.warnings]
     for prediction in doubtful:
-        print(f"{prediction.path}: {'; '.join(prediction.warnings)}")
+        own = "; ".join(said for said in prediction.warnings if said != changed)
+        if own:
+            print(printable(f"{prediction.path}: {own}"))
     title = network.facts.get("title", network.facts["architecture"])
     print(f"{output}: {len(predictions)} rows by {title}, {len(doubtful)} of them with warnings")
     if known is None:
@@ -42,7 +52,8 @@ def open_network(task: Task, arguments: argparse.Namespace) -> tuple[Network, Kn
     """Open what MODEL names, and what its training data were like."""
     model = arguments.model
     if model and Path(model).is_dir():
-        return saved_network.load(Path(model), task), familiarity.load(Path(model))
+        network = saved_network.load(Path(model), task)
+        return network, familiarity.load(Path(model), network)
     if model and "/" in model:
         raise UserError(f"MODEL={model}: found no such folder; expected one with a saved network, or a name")
     chosen = run_network.choose(latest_run(arguments), model)

@@ -28,8 +28,8 @@ class Explanation:
     slices: np.ndarray | None = None  # float32 `[n, depth]`, attention weight of each slice, or None
 
 
-def explain(model: keras.Model, x: np.ndarray) -> Explanation:
-    """Explain the predicted class of prepared samples.
+def explain(model: keras.Model, x: np.ndarray, labels: np.ndarray | None = None) -> Explanation:
+    """Explain what speaks for a class of prepared samples: `labels`, int `[n]`, or what the network says itself.
 
     `model` is as `saved_network.calibrated` makes it; `x` is float32 `[n, height, width, channels]` or
     `[n, depth, height, width, channels]`.
@@ -40,10 +40,10 @@ def explain(model: keras.Model, x: np.ndarray) -> Explanation:
         return Explanation("attention rollout", _scaled(_rollout(model, attention, patches, x)))
     layer = _last_map(model)
     if layer is None:
-        value, gradient = _gradient(model, model.input, x)
+        value, gradient = _gradient(model, model.input, x, labels)
         product = np.asarray(gradient * value).reshape(x.shape).sum(axis=-1)
         return Explanation("gradient times input", _scaled(np.maximum(product, 0)))
-    heat = _in_sample(_grad_cam(model, layer, x), model, x)
+    heat = _in_sample(_grad_cam(model, layer, x, labels), model, x)
     weights = next((found for found in model.layers if found.name == "attention_weight"), None)
     if weights is None:
         return Explanation("Grad-CAM", _scaled(heat))
@@ -73,20 +73,23 @@ def _last_map(model: keras.Model) -> Any:
     return fine[-1] if fine else maps[0]
 
 
-def _gradient(model: keras.Model, tensor: Any, x: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+def _gradient(
+    model: keras.Model, tensor: Any, x: np.ndarray, labels: np.ndarray | None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """A tensor of the network at samples, and the gradient by it of the logits of their classes."""
     network = keras.Model(model.input, [tensor, model.get_layer(TEMPERATURE).input])
     inputs = tf.constant(x.reshape(-1, *model.input_shape[1:]))
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         value, logits = network(inputs, training=False)
-        chosen = tf.reduce_sum(tf.reduce_max(logits, axis=1))
+        classes = tf.argmax(logits, axis=1) if labels is None else labels
+        chosen = tf.reduce_sum(tf.gather(logits, classes, axis=1, batch_dims=1))
     return value, tape.gradient(chosen, value)
 
 
-def _grad_cam(model: keras.Model, layer: Any, x: np.ndarray) -> np.ndarray:
+def _grad_cam(model: keras.Model, layer: Any, x: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
     """Positive part of the activations' sum, weighted by the class' mean gradient; `[n or n * slices, ...]`."""
-    activation, gradient = _gradient(model, layer.output, x)
+    activation, gradient = _gradient(model, layer.output, x, labels)
     axes = tuple(range(1, len(activation.shape) - 1))
     weights = tf.reduce_mean(gradient, axis=axes, keepdims=True)
     return np.maximum(np.asarray(tf.reduce_sum(weights * activation, axis=-1)), 0)

@@ -8,13 +8,15 @@ before the head, than nearly all of the samples that training had not seen.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.data.formats import read
 from bench.deploy.saved_network import TEMPERATURE, Network
 from bench.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
 
 FILE = "known.npz"
 ALARMS = 0.01  # share of samples like the known ones that are to be called unlike
@@ -101,17 +103,21 @@ def features_of(network: Network, x: np.ndarray, indices: np.ndarray | None = No
 
     Where the head sees each slice of a volume, the mean over its slices.
     """
-    import keras
-
-    chosen, model = np.arange(len(x)) if indices is None else indices, network.models[0]
-    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    body = keras.Model(model.input, (dense[-1] if dense else model.get_layer(TEMPERATURE)).input)
+    chosen, body = np.arange(len(x)) if indices is None else indices, _body(network)
     found = []
     for start in range(0, len(chosen), _BLOCK):
         block = np.asarray(x[chosen[start : start + _BLOCK]], np.float32)
         part = np.asarray(body(block.reshape(-1, *body.input_shape[1:]), training=False))
         found.append(part.reshape(len(block), -1, part.shape[-1]).mean(axis=1))
     return np.concatenate(found)
+
+
+def _body(network: Network) -> "keras.Model":
+    import keras
+
+    model = network.models[0]
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    return keras.Model(model.input, (dense[-1] if dense else model.get_layer(TEMPERATURE)).input)
 
 
 def grey_quantiles(sample: np.ndarray) -> np.ndarray:
@@ -127,16 +133,15 @@ def spacing_of(facts: dict[str, Any]) -> tuple[float, ...]:
 
 
 def warnings(
-    known: Known, features: np.ndarray, stored: np.ndarray, paths: Sequence[Path]
+    known: Known, features: np.ndarray, stored: np.ndarray, headers: Sequence[dict[str, Any]]
 ) -> list[list[str]]:
     """What is unlike the known samples, in words, for each scan.
 
-    `features` and `stored` are those of the scans, `[m, f]` and `[m, ...]`; their files are asked for their
-    voxel size.
+    `features` and `stored` are those of the scans, `[m, f]` and `[m, ...]`; `headers` facts of their files.
     """
     found = []
     width = max(float(known.grey[1].max() - known.grey[0].min()), 1e-6)
-    for distance, sample, path in zip(known.distances(features), stored, paths, strict=True):
+    for distance, sample, facts in zip(known.distances(features), stored, headers, strict=True):
         said = []
         if distance > 1:
             said.append(f"unlike the training data: distance {distance:.2f} times the usual limit")
@@ -148,13 +153,13 @@ def warnings(
                 f"{_span(known.grey[0][0], known.grey[1][2])}"
             )
         if known.spacing_mm is not None:
-            said += _spacing_warning(known.spacing_mm, path)
+            said += _spacing_warning(known.spacing_mm, facts)
         found.append(said)
     return found
 
 
-def _spacing_warning(known: np.ndarray, path: Path) -> list[str]:
-    size = np.array(spacing_of(read(path).facts))
+def _spacing_warning(known: np.ndarray, facts: dict[str, Any]) -> list[str]:
+    size = np.array(spacing_of(facts))
     if not size.size:
         return ["voxel size not in the file, assumed as in the training data"]
     if size.shape != known[0].shape:
@@ -176,15 +181,23 @@ def save(known: Known, folder: Path) -> None:
     np.savez(folder / FILE, **arrays)
 
 
-def load(folder: Path) -> Known | None:
-    """Read what `save` has written; None where there is none. A damaged file is a UserError."""
+def load(folder: Path, network: Network) -> Known | None:
+    """Read what `save` has written of a network; None where there is none.
+
+    Raises UserError: the file is damaged, or another network's.
+    """
     path = folder / FILE
     if not path.exists():
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return Known(**stored)
+            known = Known(**stored)
+        shapes = [known.features.shape[1:], known.limits.shape, known.grey.shape]
     except Exception as error:  # whatever a damaged archive raises
         raise UserError(
             f"{path}: found a damaged file ({type(error).__name__}); expected it as exported"
         ) from error
+    width = _body(network).output_shape[-1]
+    if shapes != [(width,), (2,), (2, 3)]:
+        raise UserError(f"{path}: found features of another network; expected {width} a sample")
+    return known

@@ -1,22 +1,28 @@
 """New scans: what a network says of each, how sure it is, whether it knows such scans, and where it looked."""
 
 import csv
+import io
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bench.data.folders.folder import scans_below
 from bench.data.folders.scan_checks import Found
-from bench.data.formats import kind_of
-from bench.deploy import familiarity, sheets
+from bench.data.formats import kind_of, read
+from bench.data.formats.listing import unreadable_line
+from bench.deploy import familiarity, saved_network, sheets
 from bench.deploy.familiarity import Known
 from bench.deploy.saved_network import Network
-from bench.errors import UserError
+from bench.errors import UserError, printable
+from bench.report import atomic_files
 from bench.tasks import Task
 
 _BLOCK = 16
+_COLUMNS = ("file", "class", "warnings")  # of the CSV, beside those of the classes
 
 
 @dataclass(frozen=True)
@@ -28,44 +34,90 @@ class Prediction:
     warnings: list[str]  # what makes it doubtful, in words
 
 
+def find_scans(source: Path, output: Path) -> tuple[list[Path], list[Path]]:
+    """The inputs of `predict`, and files among them of formats that are not read.
+
+    `source` is a file, a DICOM series folder, or a folder that is searched for both; sheets that `predict` has made
+    are none.
+
+    Raises UserError: nothing there that could be read, or `output`, or a sheet beside it, cannot be written
+    without the loss of a file that is no output of `predict`.
+    """
+    try:
+        found = scans_below(source, Found()) if source.is_dir() else [source]
+        found = [path for path in found if not (path.suffix.lower() == ".png" and sheets.is_one(path))]
+        files = [path for path in found if path == source or kind_of(path) is not None]
+    except OSError as error:
+        raise UserError(unreadable_line(error, source)) from error
+    if not files:
+        raise UserError(f"INPUT={source}: found no image; expected PNG, NIfTI, Analyze, DICOM or .npy files")
+    _check_output(output, files)
+    return files, sorted(set(found) - set(files))
+
+
+def _check_output(output: Path, files: list[Path]) -> None:
+    if output.suffix.lower() != ".csv":
+        raise UserError(f"OUTPUT={output}: found another suffix; expected .csv")
+    if output.resolve() in {path.resolve() for path in files}:
+        raise UserError(f"OUTPUT={output}: found one of the images to predict; expected another name")
+    pictures = [*sheets.names(output, 1), *sheets.names(output, len(files))]
+    taken = next((path for path in pictures if path.exists() and not sheets.is_one(path)), None)
+    if taken is not None:
+        raise UserError(
+            f"OUTPUT={output}: found {taken}, which is no picture of predict's; expected another name"
+        )
+    try:
+        if output.exists():
+            output.open("r+").close()
+        tempfile.TemporaryFile(dir=output.parent).close()
+    except OSError as error:
+        raise UserError(
+            f"OUTPUT={output}: found what cannot be written ({error.strerror}); expected a CSV"
+        ) from error
+
+
 def predict(
-    task: Task, network: Network, known: Known | None, source: Path, output: Path
+    task: Task, network: Network, known: Known | None, files: list[Path], output: Path
 ) -> tuple[list[Prediction], list[Path]]:
     """Apply a network to files; writes a CSV and, beside it, sheets of what the network looked at.
 
-    `known` is what the training data were like, None where that is not known; `source` a file, a DICOM series
-    folder, or a folder that is searched for both; `output` the CSV: file, class, probability of each class,
-    warnings. Returns what was said of each input, and the sheets.
+    `known` is what the training data were like, None where that is not known; `files` and `output` are as
+    `find_scans` has checked them. The CSV says file, class, probability of each class, warnings. Sheets of an
+    earlier call that this one does not replace are removed. Returns what was said of each input, and the sheets.
 
-    Raises UserError: nothing there that could be read.
+    Raises UserError: none of the files can be read.
     """
     from bench.deploy.explain import explain
 
-    files = [source]
-    if source.is_dir():
-        files = [path for path in scans_below(source, Found()) if kind_of(path) is not None]
-    if not files:
-        raise UserError(f"INPUT={source}: found no image; expected PNG, NIfTI, Analyze, DICOM or .npy files")
     readable, stored, unread = _read(task, files, network)
+    changed = saved_network.changed_code(network.facts, task)
     said, drawn = [], []
     for start in range(0, len(readable), _BLOCK):
         paths, block = readable[start : start + _BLOCK], stored[start : start + _BLOCK]
         x = prepared(task, network, block)
         found = probabilities(network, x)
-        warnings: Sequence[list[str]] = [[]] * len(paths)
+        headers = [read(path).facts for path in paths]
+        warnings = [[*_of_values(facts), *([changed] if changed else [])] for facts in headers]
         if known is not None:
-            warnings = familiarity.warnings(known, familiarity.features_of(network, x), block, paths)
-        explanation = explain(network.models[0], x) if x.ndim in (4, 5) else None
+            unlike = familiarity.warnings(known, familiarity.features_of(network, x), block, headers)
+            warnings = [[*more, *other] for more, other in zip(unlike, warnings, strict=True)]
+        best = found.argmax(axis=1)
+        explanation = explain(network.models[0], x, best) if x.ndim in (4, 5) else None
         for place, path in enumerate(paths):
             said.append(Prediction(path, found[place], warnings[place]))
             if explanation is not None:
-                best, mark = int(found[place].argmax()), " (!)" if warnings[place] else ""
-                sure = f"{network.classes[best]} {100 * found[place][best]:.0f}%{mark}"
-                caption = f"{path.name[-40:]}\n{sure}"
+                mark = " (!)" if warnings[place] else ""
+                sure = f"{network.classes[best[place]]} {100 * found[place].max():.0f}%{mark}"
+                caption = f"{printable(path.name[-40:])}\n{sure}"
                 drawn.append((sheets.picture(caption, x[place], explanation, place), explanation.method))
     everything = sorted([*said, *unread], key=lambda prediction: files.index(prediction.path))
     _write_csv(output, network.classes, everything)
     return everything, _draw(drawn, output)
+
+
+def _of_values(facts: dict[str, Any]) -> list[str]:
+    n = int(facts.get("non_finite", 0))
+    return [f"values that are NaN or infinite, taken for background: {n}"] if n else []
 
 
 def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
@@ -73,11 +125,12 @@ def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
 
     Raises UserError: the samples do not have the shape that the network takes.
     """
-    shape = network.models[0].input_shape[1:]
-    if np.prod(x.shape[1:]) != np.prod(shape):
+    shape, found = tuple(network.models[0].input_shape[1:]), x.shape[1:]
+    is_vector = len(shape) == 1 and np.prod(found) == shape[0]
+    if not is_vector and _without_channel(shape) != _without_channel(found):
         raise UserError(
             f"MODEL={network.name}: found a network for samples of {'x'.join(map(str, shape))}; expected one "
-            f"for {'x'.join(map(str, x.shape[1:]))}, which its preprocessing gives"
+            f"for {'x'.join(map(str, found))}, which its preprocessing gives"
         )
     inputs = x.reshape(len(x), *shape)
     return np.mean(
@@ -85,55 +138,79 @@ def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
     )
 
 
+def _without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape[:-1] if shape[-1] == 1 else shape
+
+
 def prepared(task: Task, network: Network, stored: np.ndarray) -> np.ndarray:
     """Stored samples as the network sees them; a UserError where it names preprocessing that the task lacks."""
     try:
         return np.asarray(task.prepare(stored, network.facts["preprocessing"]), np.float32)
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"MODEL={network.name}: found preprocessing that {task.name} does not have ({error}); expected "
-            f"choices of {', '.join(task.preprocessing)}"
-        ) from error
+        raise _foreign(task, network, error) from error
+
+
+def _foreign(task: Task, network: Network, error: Exception) -> UserError:
+    return UserError(
+        f"MODEL={network.name}: found preprocessing that {task.name} does not have ({error}); expected "
+        f"choices of {', '.join(task.preprocessing)}"
+    )
 
 
 def _read(task: Task, files: list[Path], network: Network) -> tuple[list[Path], np.ndarray, list[Prediction]]:
-    """Read all files together; where one cannot be read, all the others."""
-    preprocessing = network.facts["preprocessing"]
+    """Read all files together; where that cannot be, one by one those that can be read and that fit the network."""
     try:
-        return files, task.read(files, preprocessing), []
-    except UserError as error:
+        return files, _stored(task, files, network), []
+    except UserError:
         if len(files) == 1:
             raise
-        failed = []
+        readable: dict[Path, np.ndarray] = {}
+        reasons: dict[Path, UserError] = {}
         for path in files:
             try:
-                task.read([path], preprocessing)
+                stored = _stored(task, [path], network)
+                probabilities(network, prepared(task, network, stored))
+                first = next(iter(readable.values()), stored)
+                if first.shape != stored.shape:
+                    shown, expected = ("x".join(map(str, one.shape[1:])) for one in (stored, first))
+                    raise UserError(f"{path}: found {shown}; expected {expected}, as others have")
+                readable[path] = stored
             except UserError as reason:
-                failed.append(Prediction(path, None, [f"not read: {reason}"]))
-        readable = [path for path in files if path not in {prediction.path for prediction in failed}]
-        if not failed or not readable:
-            raise error
-        return readable, task.read(readable, preprocessing), failed
+                reasons[path] = reason
+        if not readable:
+            raise next(iter(reasons.values())) from None
+        failed = [Prediction(path, None, [f"not read: {reason}"]) for path, reason in reasons.items()]
+        return list(readable), np.concatenate(list(readable.values())), failed
+
+
+def _stored(task: Task, files: list[Path], network: Network) -> np.ndarray:
+    try:
+        return task.read(files, network.facts["preprocessing"])
+    except KeyError as error:
+        raise _foreign(task, network, error) from error
 
 
 def _write_csv(output: Path, classes: Sequence[str], predictions: Sequence[Prediction]) -> None:
     """A row for each input; class and probabilities are empty where the file could not be read."""
-    with open(output, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "class", *classes, "warnings"])
-        for prediction in predictions:
-            row = prediction.probabilities
-            told = [""] * (1 + len(classes))
-            if row is not None:
-                told = [classes[int(row.argmax())], *(f"{value:.6f}" for value in row)]
-            writer.writerow([prediction.path, *told, "; ".join(prediction.warnings)])
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(
+        ["file", "class", *(f"p({name})" if name in _COLUMNS else name for name in classes), "warnings"]
+    )
+    for prediction in predictions:
+        row = prediction.probabilities
+        told = [""] * (1 + len(classes))
+        if row is not None:
+            told = [classes[int(row.argmax())], *(f"{value:.6f}" for value in row)]
+        writer.writerow([prediction.path, *told, "; ".join(prediction.warnings)])
+    atomic_files.write(output, file.getvalue().encode(errors="surrogateescape"))
 
 
 def _draw(drawn: list[tuple[sheets.Picture, str]], output: Path) -> list[Path]:
-    found = []
-    for number, start in enumerate(range(0, len(drawn), sheets.SCANS), 1):
-        part = drawn[start : start + sheets.SCANS]
-        last = "" if len(drawn) <= sheets.SCANS else f"-{number}"
-        found.append(output.with_name(f"{output.stem}{last}.png"))
-        sheets.draw([picture for picture, _ in part], part[0][1], found[-1])
-    return found
+    old, new = sheets.of(output), sheets.names(output, len(drawn))
+    for number, path in enumerate(new):
+        part = drawn[number * sheets.SCANS : (number + 1) * sheets.SCANS]
+        sheets.draw([picture for picture, _ in part], part[0][1], path)
+    for path in set(old) - set(new):
+        path.unlink()
+    return new

@@ -7,13 +7,18 @@ may come from anybody, so nothing in it is run: Keras' safe mode, no pickles.
 """
 
 import json
+import math
 import os
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import architectures
+from bench.data.folders.resampled_folder import READING_VERSION
 from bench.errors import UserError
 from bench.tasks import Task
 from tuning import durable
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 MODEL, FACTS = "model.keras", "model.json"
 TEMPERATURE, PROBABILITIES = "temperature", "probabilities"  # layers at the end of every network here
 _NEEDED = {"task": str, "architecture": str, "classes": list, "preprocessing": dict}
+_WRITTEN = ("model*.keras", FACTS, "model.tflite", "model.onnx", "known.npz", "README.md")
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,56 @@ def save(folder: Path, networks: "Sequence[keras.Model]", facts: dict[str, Any])
     return folder
 
 
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to write to; what is in it takes the place of `folder` where nothing goes wrong.
+
+    Raises UserError, before there is anything to write: `folder` holds other files than a saved network's, or
+    cannot be written.
+    """
+    place = folder.resolve()
+    try:
+        inside = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+        others = [name for name in inside if not any(Path(name).match(mine) for mine in _WRITTEN)]
+        if others or (inside and not {MODEL, FACTS} <= set(inside)) or place == Path.cwd():
+            what = "the folder that this is run in" if place == Path.cwd() else (others or inside)[0]
+            raise UserError(
+                f"OUTPUT={folder}: found {what}; expected a new folder, or one with a saved network"
+            )
+        if place.exists() and not place.is_dir():
+            raise UserError(
+                f"OUTPUT={folder}: found a file; expected a new folder, or one with a saved network"
+            )
+        durable.make_folder(place.parent)
+        building = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    except OSError as error:
+        raise UserError(
+            f"OUTPUT={folder}: found what cannot be written ({error.strerror}); expected a new folder"
+        ) from error
+    try:
+        (building / "new").mkdir()
+        yield building / "new"
+        if place.exists():
+            place.rename(building / "old")
+        durable.replace(building / "new", place)
+    finally:
+        if (building / "old").exists() and not place.exists():
+            (building / "old").rename(place)
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def code_of(task: Task) -> dict[str, Any]:
+    """What is recorded of the code that brings a file before a network."""
+    return {"preprocessing_code": task.digest(), "reading_version": READING_VERSION}
+
+
+def changed_code(facts: dict[str, Any], task: Task) -> str:
+    """Say which of this code is another than in training, one line; "" where none is, as far as is recorded."""
+    words = {"preprocessing_code": "preprocessing", "reading_version": "reading of files"}
+    changed = [words[name] for name, now in code_of(task).items() if facts.get(name, now) != now]
+    return f"the code for {' and '.join(changed)} has changed since training" if changed else ""
+
+
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     """Write `model.json`."""
     (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
@@ -82,22 +138,35 @@ def load(folder: Path, task: Task) -> Network:
         raise UserError(
             f"MODEL={folder}: found no saved network; expected a folder with {MODEL} and {FACTS}"
         ) from None
-    temperature = facts.get("temperature", 1.0)
-    if not isinstance(temperature, float) or temperature <= 0:
-        wrong.append("temperature above 0")
     if "task" not in wrong and facts["task"] != task.name:
         raise UserError(f"MODEL={folder}: found a network for {facts['task']}; expected one for {task.name}")
     if wrong:
         raise UserError(f"{folder / FACTS}: found no {wrong[0]}; expected {', '.join(_NEEDED)}")
+    _check_values(folder / FACTS, facts, task)
     models = []
-    for place in range(int(facts.get("networks", 1))):
+    for place in range(facts.get("networks", 1)):
         path = folder / _file(place)
         network = load_keras(path)
         outputs, n = network.output_shape[-1], len(facts["classes"])
         if outputs != n:
             raise UserError(f"{path}: found a network of {outputs} classes; expected {n}, as {FACTS} says")
-        models.append(calibrated(network, temperature))
+        models.append(calibrated(network, facts.get("temperature", 1.0)))
     return Network(folder.name, tuple(models), facts)
+
+
+def _check_values(path: Path, facts: dict[str, Any], task: Task) -> None:
+    """Raise a UserError for the first value of `model.json` that nothing here has written."""
+    classes, networks, temperature = facts["classes"], facts.get("networks", 1), facts.get("temperature", 1.0)
+    if not all(isinstance(name, str) for name in classes) or len(set(classes)) < len(classes):
+        raise UserError(f"{path}: found classes {classes}; expected names, each once")
+    if type(networks) is not int or networks < 1:
+        raise UserError(f"{path}: found networks {networks!r}; expected a whole number from 1")
+    if type(temperature) not in (int, float) or not 0 < temperature < math.inf:
+        raise UserError(f"{path}: found temperature {temperature!r}; expected a number above 0")
+    for name, value in facts["preprocessing"].items():
+        option = task.preprocessing_options.get(name)
+        if option is not None and not option.takes(value):
+            raise UserError(f"{path}: found {name} {value!r}; expected {option.expected}")
 
 
 def load_keras(path: Path, own: Sequence[str] = ()) -> "keras.Model":

@@ -1,5 +1,6 @@
 """Sheets of scans with what a network looked at laid over them, one PNG for a dozen scans."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,32 @@ SCANS = 12  # on a sheet
 _SLICES = 3  # of a volume
 _INCHES, _ABOVE, _TITLE = 1.5, 0.5, 0.3  # of an image, of the text above it, of the sheet's title
 _OPACITY = 0.55
+# Stands in a sheet's first bytes, so that it is not taken for a scan, nor a scan for a sheet.
+_MADE_BY, _HEAD = "scanbench predict", 4096
+
+
+def names(output: Path, scans: int) -> list[Path]:
+    """The sheets beside the CSV `output` for so many scans."""
+    count = -(-scans // SCANS)
+    return [
+        output.with_name(f"{output.stem}{f'-{number}' if count > 1 else ''}.png")
+        for number in range(1, count + 1)
+    ]
+
+
+def is_one(path: Path) -> bool:
+    """Whether a file is a sheet, as `draw` makes them."""
+    try:
+        with path.open("rb") as file:
+            return f"tEXtSoftware\0{_MADE_BY}".encode() in file.read(_HEAD)
+    except OSError:
+        return False
+
+
+def of(output: Path) -> list[Path]:
+    """The sheets that lie beside the CSV `output`."""
+    name = re.compile(re.escape(output.stem) + r"(-[1-9]\d*)?\.png")
+    return [path for path in output.parent.iterdir() if name.fullmatch(path.name) and is_one(path)]
 
 
 @dataclass(frozen=True)
@@ -74,4 +101,4 @@ def draw(pictures: Sequence[Picture], method: str, path: Path) -> None:
                 right.imshow(heat, cmap="inferno", alpha=_OPACITY * np.clip(heat, 0, 1), vmin=0, vmax=1)
                 left.set_title(title, fontsize=7, pad=2)
         figure.suptitle(f"What the network looked at ({method})", fontsize=9, y=1 - 0.05 / height)
-        figure_style.save(figure, path)
+        figure_style.save(figure, path, _MADE_BY)

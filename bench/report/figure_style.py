@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from bench.report import atomic_files
 from bench.report.statistics import Assessment
@@ -143,12 +144,16 @@ def network_panels(
     return figure, grid
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Save as a PNG of at most 256 colours."""
+def save(figure: Figure, path: Path, made_by: str = "") -> None:
+    """Save as a PNG of at most 256 colours; it says what it was made by, where that is given."""
     figure.canvas.draw()
     image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")  # type: ignore[attr-defined]
     buffer = io.BytesIO()
-    image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(buffer, "PNG")
+    note = PngInfo()
+    if made_by:
+        note.add_text("Software", made_by)
+    few = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few.save(buffer, "PNG", pnginfo=note)
     atomic_files.write(path, buffer.getvalue())
 
 

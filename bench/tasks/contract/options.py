@@ -22,6 +22,15 @@ class Option:
             return "on" if value else "off"
         return self.separator.join(map(str, value)) if isinstance(value, list) else str(value)
 
+    def takes(self, value: Any) -> bool:
+        """Whether a value out of a file, of whatever kind, is one that `parse` could have given."""
+        if value is None:
+            return self.default is None
+        try:
+            return self.parse(self.spell(value)) == value and bool(self.accepts(value))
+        except (TypeError, ValueError):
+            return False
+
 
 def one_of(default: str, accepted: Sequence[str]) -> Option:
     """One of a few words."""

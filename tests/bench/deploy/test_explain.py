@@ -38,6 +38,13 @@ def test_grad_cam_shows_what_speaks_for_the_class_and_not_what_speaks_against_it
     assert np.count_nonzero(found.heat) == 1
 
 
+def test_the_class_to_explain_may_be_another_than_the_network_s_own():
+    x = np.zeros((2, 6, 6, 1), np.float32)
+    x[:, 2, 2], x[:, 3, 5] = 3, -1  # class 0, with a little that speaks for class 1
+    found = explain(bright_or_dark(x.shape[1:]), x, np.array([0, 1]))
+    assert [np.unravel_index(heat.argmax(), heat.shape) for heat in found.heat] == [(2, 2), (3, 5)]
+
+
 def test_gradient_times_input_shows_the_pixels_that_speak_for_the_class():
     inputs = keras.Input((9,))
     head = layers.Dense(2, use_bias=False)

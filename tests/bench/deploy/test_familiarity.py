@@ -1,5 +1,7 @@
 """Scans unlike the known ones are named, with what is unlike; those like them are left in peace."""
 
+from dataclasses import replace
+
 import keras
 import nibabel
 import numpy as np
@@ -33,8 +35,9 @@ def known_of(network, headers=()):
     return familiarity.learn(network, x, x, np.arange(200), np.arange(200, 300), headers)
 
 
-def warned(network, known, x, paths=None):
-    found = familiarity.warnings(known, familiarity.features_of(network, x), x, paths or [None] * len(x))
+def warned(network, known, x, paths=()):
+    headers = [read(path).facts for path in paths] or [{}] * len(x)
+    found = familiarity.warnings(known, familiarity.features_of(network, x), x, headers)
     return [" ".join(said) for said in found]
 
 
@@ -85,11 +88,14 @@ def test_a_voxel_size_that_was_never_seen_is_named(network, tmp_path):
 def test_it_is_kept_in_a_file_and_a_damaged_one_is_one_line(network, tmp_path):
     known = known_of(network)
     familiarity.save(known, tmp_path)
-    again = familiarity.load(tmp_path)
+    again = familiarity.load(tmp_path, network)
     assert again is not None
     np.testing.assert_array_equal(again.limits, known.limits)
     np.testing.assert_array_equal(again.features, known.features)
+    familiarity.save(replace(known, features=known.features[:, :1]), tmp_path)
+    with pytest.raises(UserError, match=r"known.npz: found features of another network; expected 2 a sample"):
+        familiarity.load(tmp_path, network)
     (tmp_path / familiarity.FILE).write_bytes(b"PK")
     with pytest.raises(UserError, match=r"known.npz: found a damaged file"):
-        familiarity.load(tmp_path)
-    assert familiarity.load(tmp_path / "none") is None
+        familiarity.load(tmp_path, network)
+    assert familiarity.load(tmp_path / "none", network) is None

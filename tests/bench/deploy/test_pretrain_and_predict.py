@@ -119,7 +119,7 @@ def test_it_is_applied_to_files_of_every_kind(model, tmp_path):
         (lambda folder: (folder / "model.json").write_text('{"task": "spect"}'), "found no architecture"),
         (lambda folder: edit(folder, preprocessing={}), "expected choices of crop, normalisation"),
         (lambda folder: edit(folder, preprocessing={"crop": False, "normalisation": "zscore"}), "109x91x1"),
-        (lambda folder: edit(folder, temperature=0.0), "expected task, architecture"),
+        (lambda folder: edit(folder, temperature=0.0), "found temperature 0.0; expected a number above 0"),
     ],
 )
 def test_a_damaged_network_is_one_line(model, tmp_path, capsys, damage, names):

@@ -1,7 +1,11 @@
 """A run folder's networks, found, calibrated, applied and exported; the run is made, nothing is trained."""
 
 import csv
+import errno
 import json
+import os
+import shutil
+from dataclasses import replace
 
 import keras
 import keras_tuner
@@ -15,9 +19,11 @@ from bench.commands.main import EXIT_USER, main
 from bench.data.caches.cached_dataset import save_dataset
 from bench.data.dataset import Dataset
 from bench.data.sources.download import sha256_of
-from bench.deploy import run_network
+from bench.deploy import explain, predict, run_network, sheets
 from bench.deploy.calibration import fit_temperature, log_loss, scaled
+from bench.deploy.saved_network import Network, calibrated
 from bench.errors import UserError
+from bench.tasks.medmnist import task as medmnist
 from bench.tasks.spect import task
 
 CLASSES = ("normal", "patient")
@@ -100,9 +106,9 @@ def scans(tmp_path):
     return folder
 
 
-def predicted(words, output):
+def predicted(words, output, errors=None):
     assert main(["predict", "spect", *words, "--output", str(output)]) == 0
-    with open(output, newline="") as file:
+    with open(output, newline="", errors=errors) as file:
         return list(csv.DictReader(file))
 
 
@@ -171,6 +177,109 @@ def test_a_file_that_cannot_be_read_costs_no_other(runs, scans, tmp_path):
     assert len(rows) == 4
 
 
+def test_an_output_never_replaces_a_scan(runs, scans, capsys):
+    picture = (scans / "ramp.png").read_bytes()
+    words = ["predict", "spect", "--runs", str(runs), "--input", str(scans), "--output"]
+    (scans / "link.csv").symlink_to(scans / "0.npy")
+    for name, found in (("ramp.csv", "ramp.png, which is no picture"), ("link.csv", "one of the images")):
+        assert main([*words, str(scans / name)]) == EXIT_USER
+        assert found in capsys.readouterr().err
+    assert (scans / "ramp.png").read_bytes() == picture
+    assert not (scans / "ramp.csv").exists()
+
+
+def test_sheets_of_an_earlier_call_are_no_scans_and_make_way(runs, scans, monkeypatch):
+    monkeypatch.setattr(sheets, "SCANS", 2)
+    words = ["--runs", str(runs), "--input"]
+    first = predicted([*words, str(scans)], scans / "o.csv")
+    assert {path.name for path in scans.glob("o*")} == {"o.csv", "o-1.png", "o-2.png"}
+    Image.fromarray(np.zeros((109, 91), np.uint8)).save(scans / "o-3.png")  # the user's own
+    again = predicted([*words, str(scans)], scans / "o.csv")
+    assert [row["file"] for row in again] == [
+        *(r["file"] for r in first[:2]),
+        str(scans / "o-3.png"),
+        first[2]["file"],
+    ]
+    predicted([*words, str(scans / "0.npy")], scans / "o.csv")
+    assert {path.name for path in scans.glob("o*")} == {"o.csv", "o.png", "o-3.png"}
+
+
+def test_what_is_doubtful_of_a_file_is_said(runs, scans, tmp_path, capsysbinary):
+    bad = images(1, seed=9)[0, ..., 0]
+    bad[3, 3:5] = np.nan
+    np.save(scans / "bad.npy", bad)
+    (scans / "scan.tiff").write_bytes(b"II*")
+    shutil.copy(scans / "1.npy", os.fsencode(scans) + b"/\xff.npy")
+    rows = predicted(
+        ["--runs", str(runs), "--input", str(scans)], tmp_path / "out.csv", errors="surrogateescape"
+    )
+    assert rows[2]["warnings"].startswith("values that are NaN or infinite, taken for background: 2")
+    assert rows[-1]["file"] == str(scans / "\udcff.npy")
+    assert b"files of no format that is read: 1 (scan.tiff)" in capsysbinary.readouterr().out
+
+
+def test_a_folder_that_may_not_be_read_is_one_line(runs, scans, monkeypatch, capsys):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", "scans/private")
+
+    monkeypatch.setattr("bench.deploy.predict.scans_below", refuse)
+    assert main(["predict", "spect", "--runs", str(runs), "--input", str(scans)]) == EXIT_USER
+    assert "scans/private: found what cannot be read" in capsys.readouterr().err
+
+
+def made_network(shape, classes=("a", "b")):
+    inputs = keras.Input(shape)
+    output = keras.layers.Dense(2, name="head")(keras.layers.Flatten()(inputs))
+    facts = {"classes": list(classes), "preprocessing": {}}
+    return Network("made", (calibrated(keras.Model(inputs, output), 1.0),), facts)
+
+
+@pytest.mark.parametrize(
+    ("takes", "given", "fits"),
+    [
+        ((8, 12, 3), (8, 12, 3), True),
+        ((8, 12, 3), (12, 8, 3), False),
+        ((8, 12), (8, 12, 1), True),
+        ((8, 12, 1), (8, 12), True),
+        ((8, 12, 1), (96, 1), False),
+        ((96,), (8, 12, 1), True),
+        ((96,), (8, 11, 1), False),
+    ],
+)
+def test_samples_of_other_axes_are_refused_not_reshaped(takes, given, fits):
+    x = np.random.default_rng(0).random((2, *given), np.float32)
+    if fits:
+        assert predict.probabilities(made_network(takes), x).shape == (2, 2)
+    else:
+        with pytest.raises(UserError, match="expected one for " + "x".join(map(str, given))):
+            predict.probabilities(made_network(takes), x)
+
+
+def test_an_image_of_another_size_has_its_row_and_columns_their_own_names(tmp_path):
+    for name, shape in (("a", (12, 8, 3)), ("b", (8, 12, 3)), ("c", (8, 12, 3))):
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / f"{name}.png")
+    output = tmp_path / "out.csv"
+    network = made_network((8, 12, 3), ("class", "other"))
+    files, _ = predict.find_scans(tmp_path, output)
+    said, _ = predict.predict(medmnist, network, None, files, output)
+    assert [prediction.probabilities is not None for prediction in said] == [False, True, True]
+    assert "expected one for 12x8x3" in said[0].warnings[0]
+    assert output.read_text().splitlines()[0] == "file,class,p(class),other,warnings"
+
+
+def test_a_sheet_of_an_ensemble_explains_the_class_of_its_caption(monkeypatch, tmp_path):
+    first, second = made_network((4, 4, 1)), made_network((4, 4, 1))
+    for network, bias in ((first, [0, 1]), (second, [3, 0])):
+        network.models[0].get_layer("head").set_weights([np.zeros((16, 2)), np.array(bias)])
+    explained = []
+    true = explain.explain
+    monkeypatch.setattr(explain, "explain", lambda *given: explained.append(given[2]) or true(*given))
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
+    both = replace(first, models=first.models + second.models)
+    predict.predict(medmnist, both, None, [tmp_path / "a.png"], tmp_path / "out.csv")
+    assert explained[0].tolist() == [0]
+
+
 @pytest.mark.slow
 def test_what_is_exported_predicts_the_same_and_has_its_card(runs, scans, tmp_path, capsys):
     folder = tmp_path / "model"
@@ -236,11 +345,19 @@ def test_the_card_s_own_lines_of_python_give_the_same(runs, scans, tmp_path, mon
         (["predict", "spect", "--runs", "RUNS", "--input", ".", "--model", "a/b"], "found no such folder"),
         (["predict", "spect", "--runs", "RUNS", "--input", ".", "--model", "."], "found no saved network"),
         (["export", "spect", "--runs", "RUNS", "--model", "ensemble"], "expected a single network"),
+        (["predict", "spect", "--runs", "RUNS", "--input", ".", "--output", "no/o.csv"], "cannot be written"),
+        (
+            ["predict", "spect", "--runs", "RUNS", "--input", ".", "--output", "folder.csv"],
+            "cannot be written",
+        ),
+        (["predict", "spect", "--runs", "RUNS", "--input", ".", "--output", "scan.npy"], "expected .csv"),
         (["export", "spect", "--runs", "RUNS", "--output", "RUNS"], "a folder of something else"),
     ],
 )
 def test_mistakes_are_one_line(runs, tmp_path, monkeypatch, capsys, words, names):
     monkeypatch.chdir(tmp_path)
+    np.save("scan.npy", images(1)[0, ..., 0])
+    (tmp_path / "folder.csv").mkdir()
     assert main([word.replace("RUNS", str(runs)) for word in words]) == EXIT_USER
     said = capsys.readouterr().err
     assert names in said

@@ -52,6 +52,18 @@ def test_networks_saved_without_calibration_get_it_when_they_are_loaded(tmp_path
         (small(), {**FACTS, "task": "mri"}, "a network for mri; expected one for spect"),
         (small(), {**FACTS, "classes": "abc"}, "found no classes; expected task, architecture, classes"),
         (small(), [], "found no saved network"),
+        (small(), {**FACTS, "classes": [1, 2, 3]}, "expected names, each once"),
+        (small(), {**FACTS, "classes": ["a", "a", "b"]}, "expected names, each once"),
+        (small(), {**FACTS, "networks": "x"}, "networks 'x'; expected a whole number from 1"),
+        (small(), {**FACTS, "networks": 0}, "networks 0; expected a whole number from 1"),
+        (small(), {**FACTS, "temperature": float("nan")}, "temperature nan; expected a number above 0"),
+        (
+            small(),
+            {**FACTS, "preprocessing": {"normalisation": "zzz"}},
+            "found normalisation 'zzz'; expected one",
+        ),
+        (small(), {**FACTS, "preprocessing": {"crop": 1}}, "found crop 1; expected on or off"),
+        (small(), {**FACTS, "preprocessing": {"slices": {}}}, "found slices {}; expected the first"),
     ],
 )
 def test_what_is_foreign_is_one_line(tmp_path, network, facts, names):
@@ -60,6 +72,56 @@ def test_what_is_foreign_is_one_line(tmp_path, network, facts, names):
     with pytest.raises(UserError, match=names) as caught:
         saved_network.load(tmp_path, task)
     assert "\n" not in str(caught.value)
+
+
+def test_a_temperature_without_a_point_is_one(tmp_path):
+    saved_network.save(tmp_path, [small()], {**FACTS, "temperature": 1})
+    assert saved_network.load(tmp_path, task).facts["temperature"] == 1
+
+
+def test_code_that_has_changed_since_training_is_named(monkeypatch):
+    facts = saved_network.code_of(task)
+    assert saved_network.changed_code(facts, task) == saved_network.changed_code({}, task) == ""
+    assert "for reading of files has" in saved_network.changed_code({**facts, "reading_version": 0}, task)
+    monkeypatch.setattr(type(task), "digest", lambda self: "other")
+    assert "for preprocessing has changed since training" in saved_network.changed_code(facts, task)
+
+
+def write(folder, *names):
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_text("old")
+    return folder
+
+
+@pytest.mark.parametrize("names", [["mine.txt"], ["README.md"], ["model.json", "model.keras", "mine.txt"]])
+def test_a_folder_with_other_files_is_refused_and_stays(tmp_path, names):
+    folder = write(tmp_path / "there", *names)
+    with pytest.raises(UserError, match=r"expected a new folder, or one with a saved network"):
+        saved_network.replaced(folder).__enter__()
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "."])
+def test_what_can_be_no_folder_is_refused_before_the_work(tmp_path, monkeypatch, name):
+    (tmp_path / "file").write_text("old")
+    monkeypatch.chdir(write(tmp_path / "here"))
+    with pytest.raises(UserError, match=f"OUTPUT={'.' if name == '.' else tmp_path}.*expected a new folder"):
+        saved_network.replaced(tmp_path / name if name != "." else saved_network.Path()).__enter__()
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    folder = write(tmp_path / "there", "model.json", "model.keras", "model-4.keras")
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(FileNotFoundError), saved_network.replaced(folder) as building:
+        (building / "none").rename(building / "model.json")
+    assert (folder / "model.json").read_text() == "old"
+    with saved_network.replaced(tmp_path / "link") as building:
+        (building / "model.json").write_text("new")
+    assert [path.name for path in folder.iterdir()] == ["model.json"]
+    assert (folder / "model.json").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "there"]
 
 
 def test_no_pickle_and_no_class_out_of_any_module_is_loaded(tmp_path):
