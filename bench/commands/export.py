@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from bench.commands.arguments import latest_run
-from bench.deploy import run_network
+from bench.deploy import run_network, saved_network
 from bench.deploy.export import export
 from bench.errors import UserError
 from bench.sweep.settings import find_task
@@ -19,10 +19,10 @@ def run(arguments: argparse.Namespace) -> int:
     if chosen.ensemble:
         raise UserError(f"MODEL={arguments.model}: found an ensemble; expected a single network, by its name")
     folder = Path(arguments.output or f"{arguments.runs}/models/{task.name}-{chosen.assessment.name}")
-    facts = export(task, chosen, folder)
+    with saved_network.replaced(folder) as building:
+        facts = export(task, chosen, building)
     for name, found in facts["agreement"].items():
         print(f"{name}: the same classes in {found['cases']} test cases, within {found['difference']:.1e}")
-    print(
-        f"{folder}: {facts['title']}; apply it with `scanbench predict {task.name} --model {folder} --input FOLDER`"
-    )
+    command = f"scanbench predict {task.reference} --model {folder} --input FOLDER"
+    print(f"{folder}: {facts['title']}; apply it with `{command}`")
     return 0

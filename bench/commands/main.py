@@ -168,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
         samples="number of generated images (default: the task's)",
         epochs="epochs, of all networks together (default: the preset's)",
         preprocess="choices of preprocessing: normalisation=none,crop=off",
-        output="folder for the network",
+        output="folder for the networks (default: RUNS/models/TASK-ARCH-pretrained)",
     )
     add_options(
         verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures", "runs"),

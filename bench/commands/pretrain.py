@@ -4,9 +4,11 @@ import argparse
 from pathlib import Path
 
 import architectures
+from bench.deploy import saved_network
 from bench.deploy.pretrain import pretrain
 from bench.errors import UserError
 from bench.sweep import settings
+from tuning import durable
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -16,21 +18,41 @@ def run(arguments: argparse.Namespace) -> int:
     architecture = settings.choice(
         "ARCH", arguments.arch, tuple(architectures.names()), task.candidates[0].architecture
     )
+    kinds = {architectures.load(candidate.architecture).input for candidate in task.candidates} | {"vector"}
+    kind = architectures.load(architecture).input
+    if kind not in kinds:
+        raise UserError(
+            f"ARCH={architecture}: found a network for samples of the kind {kind}; "
+            f"expected {' or '.join(sorted(kinds))}"
+        )
     classes = tuple(filter(None, (arguments.classes or "").split(","))) or task.alone_classes
-    if len(set(classes)) == 1:
-        raise UserError(f"--classes={arguments.classes}: found one class; expected two or more to tell apart")
-    folder = Path(arguments.output or f"{arguments.runs}/models/{task.name}-{architecture}")
-    pretrain(
-        task,
-        folder,
-        Path(arguments.runs) / "cache",
-        architecture=architecture,
-        classes=classes,
-        samples=settings.whole_number("--samples", arguments.samples, task.alone_samples, 40),
-        epochs=settings.whole_number("--epochs", arguments.epochs, preset.pretraining_epochs, 1),
-        preprocessing=settings.find_preprocessing(arguments.preprocess, task)
-        if arguments.preprocess
-        else task.alone_preprocessing,
+    if classes and len(set(classes)) < max(len(classes), 2):
+        raise UserError(
+            f"--classes={arguments.classes}: found {'a class twice' if len(set(classes)) > 1 else 'one class'}; "
+            "expected two or more to tell apart, each once"
+        )
+    runs = Path(arguments.runs)
+    try:
+        durable.make_folder(runs / "cache")
+    except OSError as error:
+        raise UserError(
+            f"RUNS={runs}: cannot write ({error.strerror}); expected a writable folder"
+        ) from error
+    folder = Path(arguments.output or runs / "models" / f"{task.name}-{architecture}-pretrained")
+    with saved_network.replaced(folder) as building:
+        pretrain(
+            task,
+            building,
+            runs / "cache",
+            architecture=architecture,
+            classes=classes,
+            samples=settings.whole_number("--samples", arguments.samples, task.alone_samples, 40),
+            epochs=settings.whole_number("--epochs", arguments.epochs, preset.pretraining_epochs, 1),
+            preprocessing=settings.find_preprocessing(arguments.preprocess, task)
+            if arguments.preprocess
+            else task.alone_preprocessing,
+        )
+    print(
+        f"{folder}: apply it with `python -m bench predict {task.reference} --model {folder} --input FOLDER`"
     )
-    print(f"{folder}: apply it with `python -m bench predict {task.name} --model {folder} --input FOLDER`")
     return 0

@@ -14,6 +14,7 @@ from bench.commands.inference import measure_inference
 from bench.data.caches import cached_dataset
 from bench.data.dataset import Dataset
 from bench.data.folders.folder import collected_warnings
+from bench.data.folders.resampled_folder import READING_VERSION
 from bench.data.formats.listing import unreadable_line
 from bench.data.splits import count_inner_folds, divide
 from bench.errors import UserError
@@ -272,18 +273,18 @@ def check_notes(state: State, dataset: Dataset) -> list[str]:
 
 
 def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dict:
-    counts = np.bincount(dataset.y, minlength=len(dataset.classes))
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "provenance": dataset.provenance,
         "stand_in": dataset.stand_in,
         "classes": list(dataset.classes),
-        "counts": [int(count) for count in counts],
+        "counts": np.bincount(dataset.y, minlength=len(dataset.classes)).tolist(),
         "samples": len(dataset.x),
         "subjects": len(np.unique(dataset.subjects)),
         "shape": list(dataset.x.shape[1:]),
         "details": dataset.details,
+        "reading_version": READING_VERSION,
         "folder": str(Path("..") / dataset_folder.relative_to(folder.parent)),
     }
 

@@ -4,14 +4,13 @@ All three take a prepared sample and give calibrated probabilities. What is writ
 every test case of the run, each format must give the classes of Keras, and its probabilities to `TOLERANCE`.
 """
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.deploy import familiarity, model_card, run_network, saved_network
+from bench.deploy.calibration import scaled
 from bench.deploy.predict import probabilities
 from bench.deploy.run_network import Chosen
 from bench.deploy.saved_network import Network
@@ -19,60 +18,69 @@ from bench.errors import UserError
 from bench.tasks import Task
 
 _BLOCK = 32
+# How far probabilities may be from those that the run has recorded, perhaps on a GPU, whose products have 11 bits
+# (TensorFloat-32), or in bfloat16, which has 8.
+_AS_RECORDED, _AS_RECORDED_MIXED = 0.01, 0.1
 
 
 def export(task: Task, chosen: Chosen, folder: Path) -> dict[str, Any]:
-    """Write a folder with a network in all formats, what it needs to be used, and its model card.
+    """Write into an empty folder a network in all formats, what it needs to be used, and its model card.
 
     `model.keras`, `model.tflite` and `model.onnx`, the last two for one sample at a time; `model.json`: task,
     classes, preprocessing, calibration, and where it comes from; `known.npz`: what the training data were
-    like; `README.md`: the model card. A `folder` with an export is replaced; it is there whole or not at all.
-    Returns what `model.json` says.
+    like; `README.md`: the model card. Returns what `model.json` says.
 
-    Raises UserError: the run's data are gone, a package is missing, or a format cannot take the network or
-    gives other answers.
+    Raises UserError: the run's data are gone, a package is missing, the network is not what the run has tested, or
+    a format cannot take it or gives other answers.
     """
-    is_export = all((folder / name).is_file() for name in (saved_network.FACTS, saved_network.MODEL))
-    if folder.is_file() or (folder.is_dir() and not is_export and any(folder.iterdir())):
-        raise UserError(
-            f"OUTPUT={folder}: found a folder of something else; expected a new one, or an export"
-        )
+    network = run_network.open_network(chosen, task)
+    changed = saved_network.changed_code(network.facts, task)
+    if changed:
+        raise UserError(f"{chosen.folder}: found that {changed}; expected the same: make bench trains anew")
     data = run_network.open_data(chosen, task)
     if data is None:
         raise UserError(
             f"{chosen.folder}: found its data gone or changed; expected them, to check what is exported: "
             "make bench brings them back"
         )
-    network = run_network.open_network(chosen, task)
     _, dataset, fold, x = data
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        facts = {**network.facts, "input_shape": list(network.models[0].input_shape[1:]), "batch": 1}
-        saved_network.save(building, network.models[:1], facts)
-        facts["agreement"] = write_portable(network, x, fold.test, building)
-        saved_network.write_facts(building, facts)
-        familiarity.save(run_network.learn(data, network), building)
-        (building / "README.md").write_text(
-            model_card.text(task, chosen, facts, dataset, fold), encoding="utf-8"
-        )
-        building.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    expected = _in_blocks(network, x, fold.test)
+    _check_recorded(chosen, network, expected, dataset.y[fold.test])
+    facts = {**network.facts, "input_shape": list(network.models[0].input_shape[1:]), "batch": 1}
+    saved_network.save(folder, network.models[:1], facts)
+    facts["agreement"] = write_portable(network, x, fold.test, expected, folder)
+    saved_network.write_facts(folder, facts)
+    familiarity.save(run_network.learn(data, network), folder)
+    (folder / "README.md").write_text(model_card.text(task, chosen, facts, dataset, fold), encoding="utf-8")
     return facts
 
 
-def write_portable(network: Network, x: np.ndarray, indices: np.ndarray, folder: Path) -> dict[str, Any]:
+def _check_recorded(chosen: Chosen, network: Network, found: np.ndarray, y: np.ndarray) -> None:
+    """Raise a UserError where the run has tested other cases, or recorded other probabilities of them."""
+    [run] = chosen.runs
+    recorded = scaled(run.probabilities, network.facts["temperature"])
+    if not np.array_equal(run.y, y):
+        raise UserError(f"{chosen.folder}: found predictions of other test cases; expected those of its data")
+    mixed = chosen.content.source.sweep["identity"].get("precision") == "mixed"
+    tolerance = _AS_RECORDED_MIXED if mixed else _AS_RECORDED
+    difference = float(np.abs(found - recorded).max())
+    if not difference <= tolerance:
+        raise UserError(
+            f"{chosen.folder}: found probabilities of test cases up to {difference:.1e} from those that the run "
+            f"has recorded; expected them within {tolerance:.0e}: nothing was exported"
+        )
+
+
+def write_portable(
+    network: Network, x: np.ndarray, indices: np.ndarray, expected: np.ndarray, folder: Path
+) -> dict[str, Any]:
     """Write a network's LiteRT and ONNX files, and run all three formats on `x[indices]`.
 
-    Returns of each format `cases` and the largest `difference` of a probability from that of the network in
-    memory.
+    `expected` is what the network in memory says of these. Returns of each format `cases` and the largest
+    `difference` of a probability from that.
     """
     from bench.measure.runtimes import PORTABLE, ConversionError, version
 
-    expected = _in_blocks(network, x, indices)
     loaded = saved_network.load_keras(folder / saved_network.MODEL, network.own)
     written = Network("model.keras", (loaded,), network.facts)
     found = {"keras": _compare("keras", expected, _in_blocks(written, x, indices))}

@@ -3,6 +3,8 @@
 After Mitchell et al. 2019, "Model cards for model reporting", FAT*.
 """
 
+import shlex
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,17 +12,25 @@ import pandas as pd
 
 from bench.data.dataset import Dataset
 from bench.data.splits import Fold
+from bench.deploy.calibration import scaled
 from bench.deploy.familiarity import ALARMS
 from bench.deploy.run_network import Chosen
-from bench.report import formatting
+from bench.evaluate import metrics
+from bench.report import formatting, statistics
 from bench.report.markdown import code, escape, prose, table
 from bench.report.markdown import facts as fact_table
-from bench.tasks import Task
+from bench.report.markdown_report import SMOKE
+from bench.tasks import FROZEN, Task
 
 _STAND_IN = (
     "> **Trained on stand-in data**, generated or substituted. Nothing here says how it does on real ones: "
     "not for use on anybody's scans."
 )
+_STARTS = {
+    "scratch": "random weights",
+    "phantom": "the weights of a training on generated images",
+    "imagenet": "weights trained on ImageNet",
+}
 _NAMES = {"keras": "`model.keras`", "litert": "`model.tflite`", "onnxruntime": "`model.onnx`"}
 
 
@@ -32,12 +42,13 @@ def text(task: Task, chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fo
     blocks = [
         f"# {escape(facts['title'])}: {escape(chosen.content.title)}",
         *([_STAND_IN] if facts["data"]["stand_in"] else []),
+        *([SMOKE] if chosen.assessment.entry.plan["preset"] == "smoke" else []),
         *_use(facts),
         *_results(chosen, facts),
         *_data(facts, dataset, fold),
         *_protocol(chosen, facts),
         *_preprocessing(task, facts),
-        *_limits(chosen, facts),
+        *_limits(chosen, facts, dataset, fold),
         *_how(task, facts),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -54,34 +65,51 @@ def _use(facts: dict[str, Any]) -> list[str]:
 
 
 def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
-    rows, metric = chosen.content.rows, chosen.content.metric
-    found = rows[rows.architecture == chosen.assessment.name].iloc[0]
+    row, metric = _row(chosen), chosen.content.metric
     title = formatting.metric_title(metric)
+    calibration = facts["calibration"]
+    before = ", before calibration" if metrics.get(metric).graded and calibration["subjects"] else ""
     shown = [
         (
-            f"Test {title} [95% interval]",
-            formatting.with_limits(metric, found.test, found.test_low, found.test_high),
+            f"Test {title} [95% interval]{before}",
+            formatting.with_limits(metric, row.test, row.test_low, row.test_high),
         ),
-        (f"Validation {title}", formatting.value(metric, found.validation)),
-        ("Parameters", formatting.whole(found.parameters)),
+        (f"Validation {title}", formatting.value(metric, row.validation)),
+        ("Parameters", formatting.whole(row.parameters)),
     ]
-    if found.inference_ms is not None:
-        time = f"{formatting.number(found.inference_ms)} ms in Keras on one thread"
+    if row.inference_ms is not None:
+        time = f"{formatting.number(row.inference_ms)} ms in Keras on one thread"
         shown.append(("Inference, one sample", time))
+    runs = [
+        replace(run, probabilities=scaled(run.probabilities, facts["temperature"]))
+        for run in chosen.assessment.entry.runs
+    ]
+    after = {name: value for name, value in statistics.estimates(runs).items() if metrics.get(name).graded}
+    after = after if calibration["subjects"] else {}
     shown += [
-        (escape(formatting.metric_title(name)), formatting.value(name, value))
+        (
+            escape(formatting.metric_title(name)) + (", calibrated" if name in after else ""),
+            formatting.value(name, after.get(name, value)),
+        )
         for name, value in chosen.assessment.metrics.items()
-        if name != metric and "[" not in name
+        if (name != metric or name in after) and "[" not in name
     ]
     this = chosen.runs[0].seed
+    tested = [a for a in chosen.content.networks if a.test is not None]
+    best = (
+        f" It is the best of the {len(tested)} networks of the report on these very subjects, which its numbers "
+        "are not corrected for."
+    )
     lines = [
         "## Results",
         fact_table("Mean over seeds", shown),
-        f"The row of the report's table: the mean of all refits (seeds: {found.seeds}, folds: "
-        f"{found.folds}) on test subjects that no decision has seen. This network is the refit with "
-        f"seed {this} in the first fold, which was not chosen by its result.",
+        f"The row of the report's table: the mean of all refits (seeds: {row.seeds}, folds: {row.folds}) on test "
+        "subjects that no search has seen; those called calibrated are with this network's temperature."
+        f"{best if len(tested) > 1 and chosen.assessment is tested[0] else ''} This network is the refit with seed "
+        f"{this} in the first fold, which was not chosen by its result.",
     ]
-    calibration = facts["calibration"]
+    if row.status != "done":
+        lines.append(f"**Not finished** when this was exported: {escape(row.progress)}.")
     if calibration["subjects"]:
         lines += [
             f"*Calibration*: logits divided by {facts['temperature']:.3f}, fitted to what the same "
@@ -106,14 +134,28 @@ def _data(facts: dict[str, Any], dataset: Dataset, fold: Fold) -> list[str]:
     ]
 
 
+def _row(chosen: Chosen) -> Any:
+    rows = chosen.content.rows
+    return rows[rows.architecture == chosen.assessment.name].iloc[0]
+
+
 def _protocol(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
-    command = chosen.content.source.sweep["command"]
-    plan = chosen.assessment.entry.plan
+    sweep, plan, row = chosen.content.source.sweep, chosen.assessment.entry.plan, _row(chosen)
     values = ", ".join(f"{name} {value}" for name, value in sorted(facts["values"].items()))
+    inner = sweep["identity"]["splits"].get("inner", 1)
+    scored = (
+        f"all training and validation subjects in turn ({inner} inner folds)"
+        if inner > 1
+        else "validation subjects"
+    )
+    start = next(c["transfer"] for c in plan["candidates"] if c["name"] == chosen.assessment.name)
+    command = sweep["command"]
     return [
         "## Protocol",
-        f"A {escape(plan['tuner'])} search (trials: {plan['trials']}, epochs of each: {plan['epochs']}), scored on "
-        "validation subjects; the best was trained again on train and validation together. No subject is in two "
+        f"A {escape(plan['tuner'])} search ({row.trials_done} of {row.trials_planned} trials finished, folds: "
+        f"{plan['folds']}, up to {plan['epochs']} epochs each), scored on {scored}; the best was trained again on "
+        f"train and validation together, from {_STARTS[start.removesuffix(FROZEN)]}"
+        f"{', of which nothing but the head was trained' if start.endswith(FROZEN) else ''}. No subject is in two "
         f"parts. Trial {facts['trial']}: {escape(values)}.",
         f"Made by {prose(f'`{command}`')}, run {code(facts['run'])}.",
     ]
@@ -125,13 +167,32 @@ def _preprocessing(task: Task, facts: dict[str, Any]) -> list[str]:
     return ["## Preprocessing", *words, fact_table("Choice", choices)]
 
 
-def _limits(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
+def _limits(chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fold: Fold) -> list[str]:
     notes = chosen.content.source.sweep.get("notes", [])
+    counts = np.bincount(
+        dataset.y[np.concatenate([fold.train, fold.validation])], minlength=len(dataset.classes)
+    )
+    shares = ", ".join(
+        f"{escape(name)} {share:.1%}"
+        for name, share in zip(dataset.classes, counts / counts.sum(), strict=True)
+    )
+    frequencies = f"Probabilities assume that classes are as frequent as in the training data ({shares})."
+    if facts["values"].get("balance", "none") != "none":
+        frequencies = (
+            "Classes were balanced in training, so probabilities assume that all are equally frequent. Where they "
+            f"are as frequent as in the training data ({shares}), multiply each by its share and divide by the sum."
+        )
+    n = len(fold.test)
+    usual = (
+        f"about {1 - ALARMS:.0%} of the {n} test scans"
+        if n >= 1 / ALARMS - 1
+        else f"any of the {n} test scans"
+    )
     limits = [
         "The results hold for scans like those it was tested on: the same scanners, protocols and mix of "
-        "patients. Probabilities assume the share of classes in the data.",
-        f"`scanbench predict` warns of scans that lie farther from the training data than about "
-        f"{100 * (1 - ALARMS):.0f}% of the test scans; one without a warning may still be unlike them.",
+        f"patients. {frequencies}",
+        f"`scanbench predict` warns of scans that lie farther from the training data than {usual}; one without a "
+        "warning may still be unlike them.",
         "What a heat map shows is where the network looked, not why, and no proof that it is right.",
         "`known.npz` holds the network's features of the training samples, no images: whoever may not pass on "
         "anything made from them deletes it, and the warnings with it.",
@@ -151,10 +212,10 @@ def _how(task: Task, facts: dict[str, Any]) -> list[str]:
     )
     return [
         "## How to use it",
-        f"```sh\nscanbench predict {task.name} --model FOLDER --input scans\n```",
+        f"```sh\nscanbench predict {shlex.quote(task.reference)} --model FOLDER --input scans\n```",
         f"Each file takes a prepared sample, float32 {shape} (LiteRT and ONNX one at a time), and gives the "
         "calibrated probability of each class. Without scanbench's commands:",
-        f"```python\n{USAGE.format(task=task.name)}```",
+        f"```python\n{USAGE.format(task=task.reference)}```",
         table(agreement),
         "The classes were the same in all of them.",
     ]
@@ -166,7 +227,7 @@ from pathlib import Path
 import onnxruntime
 from bench import tasks
 
-facts, task = json.loads(Path("model.json").read_text()), tasks.load("{task}")
+facts, task = json.loads(Path("model.json").read_text()), tasks.load({task!r})
 stored = task.read([Path("scan.nii.gz")], facts["preprocessing"])
 x = task.prepare(stored, facts["preprocessing"]).reshape(-1, *facts["input_shape"])
 [probabilities] = onnxruntime.InferenceSession("model.onnx").run(None, {{"input:0": x[:1]}})

@@ -47,7 +47,7 @@ def pretrain(
     data = pretraining.pretraining(task, cache, classes, samples, print)
     dataset = open_cached(data)
     chosen = {**task.preprocessing, **preprocessing}
-    x = arrays.prepared(str(data), task.name, json.dumps(chosen, sort_keys=True))
+    x = arrays.prepared(str(data), task.reference, json.dumps(chosen, sort_keys=True))
     description = {
         "architecture": architecture,
         "structural": [],
@@ -87,6 +87,7 @@ def pretrain(
         "architecture": architecture,
         "classes": list(dataset.classes),
         "preprocessing": chosen,
+        **saved_network.code_of(task),
         "provenance": dataset.provenance,
         "samples": len(seen),
         "history": histories,

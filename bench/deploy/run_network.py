@@ -12,7 +12,7 @@ from bench.data.caches.cached_dataset import DamagedCacheError, open_headers
 from bench.data.dataset import Dataset
 from bench.data.sources.download import sha256_of
 from bench.data.splits import Fold
-from bench.deploy import familiarity
+from bench.deploy import familiarity, saved_network
 from bench.deploy.calibration import fit_temperature, log_loss, scaled
 from bench.deploy.familiarity import Known
 from bench.deploy.saved_network import Network, calibrated, load_keras
@@ -95,13 +95,20 @@ def open_network(chosen: Chosen, task: Task) -> Network:
     trial = source.state.done[f"trial/{search_name(entry.name, 0)}/{chosen.trial}"]
     plan = next(c for c in entry.plan["candidates"] if c["name"] == entry.name)
     calibration = _calibration(chosen, trial)
+    identity, data = source.sweep["identity"], source.sweep["dataset"]
+    code = {
+        "preprocessing_code": identity.get("code", {}).get("prepare"),
+        "reading_version": data.get("reading_version"),
+    }
     facts = {
         "task": task.name,
         "architecture": architectures.file_of(plan["architecture"]).stem,
         "title": entry.title + (f", ensemble of {len(chosen.files)} seeds" if chosen.ensemble else ""),
         "classes": source.classes,
-        "preprocessing": source.sweep["identity"]["preprocessing"],
-        "preprocessing_code": task.digest(),
+        "preprocessing": identity["preprocessing"],
+        # what a run of before does not say is taken for what it is today
+        **saved_network.code_of(task),
+        **{name: value for name, value in code.items() if value is not None},
         "temperature": calibration["temperature"],
         "calibration": calibration,
         "candidate": entry.name,
@@ -109,7 +116,7 @@ def open_network(chosen: Chosen, task: Task) -> Network:
         "trial": chosen.trial,
         "values": trial["values"],
         "seeds": [run.seed for run in chosen.runs],
-        "data": {k: v for k, v in source.sweep["dataset"].items() if k != "folder"},
+        "data": {k: v for k, v in data.items() if k != "folder"},
     }
     own = (plan["architecture"],)
     networks = (load_keras(path, own) for path in chosen.files)

@@ -37,6 +37,8 @@ _NOTES = (
     "paired difference from the best with its 95% interval; p corrected (Holm) for all pairs in the table.",
 )
 
+SMOKE = "> **Smoke preset.** Made to see that everything works; trained too little to compare anything."
+
 
 def markdown(content: Content, pictures: dict[str, str]) -> str:
     """Compose the page.
@@ -76,9 +78,7 @@ def _stand_in(content: Content) -> list[str]:
             "and says little of real ones."
         )
     if content.source.plan["preset"] == "smoke":
-        blocks.append(
-            "> **Smoke preset.** Made to see that everything works; trained too little to compare anything."
-        )
+        blocks.append(SMOKE)
     return blocks
 
 

@@ -12,6 +12,7 @@ import tensorflow  # noqa: F401 - so that the session is set up for it
 from fake_workers import settings_for
 
 from bench.commands.run_sweep import Outcome, bench
+from bench.data.folders.resampled_folder import READING_VERSION
 from bench.sweep import journal, run_directory
 from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
@@ -70,6 +71,8 @@ def test_a_sweep_ends_with_a_report_and_everything_on_record(swept):
     assert outcome.status == 0
     assert outcome.report is not None
     assert outcome.report.is_file()
+    [sweep] = events(outcome.folder, "sweep")
+    assert sweep["dataset"]["reading_version"] == READING_VERSION
     keys = [event["piece"] for event in events(outcome.folder, "done")]
     references = [f"reference/{name}/0" for name in task.references]
     first = ["stage/compact/0/0/0/0", "stage/compact/0/1/0/0"]

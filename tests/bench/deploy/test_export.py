@@ -6,6 +6,7 @@ import pytest
 
 import architectures
 from bench.deploy import export, saved_network
+from bench.deploy.predict import probabilities
 from bench.deploy.saved_network import Network, calibrated
 from bench.errors import UserError
 from bench.measure import runtimes
@@ -33,6 +34,10 @@ def samples_of(network, n=5):
     return np.random.default_rng(1).normal(size=(n, *shape)).astype(np.float32)
 
 
+def written(network, x, indices, folder):
+    return export.write_portable(network, x, indices, probabilities(network, x[indices]), folder)
+
+
 @pytest.mark.parametrize(
     "name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in architectures.names()]
 )
@@ -40,7 +45,7 @@ def test_every_architecture_is_the_same_in_every_format(name, tmp_path):
     network = network_of(name)
     x = samples_of(network)
     saved_network.save(tmp_path, network.models[:1], network.facts)
-    found = export.write_portable(network, x, np.array([0, 2, 4]), tmp_path)
+    found = written(network, x, np.array([0, 2, 4]), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "model.keras",
         "model.tflite",
@@ -86,4 +91,4 @@ def test_a_format_that_answers_otherwise_is_an_error(monkeypatch, tmp_path, answ
     network = network_of("compact")
     saved_network.save(tmp_path, network.models[:1], network.facts)
     with pytest.raises(UserError, match=names):
-        export.write_portable(network, samples_of(network), np.arange(5), tmp_path)
+        written(network, samples_of(network), np.arange(5), tmp_path)

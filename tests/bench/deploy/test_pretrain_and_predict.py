@@ -27,7 +27,7 @@ def model(tmp_path_factory):
     root = tmp_path_factory.mktemp("pretrained")
     words = ["pretrain", "spect", "--samples", "40", "--epochs", "1", "--runs", str(root / "runs")]
     assert main(words) == 0
-    return root / "runs" / "models" / "spect-vgg16"
+    return root / "runs" / "models" / "spect-vgg16-pretrained"
 
 
 def edit(folder, **changes):
@@ -75,11 +75,13 @@ def test_networks_are_asked_together(model):
     ("asked", "found"),
     [([], {"normalisation": "brain"}), (["zscore"], {}), (["percentile"], {"normalisation": "percentile"})],
 )
-def test_what_preprocessing_is_asked_for_replaces_what_pretrain_has_by_itself(monkeypatch, asked, found):
+def test_what_preprocessing_is_asked_for_replaces_what_pretrain_has_by_itself(
+    monkeypatch, tmp_path, asked, found
+):
     called = {}
     monkeypatch.setattr("bench.commands.pretrain.pretrain", lambda *_, **named: called.update(named))
     words = [word for value in asked for word in ("--preprocess", f"normalisation={value}")]
-    assert main(["pretrain", "spect", *words]) == 0
+    assert main(["pretrain", "spect", "--runs", str(tmp_path / "runs"), *words]) == 0
     assert called["preprocessing"] == found
 
 
@@ -134,10 +136,19 @@ def test_a_damaged_network_is_one_line(model, tmp_path, capsys, damage, names):
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_what_cannot_be_made_or_read_is_one_line(model, tmp_path, capsys):
+def test_what_cannot_be_made_or_read_is_one_line(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
     for words, names in (
         (["pretrain", "digits"], "found a task without generated images"),
         (["pretrain", "mri", "--classes", "normal,patient"], "expected normal,tumour"),
+        (["pretrain", "spect", "--classes", "normal,patient,normal"], "found a class twice"),
+        (["pretrain", "spect", "--arch", "cnn_3d"], "found a network for samples of the kind volume"),
+        (["pretrain", "spect", "--runs", str(tmp_path / "file")], "RUNS="),
+        (
+            ["pretrain", "spect", "--runs", str(tmp_path / "r"), "--output", str(tmp_path / "file")],
+            "found a file",
+        ),
         (["predict", "spect", "--model", str(model), "--input", str(tmp_path / "none")], "no such file"),
         (["predict", "spect", "--model", str(model), "--input", str(tmp_path)], "found no image"),
     ):

@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 from made_sweeps import Sweep
 from PIL import Image
+from scipy.special import softmax
 
 import architectures
 from bench.commands.main import EXIT_USER, main
 from bench.data.caches.cached_dataset import save_dataset
 from bench.data.dataset import Dataset
 from bench.data.sources.download import sha256_of
-from bench.deploy import explain, predict, run_network, sheets
+from bench.data.splits import divide
+from bench.deploy import explain, model_card, predict, run_network, saved_network, sheets
 from bench.deploy.calibration import fit_temperature, log_loss, scaled
+from bench.deploy.export import export
 from bench.deploy.saved_network import Network, calibrated
 from bench.errors import UserError
 from bench.tasks.medmnist import task as medmnist
@@ -45,6 +48,7 @@ class SpectSweep(Sweep):
     def sweep(self, names=None):
         event = super().sweep(names)
         event["identity"]["preprocessing"] = task.preprocessing
+        event["identity"]["code"] = {"prepare": task.digest()}
         event["dataset"]["folder"] = "../cache/made"
         return event
 
@@ -64,11 +68,27 @@ class SpectSweep(Sweep):
             architecture = architectures.load(key.split("/")[1])
             keras.utils.set_random_seed(seed)
             model = architecture.build(keras_tuner.HyperParameters(), (50, 50, 1), 2)
+            result["files"]["predictions"] = self.tested(folder / "predictions", key, model, share > 0.9)
             path = folder / "models" / f"{key.replace('/', '-')}.keras"
             path.parent.mkdir(parents=True, exist_ok=True)
             model.save(path)
             result["files"]["model"] = {"path": f"models/{path.name}", "sha256": sha256_of(path), "bytes": 1}
         return result
+
+    def tested(self, folder, key, model, is_good):
+        """Give the network a head that is right as a rule, or wrong, and keep what it says of test samples."""
+        data = self.dataset()
+        test = divide(data, 1, {"seed": 0})[0].test
+        x, y, head = task.prepare(data.x, task.preprocessing), data.y, model.layers[-1]
+        features = np.asarray(keras.Model(model.input, head.input)(x))
+        axis = features[y == int(is_good)].mean(axis=0) - features[y != int(is_good)].mean(axis=0)
+        along = features @ axis
+        kernel = np.stack([-axis, axis], axis=1) / along.std()
+        head.set_weights([kernel, np.array([1, -1]) * along.mean() / along.std()])
+        path = folder / f"{key.replace('/', '-')}.npz"
+        said = softmax(np.asarray(model(x[test])), axis=1)
+        np.savez(path, y=y[test], probabilities=said, subjects=data.subjects[test], indices=test)
+        return {"path": f"predictions/{path.name}", "sha256": "0", "bytes": 1}
 
     def dataset(self):
         return Dataset(
@@ -227,6 +247,83 @@ def test_a_folder_that_may_not_be_read_is_one_line(runs, scans, monkeypatch, cap
     assert "scans/private: found what cannot be read" in capsys.readouterr().err
 
 
+def test_code_that_has_changed_since_training_is_in_every_row(runs, scans, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(type(task), "digest", lambda self: "other")
+    rows = predicted(["--runs", str(runs), "--input", str(scans)], tmp_path / "out.csv")
+    assert all("code for preprocessing has changed" in row["warnings"] for row in rows)
+    assert capsys.readouterr().out.count("has changed since training") == 1
+    words = ["export", "spect", "--runs", str(runs), "--output", str(tmp_path / "model")]
+    assert main(words) == EXIT_USER
+    assert "preprocessing has changed since training; expected the same" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_readers_that_a_run_was_trained_with_are_the_network_s(runs, monkeypatch):
+    chosen = run_network.choose(runs / "spect-made", None)
+    assert saved_network.changed_code(run_network.open_network(chosen, task).facts, task) == ""
+    monkeypatch.setitem(chosen.content.source.sweep["dataset"], "reading_version", 0)
+    found = saved_network.changed_code(run_network.open_network(chosen, task).facts, task)
+    assert "reading of files has changed" in found
+
+
+def test_a_network_that_does_not_say_what_its_run_recorded_is_not_exported(runs, tmp_path):
+    chosen = run_network.choose(runs / "spect-made", "vgg16")
+    [run] = chosen.runs
+    for changed, found in (
+        (replace(run, probabilities=run.probabilities[:, ::-1]), "from those that the run has recorded"),
+        (replace(run, y=1 - run.y), "predictions of other test cases"),
+    ):
+        with pytest.raises(UserError, match=found):
+            export(task, replace(chosen, runs=[changed]), tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def card(chosen, **changes):
+    network = run_network.open_network(chosen, task)
+    _, dataset, fold, _ = run_network.open_data(chosen, task)
+    facts = {**network.facts, "input_shape": [50, 50, 1], "agreement": {}, **changes}
+    return model_card.text(task, chosen, facts, dataset, fold)
+
+
+def test_the_card_says_what_its_numbers_are_of(runs, monkeypatch):
+    chosen = run_network.choose(runs / "spect-made", None)
+    said = card(chosen)
+    temperature = run_network.open_network(chosen, task).facts["temperature"]
+    losses = [
+        log_loss(r.y, scaled(r.probabilities, temperature)).mean() for r in chosen.assessment.entry.runs
+    ]
+    assert f"log loss, calibrated | {np.mean(losses):.3f} |" in " ".join(said.split())
+    for words in (
+        "best of the 2 networks of the report on these very subjects",
+        "2 of 2 trials finished, folds: 1, up to 3 epochs each), scored on validation subjects",
+        "from random weights. No",
+        "as frequent as in the training data (normal 50.0%, patient 50.0%).",
+        "than any of the 8 test scans",
+    ):
+        assert words in said
+    assert "best of the" not in card(run_network.choose(runs / "spect-made", "vgg16"))
+    assert "multiply each by its share" in card(chosen, values={"balance": "oversample"})
+    plan = chosen.assessment.entry.plan
+    monkeypatch.setitem(plan, "preset", "smoke")
+    monkeypatch.setitem(plan["candidates"][0], "transfer", "phantom-frozen")
+    monkeypatch.setitem(chosen.content.source.sweep["identity"]["splits"], "inner", 3)
+    chosen.content.rows["status"], chosen.content.rows["progress"] = "unfinished", "1 of 2 seeds"
+    for words in (
+        "Smoke preset",
+        "a training on generated images, of which nothing but the head was trained",
+        "all training and validation subjects in turn (3 inner folds)",
+        "**Not finished** when this was exported: 1 of 2 seeds",
+    ):
+        assert words in card(chosen)
+
+
+def test_the_card_names_a_task_of_the_user_s_own_by_its_file(runs, tmp_path):
+    own = task.but(file=tmp_path / "my task.py")
+    said = "".join(model_card._how(own, {"input_shape": [1], "agreement": {}}))
+    assert f"scanbench predict '{own.file}' --model" in said
+    assert f"tasks.load({str(own.file)!r})" in said
+
+
 def made_network(shape, classes=("a", "b")):
     inputs = keras.Input(shape)
     output = keras.layers.Dense(2, name="head")(keras.layers.Flatten()(inputs))
@@ -351,7 +448,10 @@ def test_the_card_s_own_lines_of_python_give_the_same(runs, scans, tmp_path, mon
             "cannot be written",
         ),
         (["predict", "spect", "--runs", "RUNS", "--input", ".", "--output", "scan.npy"], "expected .csv"),
-        (["export", "spect", "--runs", "RUNS", "--output", "RUNS"], "a folder of something else"),
+        (
+            ["export", "spect", "--runs", "RUNS", "--output", "RUNS"],
+            "expected a new folder, or one with a saved",
+        ),
     ],
 )
 def test_mistakes_are_one_line(runs, tmp_path, monkeypatch, capsys, words, names):
