@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     if chosen.ensemble:
         raise UserError(f"MODEL={arguments.model}: found an ensemble; expected a single network, by its name")
     folder = Path(arguments.output or f"{arguments.runs}/models/{task.name}-{chosen.assessment.name}")
-    with saved_network.replaced(folder) as building:
+    with saved_network.replaced(folder, "run") as building:
         facts = export(task, chosen, building)
     for name, found in facts["agreement"].items():
         print(f"{name}: the same classes in {found['cases']} test cases, within {found['difference']:.1e}")

@@ -40,11 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
         if own:
             print(printable(f"{prediction.path}: {own}"))
     title = network.facts.get("title", network.facts["architecture"])
-    print(f"{output}: {len(predictions)} rows by {title}, {len(doubtful)} of them with warnings")
+    print(printable(f"{output}: {len(predictions)} rows by {title}, {len(doubtful)} of them with warnings"))
     if known is None:
         print("the training data are not at hand: whether these scans are like them was not looked at")
     for picture in pictures:
-        print(f"{picture}: what the network looked at")
+        print(printable(f"{picture}: what the network looked at"))
     return 0 if all(prediction.probabilities is not None for prediction in predictions) else 2
 
 

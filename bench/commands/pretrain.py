@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"RUNS={runs}: cannot write ({error.strerror}); expected a writable folder"
         ) from error
     folder = Path(arguments.output or runs / "models" / f"{task.name}-{architecture}-pretrained")
-    with saved_network.replaced(folder) as building:
+    with saved_network.replaced(folder, "history") as building:
         pretrain(
             task,
             building,

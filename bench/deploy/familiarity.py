@@ -193,11 +193,12 @@ def load(folder: Path, network: Network) -> Known | None:
         with np.load(path, allow_pickle=False) as stored:
             known = Known(**stored)
         shapes = [known.features.shape[1:], known.limits.shape, known.grey.shape]
+        spacing = known.spacing_mm is None or known.spacing_mm.shape in ((2, 2), (2, 3))
     except Exception as error:  # whatever a damaged archive raises
         raise UserError(
             f"{path}: found a damaged file ({type(error).__name__}); expected it as exported"
         ) from error
     width = _body(network).output_shape[-1]
-    if shapes != [(width,), (2,), (2, 3)]:
+    if shapes != [(width,), (2,), (2, 3)] or not spacing:
         raise UserError(f"{path}: found features of another network; expected {width} a sample")
     return known

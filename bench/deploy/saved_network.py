@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MODEL, FACTS = "model.keras", "model.json"
 TEMPERATURE, PROBABILITIES = "temperature", "probabilities"  # layers at the end of every network here
 _NEEDED = {"task": str, "architecture": str, "classes": list, "preprocessing": dict}
+_ORIGINS = {"run": "export", "history": "pretrain"}
 _WRITTEN = ("model*.keras", FACTS, "model.tflite", "model.onnx", "known.npz", "README.md")
 
 
@@ -71,30 +72,31 @@ def save(folder: Path, networks: "Sequence[keras.Model]", facts: dict[str, Any])
 
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
+def replaced(folder: Path, origin: str) -> Iterator[Path]:
     """Give an empty folder to write to; what is in it takes the place of `folder` where nothing goes wrong.
 
-    Raises UserError, before there is anything to write: `folder` holds other files than a saved network's, or
-    cannot be written.
+    `origin` is a name in the `model.json` of networks that may be replaced: `run` of exported ones, `history` of
+    those of `pretrain`.
+
+    Raises UserError, before there is anything to write: `folder` holds anything but such a network, is the one that
+    this runs in, or cannot be written.
     """
     place = folder.resolve()
+    expected = f"expected a new folder, or one with networks of {_ORIGINS[origin]} alone"
     try:
         inside = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
         others = [name for name in inside if not any(Path(name).match(mine) for mine in _WRITTEN)]
-        if others or (inside and not {MODEL, FACTS} <= set(inside)) or place == Path.cwd():
-            what = "the folder that this is run in" if place == Path.cwd() else (others or inside)[0]
-            raise UserError(
-                f"OUTPUT={folder}: found {what}; expected a new folder, or one with a saved network"
-            )
+        if place == Path.cwd():
+            raise UserError(f"OUTPUT={folder}: found the folder that this runs in; {expected}")
+        if others or (inside and not _is_of(origin, place)):
+            raise UserError(f"OUTPUT={folder}: found {(others or inside)[0]} of something else; {expected}")
         if place.exists() and not place.is_dir():
-            raise UserError(
-                f"OUTPUT={folder}: found a file; expected a new folder, or one with a saved network"
-            )
+            raise UserError(f"OUTPUT={folder}: found a file; {expected}")
         durable.make_folder(place.parent)
         building = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     except OSError as error:
         raise UserError(
-            f"OUTPUT={folder}: found what cannot be written ({error.strerror}); expected a new folder"
+            f"OUTPUT={folder}: found what cannot be written ({error.strerror}); {expected}"
         ) from error
     try:
         (building / "new").mkdir()
@@ -106,6 +108,13 @@ def replaced(folder: Path) -> Iterator[Path]:
         if (building / "old").exists() and not place.exists():
             (building / "old").rename(place)
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _is_of(origin: str, folder: Path) -> bool:
+    try:
+        return (folder / MODEL).is_file() and origin in json.loads((folder / FACTS).read_text())
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def code_of(task: Task) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What is saved comes back; what is damaged, foreign or could run code is refused in one line."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -90,38 +91,57 @@ def test_code_that_has_changed_since_training_is_named(monkeypatch):
 def write(folder, *names):
     folder.mkdir(exist_ok=True)
     for name in names:
-        (folder / name).write_text("old")
+        (folder / name).write_text('{"run": "old"}')
     return folder
 
 
-@pytest.mark.parametrize("names", [["mine.txt"], ["README.md"], ["model.json", "model.keras", "mine.txt"]])
-def test_a_folder_with_other_files_is_refused_and_stays(tmp_path, names):
+@pytest.mark.parametrize(
+    ("names", "origin"),
+    [
+        (["mine.txt"], "run"),
+        (["README.md"], "run"),
+        (["model.json", "model.keras", "mine.txt"], "run"),
+        (["model.json", "model.keras"], "history"),
+    ],
+)
+def test_a_folder_with_anything_else_is_refused_and_stays(tmp_path, names, origin):
     folder = write(tmp_path / "there", *names)
-    with pytest.raises(UserError, match=r"expected a new folder, or one with a saved network"):
-        saved_network.replaced(folder).__enter__()
+    with pytest.raises(UserError, match=r"of something else; expected a new folder"):
+        saved_network.replaced(folder, origin).__enter__()
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     assert list(tmp_path.iterdir()) == [folder]
 
 
-@pytest.mark.parametrize("name", ["file", "file/below", "."])
-def test_what_can_be_no_folder_is_refused_before_the_work(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("file", "a file"), ("file/below", "what cannot be written"), (".", "the folder that this")],
+)
+def test_what_can_be_no_folder_is_refused_before_the_work(tmp_path, monkeypatch, name, found):
     (tmp_path / "file").write_text("old")
     monkeypatch.chdir(write(tmp_path / "here"))
-    with pytest.raises(UserError, match=f"OUTPUT={'.' if name == '.' else tmp_path}.*expected a new folder"):
-        saved_network.replaced(tmp_path / name if name != "." else saved_network.Path()).__enter__()
+    with pytest.raises(UserError, match=f"found {found}.*; expected a new folder"):
+        saved_network.replaced(Path(name) if name == "." else tmp_path / name, "run").__enter__()
 
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     folder = write(tmp_path / "there", "model.json", "model.keras", "model-4.keras")
     (tmp_path / "link").symlink_to(folder)
-    with pytest.raises(FileNotFoundError), saved_network.replaced(folder) as building:
+    with pytest.raises(FileNotFoundError), saved_network.replaced(folder, "run") as building:
         (building / "none").rename(building / "model.json")
-    assert (folder / "model.json").read_text() == "old"
-    with saved_network.replaced(tmp_path / "link") as building:
+    assert (folder / "model-4.keras").is_file()
+    with saved_network.replaced(tmp_path / "link", "run") as building:
         (building / "model.json").write_text("new")
     assert [path.name for path in folder.iterdir()] == ["model.json"]
     assert (folder / "model.json").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "there"]
+
+
+def test_what_cannot_be_put_in_place_leaves_the_old(tmp_path, monkeypatch):
+    folder = write(tmp_path / "there", "model.json", "model.keras")
+    monkeypatch.setattr(saved_network.durable, "replace", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError), saved_network.replaced(folder, "run"):
+        pass
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.keras"]
 
 
 def test_no_pickle_and_no_class_out_of_any_module_is_loaded(tmp_path):
