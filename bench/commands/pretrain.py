@@ -8,7 +8,7 @@ from bench.deploy import saved_network
 from bench.deploy.pretrain import pretrain
 from bench.errors import UserError
 from bench.sweep import settings
-from tuning import durable
+from tuning import durable, runtime
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -18,6 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     architecture = settings.choice(
         "ARCH", arguments.arch, tuple(architectures.names()), task.candidates[0].architecture
     )
+    runtime.configure()  # before an architecture brings Keras in
     kinds = {architectures.load(candidate.architecture).input for candidate in task.candidates} | {"vector"}
     kind = architectures.load(architecture).input
     if kind not in kinds:
