@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 FOLDER = Path(__file__).parent
+KINDS = ("vector", "image", "volume")
 
 
 @runtime_checkable
@@ -53,7 +54,7 @@ def load(reference: str) -> Architecture:
     """Import one architecture, by a name out of `names` or by the path of a file. This imports Keras.
 
     Raises KeyError: there is no such file; TypeError: its `architecture` lacks a part of the contract, or has
-    another name than the file.
+    another input or name than there may be.
     """
     file = file_of(reference)
     if is_path(reference):
@@ -65,6 +66,8 @@ def load(reference: str) -> Architecture:
     architecture = getattr(module, "architecture", None)
     if not isinstance(architecture, Architecture):
         raise TypeError(f"{file.name}: `architecture` needs name, title, input and build")
+    if architecture.input not in KINDS:
+        raise TypeError(f"{file.name}: `architecture` has input {architecture.input!r}, not one of {KINDS}")
     if architecture.name != file.stem:
         raise TypeError(f"{file.name}: `architecture` is named {architecture.name!r}, not as its file")
     return architecture

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.commands.run_sweep import load_dataset
+from bench.commands.load_dataset import load_dataset
 from bench.data.caches.cached_dataset import open_cached
 from bench.data.checks import scan_survey
 from bench.data.checks.dataset_check import check_dataset
@@ -12,7 +12,7 @@ from bench.data.folders.folder import check_folder, unlisted
 from bench.data.splits import folds
 from bench.errors import UserError
 from bench.report.figure_images import rows_of_classes
-from bench.report.sample_images import Images
+from bench.report.sample_images import MOST_CLASSES, Images
 from bench.tasks import Task
 
 
@@ -85,4 +85,7 @@ def _draw(dataset: Dataset, task: Task, path: Path) -> list[str]:
         figure.savefig(path, dpi=150)
     except OSError as error:
         raise UserError(f"{error.filename or path}: {error.strerror}; expected a writable folder") from error
-    return [f"  pictures: {path}"]
+    n = len(dataset.classes)
+    return [
+        f"  pictures: {path}" + (f" (the first {MOST_CLASSES} of {n} classes)" if n > MOST_CLASSES else "")
+    ]

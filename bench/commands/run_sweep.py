@@ -6,16 +6,15 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bench.commands.inference import measure_inference
+from bench.commands.load_dataset import load_dataset
 from bench.data.caches import cached_dataset
 from bench.data.dataset import Dataset
 from bench.data.folders.folder import collected_warnings
 from bench.data.folders.resampled_folder import READING_VERSION
-from bench.data.formats.listing import unreadable_line
 from bench.data.splits import count_inner_folds, divide
 from bench.errors import UserError
 from bench.evaluate import metrics
@@ -27,7 +26,6 @@ from bench.sweep.plan import Plan
 from bench.sweep.progress import Display, duration
 from bench.sweep.settings import Settings
 from bench.sweep.state import State
-from bench.tasks import Task
 from bench.tasks.contract import pretraining
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -214,12 +212,12 @@ def _sweep(
     report = write_report(settings.reports, folder)
     display.say(f"{duration(time.monotonic() - started)}; report: {report}")
     if sweep.interrupted and not sweep.plan.finished():
-        display.say(f"not finished ({sweep.interrupted}); the same command goes on: {settings.command()}")
+        display.say(f"not finished ({sweep.interrupted}); the same command goes on")
         return Outcome(0 if sweep.interrupted == "budget" else 130, folder, report)
     if state.deferred:
         display.say(
             f"{len(state.deferred)} pieces could not be done here (the report has the reasons); the same command "
-            f"tries them again: {settings.command()}"
+            "tries them again"
         )
     return Outcome(0 if sweep.plan.winners() else 1, folder, report)
 
@@ -232,25 +230,6 @@ def drop_damaged_checkpoints(folder: Path, display: Display) -> None:
         if Checkpoint(path).load() is None:
             display.say(f"dropped {path}: damaged; its training begins with the first epoch")
             path.unlink()
-
-
-def load_dataset(
-    task: Task, data: str | None, data_folder: Path, runs: Path, preprocessing: dict[str, Any] | None = None
-) -> Path:
-    """Bring a task's dataset into the cache; returns its folder."""
-    try:
-        return task.load(data, data_folder / task.name, runs / "cache", preprocessing)
-    except OSError as error:
-        source = data_folder / task.name if data is None else Path(data)
-        if _lies_in(error.filename, source) and not _lies_in(error.filename, runs):
-            raise UserError(unreadable_line(error, source)) from error
-        raise UserError(
-            f"{error.filename or runs}: {error.strerror}; expected a writable folder with free space"
-        ) from error
-
-
-def _lies_in(name: str | None, folder: Path) -> bool:
-    return name is not None and Path(name).absolute().is_relative_to(folder.expanduser().absolute())
 
 
 def _pretraining_folder(settings: Settings, display: Display) -> Path | None:

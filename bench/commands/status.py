@@ -85,9 +85,9 @@ def status(folder: Path) -> str:
 
 def _search_line(plan: Plan, candidate: str, fold: int, direction: str) -> str:
     state, settings = plan.state, plan.settings
-    trials = state.trials(candidate, fold)
-    text = f"{candidate}: {len(trials)} of {plan.planned_trials(candidate, fold)} trials"
-    best = state.best_trial(candidate, fold, direction)
+    trials, planned = state.trials(candidate, fold), range(plan.planned_trials(candidate, fold))
+    text = f"{candidate}: {len(trials.keys() & {*planned})} of {len(planned)} trials"
+    best = state.best_trial(candidate, fold, direction, planned)
     if best is not None and (result := trials[best]) is not None:
         text += f", best {settings.task.metric} {result['score']:.4f} (trial {best + 1})"
     winner = plan.winner(candidate, fold)

@@ -44,6 +44,11 @@ def front(content: Content, look: figure_style.Look) -> Figure | None:
             zorder=3,
         )
     _limits(axes, points[:, 1], ends, factor, metric)
+    bottom, top = axes.get_ylim()
+    for a, (x, _), (low, high) in zip(shown, points, ends, strict=True):
+        for is_cut, edge, marker in ((low < bottom, bottom, "v"), (high > top, top, "^")):
+            if is_cut:  # the interval goes on beyond the edge
+                axes.plot(x, edge, marker, color=look.colour(a.name), markersize=6, clip_on=False, zorder=3)
     _time_axis(axes, points[:, 0])
     unit = " (%)" if factor == 100 else ""
     axes.set_ylabel(f"Test {formatting.metric_title(metric)}{unit}, 95% interval")

@@ -13,7 +13,6 @@ from bench.report.results import Content
 _WIDTH = 8.0
 _GAP = 0.1  # between pictures, in pictures
 _CELL = 64  # pixels that a picture is brought to, at least
-_MOST_CLASSES = 12
 _HARDEST, _HARDEST_COLUMNS = 16, 8
 
 
@@ -24,7 +23,7 @@ def samples(content: Content, look: figure_style.Look) -> Figure | None:
 
 def rows_of_classes(images: images_.Images, classes: Sequence[str]) -> Figure | None:
     """A row of samples for each of the first classes; None for what is no image."""
-    classes = classes[:_MOST_CLASSES]
+    classes = classes[: images_.MOST_CLASSES]
     columns = 10 if len(classes) > 4 else 8
     indices = [images.of_class(label, columns) for label in range(len(classes))]
     pictures = [[images.picture(int(index)) for index in row] for row in indices]

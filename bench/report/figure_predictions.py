@@ -20,10 +20,11 @@ def confusion(content: Content, look: figure_style.Look) -> Figure | None:
     if not shown:
         return None
     longest = max(map(len, classes))
-    slant: Any = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if longest > 3 else {}
+    side = min(max(1.2 + 0.24 * len(classes), 2.6), 6.0)
+    is_crowded = longest > 3 or 0.075 * (longest + 1) * len(classes) > side
+    slant: Any = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if is_crowded else {}
     room = 0.35 + 0.075 * longest
     margins = figure_style.Margins(left=room + 0.2, bottom=0.5 + bool(slant) * 0.055 * longest, between=room)
-    side = min(1.2 + 0.24 * len(classes), 3.5)
     width = margins.left + len(shown) * side + (len(shown) - 1) * margins.between + margins.right
     figure, grid = figure_style.panels(len(shown), width, side, margins)
     for axes, a in zip(grid, shown, strict=True):
@@ -32,9 +33,9 @@ def confusion(content: Content, look: figure_style.Look) -> Figure | None:
         axes.set_xticks(range(len(classes)), classes, **slant)
         axes.set_yticks(range(len(classes)), classes)
         axes.grid(False)
-        axes.tick_params(length=0)
+        axes.tick_params(length=0, labelsize=min(9, 60 * side / len(classes)))
         axes.set_xlabel("Predicted class")
-        axes.set_title(figure_style.shortened(a.entry.title, 36))
+        axes.set_title(figure_style.shortened(a.entry.title, int(13 * side)))
         if len(classes) <= _MOST_NUMBERS:
             for (row, column), share in np.ndenumerate(shares):
                 ink = "white" if share > 55 else figure_style.INK

@@ -149,9 +149,11 @@ def _network(folder: Path, state: State, name: str, in_plan: bool, dropped: list
     entry.blocked = state.failed.get(f"space/{name}") or state.failed.get(f"pretrain/{name}")
     searches, trainings = [], []
     for fold in range(plan["folds"]):
-        best, tested = state.best_trial(name, fold, direction), state.tested_trial(name, fold, direction)
-        chosen, trials = best if tested is None else tested, state.trials(name, fold)
         planned = state.planned_trials(name, fold, plan["trials"])
+        best = state.best_trial(name, fold, direction, range(planned))
+        tested = state.tested_trial(name, fold, direction, planned)
+        chosen = best if tested is None else tested
+        trials = {number: r for number, r in state.trials(name, fold).items() if number < planned}
         searches.append(frames.search(name, fold, trials, planned, chosen, best))
         trainings += frames.trials(name, fold, trials, chosen)
         if chosen is not None:

@@ -11,6 +11,8 @@ from bench.data.caches.cached_dataset import DamagedCacheError, open_cached
 from bench.data.dataset import Dataset
 from bench.report.run_results import Entry, Source
 
+MOST_CLASSES = 12  # of which samples are shown
+
 
 @dataclass(frozen=True)
 class Images:

@@ -7,7 +7,7 @@ import pandas as pd
 from bench.evaluate import metrics
 from bench.evaluate.importance import Importance, importances
 from bench.evaluate.intervals import interval
-from bench.report import formatting
+from bench.report import formatting, sample_images
 from bench.report.markdown import code, escape, folded, picture, prose, table
 from bench.report.results import Content
 from bench.report.run_results import Source, load_validation
@@ -20,7 +20,10 @@ _MOST_MATTERED = 3  # hyperparameters of a search
 
 # What is said of each picture; {shown} are the networks whose errors are shown.
 _PICTURES = {
-    "confusion": ("Confusion", "Of {shown}: in percent of a class's test samples, all seeds."),
+    "confusion": (
+        "Confusion",
+        "Of {shown}: in percent of a class's test samples, white 0 and dark blue 100, all seeds.",
+    ),
     "calibration": (
         "Calibration",
         "Share of right answers against stated confidence, all seeds; on the diagonal, confidence means "
@@ -63,10 +66,12 @@ def blocks(content: Content, pictures: dict[str, str]) -> list[str]:
 
 def _show(content: Content, pictures: dict[str, str], *names: str) -> list[str]:
     shown = " and ".join(a.entry.title for a in content.shown)
-    found = []
+    found, classes = [], content.source.classes
     for name in names:
         if name in pictures:
             title, text = _PICTURES[name]
+            if name == "samples" and len(classes) > (most := sample_images.MOST_CLASSES):
+                text += f" The first {most} of {len(classes)} classes."
             found += [f"### {title}", picture(title, pictures[name]), escape(text.format(shown=shown))]
     return found
 
@@ -166,7 +171,8 @@ def _choices(content: Content) -> list[str]:
 
 def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str, str]:
     metric, source, search = content.metric, content.source, search_name(a.name, fold)
-    trials, chosen = source.state.trials(a.name, fold), source.state.done[f"trial/{search}/{number}"]
+    planned, chosen = a.entry.plan["trials"], source.state.done[f"trial/{search}/{number}"]
+    trials = {n: trial for n, trial in source.state.trials(a.name, fold).items() if n < planned}
     sign = metrics.sign(metric)
     validation = load_validation(source.folder, source.state, chosen)
     limits, within = formatting.NONE, formatting.NONE

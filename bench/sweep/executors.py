@@ -1,6 +1,7 @@
 """Who does the work: this process, worker processes, or a Dask cluster, behind `concurrent.futures`."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -184,6 +185,8 @@ class Cluster:
                 f"CLUSTER={address}: found no dask.distributed; expected it: pip install scanbench[cluster]"
             ) from None
         self._address = address
+        if not re.search(r":\d+/?$", address):
+            raise UserError(f"CLUSTER={address}: found no port; expected tcp://host:port")
         try:
             # TLS and time-outs come from Dask's own configuration (files or DASK_ variables).
             self._client = Client(address, set_as_default=False)

@@ -140,11 +140,11 @@ class SweepProgress:
         return text
 
     def _best(self, item: WorkItem) -> float | None:
-        """The best score on validation of an item's search so far."""
+        """The best score on validation of an item's search so far, of trials that were trained in full."""
         parts, state = parse_key(item.key), self._plan.state
         if parts["kind"] != "stage":
             return None
         trials = state.trials(parts["candidate"], parts["fold"])
         best = state.best_trial(parts["candidate"], parts["fold"], self._plan.direction)
         result = trials[best] if best is not None else None
-        return result["score"] if result else None
+        return result["score"] if result and result.get("complete", True) else None

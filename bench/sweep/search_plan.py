@@ -125,7 +125,8 @@ class SearchPlan:
         """The best trial of a finished search."""
         if not self.searched(candidate, fold):
             return None
-        return self.state.best_trial(candidate, fold, self.direction)
+        planned = range(self.planned_trials(candidate, fold))
+        return self.state.best_trial(candidate, fold, self.direction, planned)
 
     def _trials(self, candidate: Candidate, fold: int) -> Iterator[WorkItem]:
         """Trainings of trials that could be run now: the next rung of each, on one inner fold or on all."""

@@ -1,5 +1,6 @@
 """What the user asked for, checked: the variables of the Makefile, the options of the command line."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,8 +172,8 @@ def duration(variable: str, value: str | None) -> float | None:
     if not parts or "".join(number + unit for number, unit in parts) != value.strip().lower():
         raise UserError(f"{variable}={value}: found {value!r}; expected a time such as 90s, 30m, 2h or 1h30m")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if seconds <= 0:
-        raise UserError(f"{variable}={value}: found no time at all; expected more than 0s")
+    if not 0 < seconds < math.inf:
+        raise UserError(f"{variable}={value[:40]}: found no time at all, or no end; expected more than 0s")
     return seconds
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import architectures
 from bench.data.caches.source_digest import code_digest
+from bench.evaluate import metrics
 from bench.tasks.contract.ablation import NO_NORMALISATION, NO_TRANSFER, Ablation, no_augmentation
 from bench.tasks.contract.candidate import FROZEN, TRANSFERS, Candidate, Preset, full, quick, smoke
 from bench.tasks.contract.datasets import builtin_options, generated, is_builtin, permuted, store
@@ -64,5 +65,18 @@ def load(reference: str) -> Task:
     if file is not None:
         if task.name != file.stem:
             raise TypeError(f"{file.name}: `task` is named {task.name!r}, not as its file")
+        _check(task)
         task.file, task.file_digest = file, code_digest([file])
     return task
+
+
+def _check(task: Task) -> None:
+    """Raise a TypeError or a ValueError for what a task of a file lacks, before anything is done."""
+    metrics.get(task.metric)
+    if missing := {"smoke", "quick", "full"} - set(task.presets):
+        raise TypeError(f"`presets` lacks {', '.join(sorted(missing))}")
+    if type(task).load is Task.load:
+        raise TypeError("`task` has no `load`")
+    for candidate in task.candidates:
+        if not architectures.file_of(candidate.architecture).is_file():
+            raise TypeError(f"`candidates` has {candidate.architecture!r}, which is no architecture")

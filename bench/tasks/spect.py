@@ -166,6 +166,8 @@ def _builtin(options: dict[str, int]) -> Dataset:
     normal, seed, n = bool(options["normal"]), options["seed"], options["subjects"]
     if (recipe := options["recipe"]) not in (1, 2):
         raise UserError(f"DATA=builtin:recipe={recipe}: found no such recipe; expected 1 or 2")
+    if (share := options["smooth"]) > 100:
+        raise UserError(f"DATA=builtin:smooth={share}: found more than all images; expected a percentage")
     dataset = generator.generate(generator.study(normal=normal, recipe=recipe), n, seed)
     if options["test"]:
         settings = generator.study(normal=normal, smooth_share=options["smooth"] / 100, recipe=recipe)

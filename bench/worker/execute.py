@@ -32,6 +32,7 @@ _ENVIRONMENT_NAMES = {
     "UnavailableError",
     "UnknownError",
 }
+_OF_A_GRAPH = "Graph execution error"
 _FULL = {errno.ENOSPC: "no space left", errno.EDQUOT: "quota used up", errno.EROFS: "read-only"}
 
 
@@ -67,7 +68,14 @@ def run(description: dict[str, Any]) -> dict[str, Any]:
 
 def _failure(error: Exception) -> dict[str, Any]:
     name = type(error).__name__
-    reason = (str(error) if name == "MissingWeights" else f"{name}: {error}").strip().splitlines()[0][:300]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    # TensorFlow's errors of a graph begin with where, and end with what and the node.
+    what = (
+        next((x for x in reversed(lines) if x[0] != "["), "")
+        if lines[0].startswith(_OF_A_GRAPH)
+        else lines[0]
+    )
+    reason = (what if name == "MissingWeights" else f"{name}: {what}").strip()[:300]
     if name in ("MemoryError", "ResourceExhaustedError"):
         reason = f"out of memory ({reason})"
     environment = isinstance(error, _ENVIRONMENT) or name in _ENVIRONMENT_NAMES

@@ -1,22 +1,16 @@
 """What every architecture promises, whichever files there are; or those of `make contract FILES=net.py`."""
 
-import os
-
 import keras
 import keras_tuner
 import numpy as np
 import pytest
+from own_files import FILES, those_with
 
 import architectures
 from tuning.program import Program
 from tuning.training import Recipe, Samples, train
 
-FILES = os.environ.get("CONTRACT_FILES")
-NAMES = (
-    [name for name in FILES.split(",") if "architecture = " in open(name).read()]
-    if FILES
-    else architectures.names()
-)
+NAMES = those_with("architecture") if FILES else architectures.names()
 every_architecture = pytest.mark.parametrize("name", NAMES)
 
 

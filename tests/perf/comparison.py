@@ -16,7 +16,7 @@ import psutil
 
 import architectures
 from bench import tasks
-from bench.commands.run_sweep import load_dataset
+from bench.commands.load_dataset import load_dataset
 from bench.data.caches.cached_dataset import open_cached
 from bench.data.processes import cores
 from bench.data.splits import divide

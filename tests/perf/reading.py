@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import ndimage
 
 from bench import tasks
-from bench.commands.run_sweep import load_dataset
+from bench.commands.load_dataset import load_dataset
 from bench.data.processes import cores
 from bench.worker import arrays
 from tests.perf.memory import SHAPE, write_volumes

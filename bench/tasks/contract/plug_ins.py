@@ -29,13 +29,13 @@ def load_file(variable: str, path: str, load: Callable[[str], Loaded], taken: li
         return load(path)
     except KeyError as error:
         if error.args != (str(architectures.file_of(path).resolve()),):
-            raise UserError(_fault(variable, path, error)) from error
+            raise UserError(fault(variable, path, error)) from error
         raise UserError(f"{variable}={path}: found no such file; expected a Python file") from None
     except Exception as error:
-        raise UserError(_fault(variable, path, error)) from error
+        raise UserError(fault(variable, path, error)) from error
 
 
-def _fault(variable: str, path: str, error: Exception) -> str:
+def fault(variable: str, path: str, error: Exception) -> str:
     """One line: what went wrong, and in which line of the file."""
     stem = architectures.file_of(path).name
     lines = [

@@ -98,7 +98,7 @@ class Task:
         The files may be fetched from another `source`; `name` is which of `sets`. Returns what was done, a
         line each.
         """
-        raise NotImplementedError
+        raise UserError(f"TASK={self.reference}: found nothing to fetch; expected DATA=path to the data")
 
     def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
         """Turn stored samples `[n, ...]` into what a network sees; per sample, no statistics of others."""

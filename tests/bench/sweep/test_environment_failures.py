@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fake_workers import FakeWorkers, good, settings_for, sweep_with
 
+from bench.errors import UserError
 from bench.sweep import scheduler
 from bench.sweep.executors import Cluster
 from bench.sweep.journal import Journal
@@ -72,6 +73,23 @@ def test_what_may_not_be_read_is_no_lack_of_a_writable_folder(tmp_path, monkeypa
     assert weights["environment"]
     assert "/data/vgg16.h5" in weights["failed"]
     assert "cannot write" in execute.run({**described, "file": str(tmp_path / "work" / "x")})["fatal"]
+
+
+def test_an_error_of_a_graph_says_what_and_not_where(tmp_path, monkeypatch):
+    def breaks(_):
+        raise RuntimeError(
+            "Graph execution error:\n\nDetected at node Conv2D defined at (most recent call last):\n"
+            '  File "x.py", line 1, in f\n\ninput depth 3 is no multiple of 4\n\t [[{{node Conv2D}}]] [Op:__f]'
+        )
+
+    monkeypatch.setitem(execute._KINDS, "stage", breaks)
+    outcome = execute.run({"kind": "stage", "folder": str(tmp_path)})
+    assert outcome["failed"] == "RuntimeError: input depth 3 is no multiple of 4"
+
+
+def test_a_cluster_s_address_without_a_port_is_refused_at_once():
+    with pytest.raises(UserError, match="CLUSTER=foo: found no port"):
+        Cluster("foo")
 
 
 def test_a_machine_without_the_run_folder_is_at_fault_and_makes_none(tmp_path):
@@ -204,7 +222,7 @@ def test_a_cluster_worker_whose_machine_fails_gets_no_more(monkeypatch, workers,
     distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     client = _Client(*workers)
     monkeypatch.setattr(distributed, "Client", lambda *_, **__: client)
-    cluster = Cluster("tcp://made-up")
+    cluster = Cluster("tcp://made-up:8786")
     for slot in range(4):
         cluster.submit(slot, execute.run, {"piece": str(slot)})
     assert client.asked == asked

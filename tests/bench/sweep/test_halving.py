@@ -43,6 +43,15 @@ def test_a_third_goes_on_at_each_rung_with_the_defaults_and_the_rest_is_ended_ea
     assert swept.plan.winner("compact", 0) == ranked[0]
 
 
+def test_fewer_trials_than_there_were_are_the_first_ones(tmp_path):
+    more = sweep_with(FakeWorkers(), settings(tmp_path))
+    assert more.plan.winner("compact", 0) != 0
+    workers = FakeWorkers()
+    one = sweep_with(workers, settings(tmp_path, trials=1))
+    assert one.plan.winner("compact", 0) == 0
+    assert [key for key in workers.keys if key.startswith("refit")] == ["refit/compact/0/0/1"]
+
+
 def test_the_winner_is_one_of_those_trained_in_full(tmp_path):
     def answer(description):  # the longer, the worse
         outcome = good(description)

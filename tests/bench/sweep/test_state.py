@@ -80,11 +80,15 @@ def test_refits_come_by_seed():
 
 def test_the_tested_trial_is_the_best_until_a_better_one_has_no_refits_yet():
     events = [trial(0, 0.8), trial(1, 0.9), done("refit/compact/0/1/1")]
-    assert State.replay(events).tested_trial("compact", 0) == 1
-    assert State.replay([*events, trial(2, 0.95)]).tested_trial("compact", 0) == 1
-    assert (
-        State.replay([*events, trial(2, 0.95), done("refit/compact/0/2/1")]).tested_trial("compact", 0) == 2
-    )
+
+    def tested(events, trials=3):
+        return State.replay(events).tested_trial("compact", 0, "max", trials)
+
+    assert tested(events) == tested([*events, trial(2, 0.95)]) == 1
+    more = [*events, trial(2, 0.95), done("refit/compact/0/2/1")]
+    assert tested(more) == 2
+    assert tested(more, 2) == 1
+    assert tested(more, 1) is None  # the first has no refits yet
 
 
 def test_losses_are_counted_and_values_kept():

@@ -142,6 +142,32 @@ def test_a_file_that_cannot_be_used_is_told_in_a_line(tmp_path, name, text, mess
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('metric = "accuracy"', 'metric = "acc"', "ValueError: metric 'acc' is unknown"),
+        ('("smoke", "quick", "full")', '("quick", "full")', "`presets` lacks smoke"),
+        ('Candidate("compact")', 'Candidate("wyde")', "`candidates` has 'wyde', which is no architecture"),
+        ("def load(", "def loads(", "`task` has no `load`"),
+    ],
+)
+def test_a_task_that_lacks_something_is_told_in_a_line(tmp_path, old, new, message):
+    file = tmp_path / "halves.py"
+    file.write_text(TASK.replace(old, new))
+    with pytest.raises(UserError, match=rf"^TASK=.*halves\.py.*: found .*{message}"):
+        find_task(str(file))
+
+
+def test_what_goes_wrong_in_a_task_s_own_load_is_told_in_a_line(tmp_path, capsys):
+    file = tmp_path / "halves.py"
+    file.write_text(TASK.replace("return store(", "1 / 0; return store("))
+    for command in ("bench", "check"):
+        assert main([command, str(file), "--runs", str(tmp_path / "runs")]) == 2
+        assert "line 24: found ZeroDivisionError: division by zero" in "".join(capsys.readouterr())
+    assert main(["data", str(file)]) == 2
+    assert "found nothing to fetch" in capsys.readouterr().err
+
+
 def test_two_files_of_one_name_and_tasks_that_are_none(files, tmp_path):
     (tmp_path / "other").mkdir()
     again = tmp_path / "other" / "net_of_mine.py"

@@ -1,11 +1,10 @@
 """What every task promises, whichever files there are; or those of `make contract FILES=task.py`."""
 
 import json
-import os
-from pathlib import Path
 
 import keras_tuner
 import pytest
+from own_files import FILES, those_with
 
 import architectures
 from bench import tasks
@@ -15,8 +14,7 @@ from bench.worker.references import REFERENCES
 from tuning.augment import STRENGTHS
 from tuning.training import Recipe
 
-FILES = os.environ.get("CONTRACT_FILES")
-NAMES = [name for name in FILES.split(",") if "task = " in Path(name).read_text()] if FILES else tasks.names()
+NAMES = those_with("task") if FILES else tasks.names()
 every_task = pytest.mark.parametrize("name", NAMES)
 
 

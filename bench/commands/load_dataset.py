@@ -1,0 +1,32 @@
+"""Bringing a task's data into the cache, with one line for what goes wrong."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.data.formats.listing import unreadable_line
+from bench.errors import UserError
+from bench.tasks import Task
+from bench.tasks.contract.plug_ins import fault
+
+
+def load_dataset(
+    task: Task, data: str | None, data_folder: Path, runs: Path, preprocessing: dict[str, Any] | None = None
+) -> Path:
+    """Bring a task's dataset into the cache; returns its folder."""
+    try:
+        return task.load(data, data_folder / task.name, runs / "cache", preprocessing)
+    except OSError as error:
+        source = data_folder / task.name if data is None else Path(data)
+        if _lies_in(error.filename, source) and not _lies_in(error.filename, runs):
+            raise UserError(unreadable_line(error, source)) from error
+        raise UserError(
+            f"{error.filename or runs}: {error.strerror}; expected a writable folder with free space"
+        ) from error
+    except Exception as error:
+        if task.file is None or isinstance(error, UserError):
+            raise
+        raise UserError(fault("TASK", str(task.file), error)) from error
+
+
+def _lies_in(name: str | None, folder: Path) -> bool:
+    return name is not None and Path(name).absolute().is_relative_to(folder.expanduser().absolute())
