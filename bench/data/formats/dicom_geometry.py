@@ -48,7 +48,7 @@ class FrameGeometry:
     @classmethod
     def of_header(cls, data: pydicom.Dataset, path: Path) -> "FrameGeometry":
         """Read a file of one frame (C.7.6.2), which may have functional groups (C.7.6.16)."""
-        if data.get("PerFrameFunctionalGroupsSequence"):
+        if len(data.get("PerFrameFunctionalGroupsSequence") or ()) == 1:
             (found,) = _functional_groups(data, 1, path)
             return replace(found, number=float(data.get("InstanceNumber") or 0), name=path.name)
         position = data.get("ImagePositionPatient")

@@ -77,6 +77,10 @@ def test_dicom(path):
         with pytest.raises(UserError, match="expected"):
             read(path)
         return
+    if data.get("FrameTime"):  # frames in time
+        with pytest.raises(UserError, match="expected slices of a volume"):
+            read(path)
+        return
     volume = read(path)
     spacing = data.get("PixelSpacing") or data.get("ImagerPixelSpacing")
     if expected.ndim == 2:
