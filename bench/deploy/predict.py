@@ -96,7 +96,7 @@ def predict(
         paths, block = readable[start : start + _BLOCK], stored[start : start + _BLOCK]
         x = prepared(task, network, block)
         found = probabilities(network, x)
-        headers = [read(path).facts for path in paths]
+        headers = [_facts(path) for path in paths]
         warnings = [[*_of_values(facts), *([changed] if changed else [])] for facts in headers]
         if known is not None:
             unlike = familiarity.warnings(known, familiarity.features_of(network, x), block, headers)
@@ -110,9 +110,18 @@ def predict(
                 sure = f"{network.classes[best[place]]} {100 * found[place].max():.0f}%{mark}"
                 caption = f"{printable(path.name[-40:])}\n{sure}"
                 drawn.append((sheets.picture(caption, x[place], explanation, place), explanation.method))
-    everything = sorted([*said, *unread], key=lambda prediction: files.index(prediction.path))
+    places = {path: place for place, path in enumerate(files)}
+    everything = sorted([*said, *unread], key=lambda prediction: places[prediction.path])
     _write_csv(output, network.classes, everything)
     return everything, _draw(drawn, output)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """Facts of a file; none where a task of somebody's own reads a format that nothing here does."""
+    try:
+        return read(path).facts
+    except UserError:
+        return {}
 
 
 def _of_values(facts: dict[str, Any]) -> list[str]:
