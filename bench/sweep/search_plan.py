@@ -93,9 +93,8 @@ class SearchPlan:
         if tuner == "hyperband" and not result.get("complete", True):
             shared = result
         elif tuner == "bayesian" and self.settings.preset.judged_at:
-            shared = (
-                self.state.stages(search).get(number, {}).get((0, 0))
-            )  # None: from before trials had rungs
+            # None: from before trials had rungs
+            shared = self.state.stages(search).get(number, {}).get((0, 0))
         if shared is None:
             return result["score"]
         sign = 1 if self.direction == "max" else -1
