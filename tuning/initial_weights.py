@@ -32,9 +32,11 @@ def fresh_model(build: Callable[[], keras.Model], seed: int) -> keras.Model:
 
     Layers draw the seeds of their initial weights from Python's `random.randint`. In a process with other threads,
     such as a worker of Dask, those draw from it too, at any moment: here they get their own, and this thread gets
-    this seed's.
+    this seed's. TensorFlow's own seed stays as it is: to set it forgets how each graph was optimised, and the next
+    step of each takes half a second.
     """
-    keras.utils.set_random_seed(seed % 2**32)
+    random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)
     shared, own, here = random.randint, random.Random(seed % 2**32).randint, threading.get_ident()
     random.randint = lambda a, b: (own if threading.get_ident() == here else shared)(a, b)
     try:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from threadpoolctl import threadpool_limits
 
 from bench.errors import UserError
+from tuning.runtime import keep_freed_memory
 
 Result = TypeVar("Result")
 
@@ -50,6 +51,7 @@ def worker_pool(workers: int, work: str, shared: Any = None) -> Iterator[Process
 def _start(shared: Any) -> None:
     global _shared
     threadpool_limits(1)  # as many processes as processors are already at work
+    keep_freed_memory()
     end_with_parent()
     _shared = shared
 

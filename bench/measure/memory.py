@@ -1,13 +1,13 @@
 """Peak memory of a piece of work, inference or training."""
 
-import contextlib
-import ctypes
 import gc
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+
+from tuning.runtime import give_back_freed_memory
 
 _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -63,9 +63,7 @@ def resident_bytes() -> int:
 def release_memory() -> None:
     """Collect garbage and hand freed memory back to the system, so that it does not count as in use."""
     gc.collect()
-    # Where there is no glibc, the allocator does as it likes.
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back_freed_memory()
 
 
 def _reset_high_water_mark() -> bool:

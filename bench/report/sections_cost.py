@@ -162,8 +162,9 @@ def _training(content: Content) -> list[str]:
     return [
         "### Training",
         table(shown),
-        "Steps on real batches, timed alone after the sweep (median); tracing is paid once for a structure. Peak "
-        "memory: of the whole process, TensorFlow and the data it has open included."
+        "Steps on real batches, timed alone after the sweep (median); tracing is paid once for a structure and "
+        "worker, and was timed then. Peak memory: of the whole process, TensorFlow and the data it has open "
+        "included."
         + (
             " Features: of the samples and their varied views, for a head alone."
             if "s of features" in shown

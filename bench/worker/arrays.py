@@ -105,25 +105,33 @@ def place(folder: Path, what: str, key: list[Any]) -> Path:
     return folder.with_name(f"{folder.name}-{what}-{name}")
 
 
-def reference_inputs(description: dict[str, Any], extractor: str | None, x: np.ndarray) -> np.ndarray:
+def reference_inputs(description: dict[str, Any], extractor: str | None) -> np.ndarray:
     """What a reference is fed, float32 `[n, features]`: what `extractor` finds, or flattened samples.
 
     Parameters
     ----------
-    extractor : name of a feature extractor of the task, or None.
-    x : samples as networks see them.
+    extractor : name of a feature extractor of the task, which sees samples as they are stored, or None.
     """
     if extractor is None:
+        x = open_samples(description)
         return np.asarray(x, np.float32).reshape(len(x), -1)
     return features(description["dataset"], description["task"], extractor)
 
 
+def open_fold(description: dict[str, Any]) -> tuple[Dataset, Fold]:
+    """Dataset and fold of a description."""
+    folder = description["dataset"]
+    return dataset(folder), _fold(
+        folder, description["fold"], json.dumps(description["splits"], sort_keys=True)
+    )
+
+
+def open_samples(description: dict[str, Any]) -> np.ndarray:
+    """Samples of a description as networks see them, float32 `[n, ...]`."""
+    preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
+    return prepared(description["dataset"], description["task"], preprocessing)
+
+
 def open_inputs(description: dict[str, Any]) -> tuple[Dataset, Fold, np.ndarray]:
     """Dataset, fold and prepared samples of a description."""
-    folder = description["dataset"]
-    preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
-    return (
-        dataset(folder),
-        _fold(folder, description["fold"], json.dumps(description["splits"], sort_keys=True)),
-        prepared(folder, description["task"], preprocessing),
-    )
+    return *open_fold(description), open_samples(description)

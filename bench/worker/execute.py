@@ -15,7 +15,6 @@ import numpy as np
 from bench import tasks
 from bench.data.splits import inner_parts
 from bench.evaluate import metrics
-from bench.measure.memory import release_memory
 from bench.measure.saved_models import count_parameters
 from bench.worker import arrays, programs, spaces, timing
 from bench.worker.files import Progress, Stopped, save, save_predictions
@@ -63,7 +62,9 @@ def run(description: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:
         return _failure(error)
     finally:
-        arrays.release()  # or each worker would come to hold every version of the data that it has seen
+        # Or each worker would come to hold every version of the data that it has seen, and what its largest took.
+        arrays.release()
+        runtime.give_back_freed_memory()
 
 
 def _failure(error: Exception) -> dict[str, Any]:
@@ -198,8 +199,8 @@ def _reference(description: dict[str, Any]) -> dict[str, Any]:
 
 def _fitted(description: dict[str, Any]) -> dict[str, Any]:
     reference = REFERENCES[description["candidate"]]
-    opened, fold, x = arrays.open_inputs(description)
-    features = arrays.reference_inputs(description, reference.features, x)
+    opened, fold = arrays.open_fold(description)
+    features = arrays.reference_inputs(description, reference.features)
     n_classes, y, metric = len(opened.classes), opened.y, description["metric"]
     started = time.perf_counter()
     scores = []
@@ -216,8 +217,6 @@ def _fitted(description: dict[str, Any]) -> dict[str, Any]:
     seen = np.sort(np.concatenate([fold.train, fold.validation]))
     estimator.fit(features[seen], y[seen])
     predicted = probabilities(estimator, features[fold.test], n_classes)
-    del features, estimator
-    release_memory()  # of a decomposition of many volumes hundreds of megabytes
     return {
         "title": reference.title,
         "score": scores[best],

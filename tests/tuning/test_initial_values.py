@@ -6,6 +6,7 @@ import threading
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tuning.program import Program
 
@@ -51,3 +52,11 @@ def test_initial_weights_are_those_of_keras_own_seeding():
     program.reset(5, {}, 1)
     for one, other in zip(expected, program.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_another_seed_leaves_graphs_as_they_were_optimised(monkeypatch):
+    program = Program(network, (3,))
+    program.reset(1, {}, 1)
+    # It empties the cache of what TensorFlow made of all graphs in this process.
+    monkeypatch.setattr(tf.random, "set_seed", lambda _: pytest.fail("TensorFlow's own seed set anew"))
+    program.reset(2, {}, 1)

@@ -26,20 +26,20 @@ def test_features_are_made_once_and_are_the_tasks(tmp_path, monkeypatch):
     task = tasks.load("spect")
     folder = task.load("builtin:subjects=12,test=0", tmp_path, tmp_path / "cache")
     stored = open_cached(folder)
-    description = {"dataset": str(folder), "task": "spect"}
-    x = arrays.prepared(str(folder), "spect", '{"crop": true, "normalisation": "zscore"}')
-    found = arrays.reference_inputs(description, "binding_ratios", x)
+    preprocessing = {"crop": True, "normalisation": "zscore"}
+    description = {"dataset": str(folder), "task": "spect", "preprocessing": preprocessing}
+    found = arrays.reference_inputs(description, "binding_ratios")
     np.testing.assert_array_equal(found, task.features("binding_ratios", stored.x, []))
-    assert arrays.reference_inputs(description, None, x).shape == (12, 50 * 50)
+    assert arrays.reference_inputs(description, None).shape == (12, 50 * 50)
 
     arrays.features.cache_clear()
     monkeypatch.setattr(type(task), "features", lambda *_: pytest.fail("made a second time"))
-    np.testing.assert_array_equal(arrays.reference_inputs(description, "binding_ratios", x), found)
+    np.testing.assert_array_equal(arrays.reference_inputs(description, "binding_ratios"), found)
     # Other code makes its own.
     monkeypatch.setattr(type(task), "features", lambda *_: np.zeros((12, 1), np.float32))
     monkeypatch.setattr(type(task), "digest", lambda _: "another")
     arrays.features.cache_clear()
-    assert not arrays.reference_inputs(description, "binding_ratios", x).any()
+    assert not arrays.reference_inputs(description, "binding_ratios").any()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others take the pages back when they like")

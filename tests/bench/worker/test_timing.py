@@ -41,6 +41,8 @@ def test_steps_are_timed_as_a_training_takes_them(monkeypatch):
     taken = []
 
     class Counts:
+        first_call_seconds = 0.0
+
         def reset(self, *_): ...
 
         def run(self, x, y, weights, batch_size):
