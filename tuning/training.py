@@ -16,6 +16,8 @@ from tuning.program import SCHEDULES, Program
 BALANCES = ("none", "oversample", "weighted")
 # Of an epoch: ten subjects are seen several times in it, or a training of forty epochs had forty steps.
 LEAST_STEPS = 4
+# Between two checkpoints: what a killed process loses of a training whose epochs are shorter than that.
+CHECKPOINT_SECONDS = 1.0
 _CURVE_POINTS = 10  # of a learning curve: predicting on as many samples as an epoch has takes a third of it
 _CHUNK_BYTES = 64 * 2**20
 _BLOCK_BYTES = 2 * 2**20  # augmented and trained on in one call: what a processor's cache holds
@@ -150,7 +152,9 @@ def train(
         nothing here.
     start : pretrained weights of everything but the head (`Program.backbone`), or None; None among them
         stays random.
-    on_epoch : called with each epoch's record once it is on disk; what it raises ends the training.
+    checkpoint : written every `CHECKPOINT_SECONDS` at the end of an epoch, after the last of `until`, and where
+        `on_epoch` raises.
+    on_epoch : called with each epoch's record; an exception that it raises ends the training.
 
     Returns
     -------
@@ -170,6 +174,7 @@ def train(
         program.set_state(state)
     last = recipe.epochs if until is None else until
     every = -(-recipe.epochs // _CURVE_POINTS)
+    kept = time.perf_counter()
     for epoch in range(len(history), last):
         started = time.perf_counter()
         rng = np.random.default_rng([seed, epoch])
@@ -182,9 +187,17 @@ def train(
         if validation is not None and ((epoch + 1) % every == 0 or epoch + 1 == last):
             record.update(_validate(program, validation))
         history.append(record)
-        if checkpoint and epoch + 1 < recipe.epochs:
-            checkpoint.save(program.state(), history)
-        on_epoch(record)
+        goes_on = checkpoint if epoch + 1 < recipe.epochs else None
+        due = epoch + 1 == last or time.perf_counter() - kept >= CHECKPOINT_SECONDS
+        if goes_on and due:
+            goes_on.save(program.state(), history)
+            kept = time.perf_counter()
+        try:
+            on_epoch(record)
+        except Exception:
+            if goes_on and not due:
+                goes_on.save(program.state(), history)
+            raise
     return history
 
 

@@ -19,7 +19,7 @@ _SPEAK_SECONDS = 2.0
 
 
 class Stopped(Exception):
-    """The sweep asked for an orderly end; the checkpoint holds everything up to the last epoch."""
+    """The sweep asked for an orderly end; the checkpoint then holds everything up to the last epoch."""
 
 
 class Progress:

@@ -145,6 +145,9 @@ def _arrays(deaths: Deaths) -> None:
     """Checkpoints and predictions."""
     import numpy as np
 
+    from tuning import training
+
+    training.CHECKPOINT_SECONDS = 0.0  # one after each epoch, short as they are
     savez = np.savez
 
     def saved(file, *arrays, **named):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tuning import training
 from tuning.program import Program
 from tuning.training import (
     LEAST_STEPS,
@@ -70,7 +71,10 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("balance", ["none", "oversample", "weighted"])
-def test_a_training_cut_off_at_any_epoch_ends_as_if_it_had_not_been(tmp_path, program, samples, balance):
+def test_a_training_cut_off_at_any_epoch_ends_as_if_it_had_not_been(
+    tmp_path, program, samples, balance, monkeypatch
+):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     recipe = Recipe(4, 8, balance, RECIPE.settings)
     straight = train(program, samples, recipe, 1, CLASSES)
     state = program.state()
@@ -89,6 +93,26 @@ def test_a_training_cut_off_at_any_epoch_ends_as_if_it_had_not_been(tmp_path, pr
         assert without_times(history) == without_times(straight)
         for value, expected in zip(program.state(), state, strict=True):
             np.testing.assert_array_equal(value, expected)
+
+
+@pytest.mark.parametrize(("ends_by", "kept"), [(Killed, None), (RuntimeError, 3)])
+def test_short_epochs_are_kept_together_or_when_a_training_is_stopped(
+    tmp_path, program, samples, ends_by, kept
+):
+    recipe = Recipe(4, 8, "none", RECIPE.settings)
+    straight = train(program, samples, recipe, 1, CLASSES)
+    checkpoint = Checkpoint(tmp_path / "trial.npz")
+
+    def end(record: dict) -> None:
+        if record["epoch"] == 3:
+            raise ends_by
+
+    with pytest.raises(ends_by):
+        train(program, samples, recipe, 1, CLASSES, checkpoint=checkpoint, on_epoch=end)
+    saved = checkpoint.load()
+    assert (len(saved[1]) if saved else None) == kept
+    again = train(program, samples, recipe, 1, CLASSES, checkpoint=checkpoint)
+    assert without_times(again) == without_times(straight)
 
 
 def test_a_training_that_goes_on_from_a_rung_is_the_one_that_ran_through(tmp_path, program, samples):
