@@ -136,7 +136,7 @@ $(VENV)/.bench: $(VENV)/bin/python requirements.lock pyproject.toml
 	$(call install,runtimes)
 
 $(VENV)/.tensorboard: $(VENV)/.bench
-	$(call install,runtimes,tensorboard)
+	$(call install,tensorboard)
 
 $(VENV)/.dev: $(VENV)/bin/python requirements.lock pyproject.toml
 	$(call install,dev)

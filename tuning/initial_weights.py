@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 HEAD = "head"  # name of every architecture's last layer
 
@@ -33,10 +34,13 @@ def fresh_model(build: Callable[[], keras.Model], seed: int) -> keras.Model:
     Layers draw the seeds of their initial weights from Python's `random.randint`. In a process with other threads,
     such as a worker of Dask, those draw from it too, at any moment: here they get their own, and this thread gets
     this seed's. TensorFlow's own seed stays as it is: to set it forgets how each graph was optimised, and the next
-    step of each takes half a second.
+    step of each takes half a second. What Keras draws without a seed, and NumPy, follow this seed.
     """
-    random.seed(seed % 2**32)
-    np.random.seed(seed % 2**32)  # noqa: NPY002, which a layer of somebody's may draw from
+    set_seed, tf.random.set_seed = tf.random.set_seed, lambda _: None
+    try:
+        keras.utils.set_random_seed(seed % 2**32)
+    finally:
+        tf.random.set_seed = set_seed
     shared, own, here = random.randint, random.Random(seed % 2**32).randint, threading.get_ident()
     random.randint = lambda a, b: (own if threading.get_ident() == here else shared)(a, b)
     try:

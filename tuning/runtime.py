@@ -8,8 +8,9 @@ import os
 # oneDNN's own allocator gives nothing back: what a process holds would be that of the largest network that it ever
 # had. Times are the same.
 SYSTEM_ALLOCATOR = {"TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1"}
-_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # mallopt(3), and malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # mallopt(3), and malloc.h
 _NEVER = 2**31 - 1
+_MIB = 2**20
 
 
 def configure(threads: int = 1) -> None:
@@ -20,7 +21,7 @@ def configure(threads: int = 1) -> None:
     After TensorFlow has started, the threads stay as they are; the operations are deterministic all the same.
     """
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
-    keep_freed_memory()
+    keep_freed_memory(1024)
     import_tensorflow()
     import tensorflow as tf
 
@@ -43,8 +44,8 @@ def _seed_tensorflow() -> None:
     tf.random.set_seed(0)
 
 
-def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for whoever asks next, where it would hand large blocks back to the system.
+def keep_freed_memory(largest_mib: int = 128) -> None:
+    """Let glibc keep freed blocks up to so many MiB for whoever asks next, and not hand them back to the system.
 
     Each step of a training, each volume that is read, asks for the same blocks again: to have the system map and
     clear them anew takes 4% of a step of a network on volumes, and a quarter of making features of them. Call
@@ -52,8 +53,10 @@ def keep_freed_memory() -> None:
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in ((_M_ARENA_MAX, 1), (_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER)):
-            mallopt(parameter, value)
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER)
+        if not mallopt(_M_MMAP_THRESHOLD, largest_mib * _MIB):
+            mallopt(_M_MMAP_THRESHOLD, 32 * _MIB)  # the most that an older glibc allows
 
 
 def give_back_freed_memory() -> None:

@@ -169,10 +169,11 @@ def train(
     steps = steps_per_epoch(labels, recipe, n_classes)
     program.reset(seed, recipe.settings, steps * recipe.epochs, start)
     history: list[dict] = []
-    if checkpoint and (saved := checkpoint.load()):
+    last = recipe.epochs if until is None else until
+    # One that is further is of a later rung, where the record of this one was damaged.
+    if checkpoint and (saved := checkpoint.load()) and len(saved[1]) <= last:
         state, history = saved
         program.set_state(state)
-    last = recipe.epochs if until is None else until
     every = -(-recipe.epochs // _CURVE_POINTS)
     kept = time.perf_counter()
     for epoch in range(len(history), last):

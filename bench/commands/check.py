@@ -10,7 +10,8 @@ from bench.data.checks.shortcuts import backgrounds, shortcuts
 from bench.data.dataset import Dataset
 from bench.data.folders.folder import check_folder, unlisted
 from bench.data.splits import folds
-from bench.errors import UserError
+from bench.errors import UserError, printable
+from bench.report import figure_style
 from bench.report.figure_images import rows_of_classes
 from bench.report.sample_images import MOST_CLASSES, Images
 from bench.tasks import Task
@@ -30,15 +31,16 @@ def check(task: Task, data: str | None, data_folder: Path, runs: Path) -> tuple[
     problems: list[str] = []
     warnings: list[str] = []
     dataset: Dataset | None = None
-    if data and Path(data).is_dir() and task.reads_folders:
-        dataset = _check_scans(Path(data), lines, problems, warnings)
+    folder = Path(data or "").expanduser()
+    if data and folder.is_dir() and task.reads_folders:
+        dataset = _check_scans(folder, lines, problems, warnings)
     if not problems:
         try:
             loaded = open_cached(load_dataset(task, data, data_folder, runs))
-            folds(loaded, 1, seed=0)
             if dataset is None:
                 warnings += shortcuts(loaded, {"background": backgrounds(loaded.x)})
             dataset = loaded
+            folds(loaded, 1, seed=0)
         except UserError as error:
             problems.append(str(error))
     if dataset is not None:
@@ -48,7 +50,7 @@ def check(task: Task, data: str | None, data_folder: Path, runs: Path) -> tuple[
         lines += _draw(dataset, task, runs / "check" / f"{task.name}.png")
     lines += [f"problem: {line}" for line in dict.fromkeys(problems)]
     lines += [f"warning: {line}" for line in dict.fromkeys(warnings)]
-    return "\n".join(lines), not problems
+    return "\n".join(map(printable, lines)), not problems
 
 
 def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: list[str]) -> Dataset | None:
@@ -77,14 +79,17 @@ def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: 
 
 def _draw(dataset: Dataset, task: Task, path: Path) -> list[str]:
     """Draw some samples of each class; say where."""
-    figure = rows_of_classes(Images(dataset, task.name, {}), dataset.classes)
-    if figure is None:
-        return []
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise UserError(f"{error.filename or path}: {error.strerror}; expected a writable folder") from error
+    with figure_style.settings():
+        figure = rows_of_classes(Images(dataset, task.name, {}), dataset.classes)
+        if figure is None:
+            return []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=150)
+        except OSError as error:
+            raise UserError(
+                f"{error.filename or path}: {error.strerror}; expected a writable folder"
+            ) from error
     n = len(dataset.classes)
     return [
         f"  pictures: {path}" + (f" (the first {MOST_CLASSES} of {n} classes)" if n > MOST_CLASSES else "")

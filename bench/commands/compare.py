@@ -154,13 +154,15 @@ def _describe(side: Side) -> str:
 
 
 def _differences(before: Side, after: Side) -> list[str]:
+    code = [side.report.get("code", {}) for side in (before, after)]  # not in reports of before
     sides = [
         {
             **side.report["identity"],
+            "code": {name: own[name] for name in code[0].keys() & code[1].keys()},
             "plan": {name: value for name, value in side.report["plan"].items() if name != "candidates"},
             "environment": side.report["environment"],
         }
-        for side in (before, after)
+        for side, own in zip((before, after), code, strict=True)
     ]
     found = differences(sides[0], sides[1])
     if not found:

@@ -85,9 +85,10 @@ def status(folder: Path) -> str:
 
 def _search_line(plan: Plan, candidate: str, fold: int, direction: str) -> str:
     state, settings = plan.state, plan.settings
-    trials, planned = state.trials(candidate, fold), range(plan.planned_trials(candidate, fold))
-    text = f"{candidate}: {len(trials.keys() & {*planned})} of {len(planned)} trials"
-    best = state.best_trial(candidate, fold, direction, planned)
+    planned = plan.planned_trials(candidate, fold)
+    trials = state.trials(candidate, fold, planned)
+    text = f"{candidate}: {len(trials)} of {planned} trials"
+    best = state.best_trial(candidate, fold, direction, trials)
     if best is not None and (result := trials[best]) is not None:
         text += f", best {settings.task.metric} {result['score']:.4f} (trial {best + 1})"
     winner = plan.winner(candidate, fold)

@@ -153,23 +153,27 @@ def inner_parts(
     return chosen.train, chosen.validation
 
 
+class LeakError(UserError, AssertionError):
+    """A subject in two parts of a fold, or a part without any: a task's official split, or a defect of ours."""
+
+
 def assert_disjoint(fold: Fold, subjects: np.ndarray) -> None:
     """Make sure that no subject, and so no sample, is in two parts of a fold, and that none is empty.
 
     Raises
     ------
-    AssertionError : a defect of splits or of a dataset's official split; never caught, never optimised away.
+    LeakError : one is; never optimised away.
     """
     parts = {"train": fold.train, "validation": fold.validation, "test": fold.test}
     owner: dict[str, str] = {}
     for name, indices in parts.items():
         if not len(indices):
-            raise AssertionError(f"fold {fold.name}: {name} is empty")
+            raise LeakError(f"fold {fold.name}: {name} is empty")
         if len(np.unique(indices)) != len(indices):
-            raise AssertionError(f"fold {fold.name}: {name} holds a sample twice")
+            raise LeakError(f"fold {fold.name}: {name} holds a sample twice")
         for subject in np.unique(subjects[indices].astype(str)):
             if owner.setdefault(subject, name) != name:
-                raise AssertionError(f"fold {fold.name}: subject {subject} is in {owner[subject]} and {name}")
+                raise LeakError(f"fold {fold.name}: subject {subject} is in {owner[subject]} and {name}")
 
 
 def partition(

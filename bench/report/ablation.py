@@ -19,7 +19,7 @@ from bench.evaluate import metrics
 from bench.evaluate.comparisons import SIGNIFICANCE, Difference, holm, paired_difference
 from bench.evaluate.predictions import Run
 from bench.report import formatting
-from bench.report.markdown import escape, table
+from bench.report.markdown import escape, prose, table
 from bench.report.result_rows import interval
 from bench.report.run_results import Source, load_predictions
 
@@ -50,8 +50,10 @@ class Ablation:
     def verdict(self, metric: str) -> str:
         """Whether the data support that it helps."""
         if self.contribution is None:
-            return f"failed: {escape(self.failures[0])}" if self.failures else "not measured yet"
-        if self.p_holm >= SIGNIFICANCE or not self.contribution.seeds_known:
+            return f"failed: {prose(self.failures[0])}" if self.failures else "not measured yet"
+        if not self.contribution.seeds_known:
+            return "seeds unknown (between these trainings)"
+        if self.p_holm >= SIGNIFICANCE:
             return "these data cannot tell"
         more = self.contribution.estimate > 0
         return "supported" if more == (metrics.sign(metric) > 0) else "refuted: it harms"
@@ -113,7 +115,8 @@ def _compare(ablations: list[Ablation], metric: str) -> list[Ablation]:
         sides = (ablation.base, ablation.switched)
         having, lacking = sides if ablation.effect == "without" else sides[::-1]
         found.append(paired_difference(having, lacking, metric, alike=True))
-    for ablation, each, p in zip(measured, found, holm([each.p for each in found]), strict=True):
+    corrected = holm([each.p if each.seeds_known else 1.0 for each in found])
+    for ablation, each, p in zip(measured, found, corrected, strict=True):
         ablation.contribution, ablation.p_holm = each, p
     return ablations
 

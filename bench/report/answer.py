@@ -151,7 +151,8 @@ def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) ->
     verb = "has the best result" if answer.unknown else "is the best"
     measured, corrected = (formatting.value(metric, found.estimate) for found in (best.test, answer.test))
     luck = f" ({measured} as measured)" if measured != corrected else ""
-    beats = ", which no network beats here" if _networks_tested(assessments) else ""
+    unbeaten = _networks_tested(assessments) and not any(a.entry.is_network for a in answer.better)
+    beats = ", which no network beats here" if unbeaten else ""
     kind = "" if best.entry.is_network else f"; it is a classical reference{beats}"
     correction = f", corrected for having been chosen by them out of {_many(answer.contenders)}{luck}"
     lines = [

@@ -10,7 +10,7 @@ from bench.report.results import Content
 from bench.report.run_results import Entry
 
 Curve = tuple[np.ndarray, np.ndarray]
-_LEGEND_COLUMNS = 4
+_LEGEND_COLUMNS, _LONG_LABEL = 4, 20  # of labels longer than that, one fewer
 
 
 def learning(content: Content, look: figure_style.Look) -> Figure | None:
@@ -60,7 +60,9 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
     shown = drawn[: figure_style.MOST]
     if not shown:
         return None
-    legend_rows = -(-len(shown) // _LEGEND_COLUMNS)
+    labels = {a.name: figure_style.shortened(a.entry.title, 28) for a, _ in shown}
+    columns = min(len(shown), _LEGEND_COLUMNS - (max(map(len, labels.values())) > _LONG_LABEL))
+    legend_rows = -(-len(shown) // columns)
     # A number may stand at the right edge, and half of it beyond.
     margins = figure_style.Margins(
         left=0.75, right=0.22, bottom=0.55 + 0.22 * legend_rows, top=0.12, between=0.25
@@ -79,7 +81,7 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
                 drawstyle="steps-post",
                 marker=mark,
                 markersize=size if len(x) <= 30 else 0,
-                label=figure_style.shortened(a.entry.title, 28) if size else None,
+                label=labels[a.name] if size else None,
             )
             axes.plot(x[-1:], y[-1:], look.marker(a.name), color=look.colour(a.name), markersize=6)
             ends.append(y[-1])
@@ -98,7 +100,6 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
     else:
         by_second.set_xlim(left=0)
     by_second.set_xlabel(f"Time spent on the architecture's trials (s{', log scale' if log else ''})")
-    columns = min(len(shown), _LEGEND_COLUMNS)
     figure.legend(*by_trial.get_legend_handles_labels(), loc="lower center", ncols=columns)
     return figure
 

@@ -68,7 +68,8 @@ class Look:
         return _REFERENCE_COLOUR if name in self._references else _COLOURS[self._place[name] % len(_COLOURS)]
 
     def marker(self, name: str) -> str:
-        return _MARKERS[self._place[name] % len(_MARKERS)]
+        place = self._place[name]
+        return _MARKERS[(place + place // len(_COLOURS)) % len(_MARKERS)]  # no two are alike in both
 
     def fill(self, name: str) -> str:
         """References are hollow."""

@@ -24,15 +24,19 @@ def document(content: Content) -> dict[str, Any]:
 
     Returns
     -------
-    dict with `format`, `task`, `title`, `metric`, `direction`, `data`, `identity`, `plan`, `environment`,
-    `command`, `started`, `ended`, `seconds`, `finished`, `answer`, `inference` (by architecture and runtime),
-    `predictions` (see `packed_predictions`), and the frames `rows` (as in the CSV), `searches` (one a fold),
-    `refits` (one a fold and seed, with every metric) and `ablations`.
+    dict with `format`, `task`, `title`, `metric`, `direction`, `data`, `identity`, `code` (a digest by
+    architecture), `plan`, `environment`, `command`, `started`, `ended`, `seconds`, `finished`, `answer`,
+    `inference` (by architecture and runtime), `predictions` (see `packed_predictions`), and the frames `rows` (as
+    in the CSV), `searches` (one a fold), `refits` (one a fold and seed, with every metric) and `ablations`.
     """
     source = content.source
     data = {name: value for name, value in source.sweep["dataset"].items() if name != "folder"}
     data["provenance"] = without_paths(data["provenance"])
     data["details"] = {name: without_paths(text) for name, text in data.get("details", {}).items()}
+    plan = {**source.plan, "task": without_paths(source.plan.get("task", source.task))}
+    plan["candidates"] = [
+        {**each, "architecture": without_paths(each["architecture"])} for each in plan["candidates"]
+    ]
     found = {
         "format": FORMAT,
         "task": source.task,
@@ -41,7 +45,8 @@ def document(content: Content) -> dict[str, Any]:
         "direction": metrics.direction(content.metric),
         "data": data,
         "identity": source.sweep["identity"],
-        "plan": source.plan,
+        "code": source.state.candidates,
+        "plan": plan,
         "environment": source.sweep.get("environment", {}),
         "command": without_paths(source.sweep["command"]),
         "started": formatting.date(source.started),

@@ -33,7 +33,9 @@ def _row(stem: str, report: dict[str, Any]) -> list[str]:
     rows = {row["architecture"]: row for row in report["rows"].to_dict("records")}
     answer, metric = report["answer"], report["metric"]
     best, cheapest = rows.get(answer["best"]), rows.get(answer["cheapest"])
-    second = next((row for row in rows.values() if row["test"] is not None and row is not best), None)
+    rivals = [row for row in rows.values() if row["test"] is not None and row is not best]
+    # In a sweep that is not finished one may have been tested in the easy fold alone.
+    second = next((row for row in rivals if best and row["folds"] == best["folds"]), None)
     if best and answer.get("corrected"):  # not in reports of earlier versions
         best |= dict(zip(("test", "test_low", "test_high"), answer["corrected"], strict=True))
     task = f"[{escape(report['title'])}]({stem}.md)"

@@ -153,7 +153,7 @@ def _network(folder: Path, state: State, name: str, in_plan: bool, dropped: list
         best = state.best_trial(name, fold, direction, range(planned))
         tested = state.tested_trial(name, fold, direction, planned)
         chosen = best if tested is None else tested
-        trials = {number: r for number, r in state.trials(name, fold).items() if number < planned}
+        trials = state.trials(name, fold, planned)
         searches.append(frames.search(name, fold, trials, planned, chosen, best))
         trainings += frames.trials(name, fold, trials, chosen)
         if chosen is not None:

@@ -171,8 +171,8 @@ def _choices(content: Content) -> list[str]:
 
 def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str, str]:
     metric, source, search = content.metric, content.source, search_name(a.name, fold)
-    planned, chosen = a.entry.plan["trials"], source.state.done[f"trial/{search}/{number}"]
-    trials = {n: trial for n, trial in source.state.trials(a.name, fold).items() if n < planned}
+    chosen = source.state.done[f"trial/{search}/{number}"]
+    trials = source.state.trials(a.name, fold, a.entry.plan["trials"])
     sign = metrics.sign(metric)
     validation = load_validation(source.folder, source.state, chosen)
     limits, within = formatting.NONE, formatting.NONE

@@ -10,15 +10,16 @@ def counts(plan: Plan) -> tuple[int, int]:
     done = total = 0
     keys: list[str] = []
     for candidate in settings.candidates:
-        if f"space/{candidate.name}" in state.failed:
+        if plan.hopeless(candidate.name):
             continue
         for fold in range(settings.folds):
             planned = plan.planned_trials(candidate.name, fold)
-            done += min(len(state.trials(candidate.name, fold)), planned)
+            done += len(state.trials(candidate.name, fold, planned))
             winner = plan.winner(candidate.name, fold)
             if winner is not None:
                 keys += [f"refit/{candidate.name}/{fold}/{winner}/{n}" for n in range(1, settings.seeds + 1)]
-            total += planned + settings.seeds
+            tested = winner is not None or not plan.searched(candidate.name, fold)
+            total += planned + (settings.seeds if tested else 0)
     others = [
         f"reference/{name}/{fold}" for name in settings.task.references for fold in range(settings.folds)
     ]
@@ -92,9 +93,14 @@ def _trained(plan: Plan, candidate: str, fold: int, trial: int | None = None) ->
         for (rung, inner), result in stages.items() if trial in (None, number) else ():
             if result:
                 had = plan.stage_epochs(candidate, fold, number, rung, inner)
-                seconds += result["seconds"] - _tracing_seconds(result["history"][-had:])
+                seconds += _training_seconds(result, had) - _tracing_seconds(result["history"][-had:])
                 epochs += had
     return seconds, epochs
+
+
+def _training_seconds(result: dict, epochs: int = 0) -> float:
+    """What a training's last epochs took, or all: one that was interrupted had some of them in another process."""
+    return max(result["seconds"], sum(record["seconds"] for record in result.get("history", [])[-epochs:]))
 
 
 def _tracing_seconds(history: list[dict]) -> float:
@@ -117,7 +123,7 @@ def _refit_seconds(plan: Plan, candidate: str, fold: int) -> float:
     """
     settings, winner = plan.settings, plan.winner(candidate, fold)
     if winner is not None and (refits := plan.state.refits(candidate, fold, winner)):
-        return sum(result["seconds"] for result in refits.values()) / len(refits)
+        return sum(_training_seconds(result) for result in refits.values()) / len(refits)
     seconds, epochs = _trained(plan, candidate, fold, winner) if winner is not None else (0.0, 0)
     pace = seconds / epochs if epochs else _pace(plan, candidate) or 0.0
     inner = settings.inner_folds

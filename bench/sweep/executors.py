@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
-from multiprocessing import active_children, forkserver, get_context
+from multiprocessing import forkserver, get_context
 from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
@@ -124,14 +124,12 @@ class Processes:
 
     def kill(self, slot: int) -> None:
         """End a worker at once, whatever it does; the next submission to its slot starts another."""
-        executor, pid = self._executors[slot], self._pids[slot]
-        if executor is None or pid is None:
+        executor = self._executors[slot]
+        if executor is None:
             return
-        if pid.done() and not pid.exception():
-            # Of our own children alone: the number of one that died may be somebody else's by now.
-            for process in active_children():
-                if process.pid == pid.result():
-                    process.kill()
+        for process in list((executor._processes or {}).values()):  # also one that still starts
+            if process.is_alive():  # the number of one that died may be somebody else's by now
+                process.kill()
         executor.shutdown(wait=False, cancel_futures=True)
         self._executors[slot] = None
 

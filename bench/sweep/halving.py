@@ -63,21 +63,26 @@ class Halving:
             planned, before = max(round(planned * now / (after or now)), min(planned, 2)), now
         return total + planned * (self._settings.inner_folds - 1) * rungs[-1]
 
-    def standings(self, candidate: str, fold: int, planned: int, closed: bool) -> dict[int, Standing]:
+    def standings(
+        self, candidate: str, fold: int, planned: int, closed: bool, absent: frozenset[int] = frozenset()
+    ) -> dict[int, Standing]:
         """The standing of each trial that was started, by number, of `planned` ones.
 
         Where the search is `closed`, no further training is to be started; trials under way then end where
-        they are.
+        they are. No other trial waits for those that are `absent`, because they cannot be done at present.
         """
         search = search_name(candidate, fold)
         stages = self._state.stages(search)
-        key = (search, planned, closed, len(self._state.started(search)), self._state.changes(search))
+        changes = len(self._state.started(search)), self._state.changes(search)
+        key = (search, planned, closed, absent, *changes)
         if key not in self._cache:
             self._cache = {k: v for k, v in self._cache.items() if k[0] != search}
-            self._cache[key] = self._judge(search, stages, planned, closed)
+            self._cache[key] = self._judge(search, stages, planned, closed, absent)
         return self._cache[key]
 
-    def _judge(self, search: str, stages: dict[int, dict], planned: int, closed: bool) -> dict[int, Standing]:
+    def _judge(
+        self, search: str, stages: dict[int, dict], planned: int, closed: bool, absent: frozenset[int]
+    ) -> dict[int, Standing]:
         started = self._state.started(search)
         result = {number: Standing() for number in started if number < planned}
         for number in result.keys() - stages.keys():
@@ -105,7 +110,7 @@ class Halving:
                     elif missing:
                         standing.missing = missing
                         standing.outcome = STOPPED if closed and standing.rung >= 0 else None
-                        waits = waits or not closed
+                        waits = waits or not (closed or number in absent)
                     else:
                         standing.rung, standing.stages = rung, keys
                         if rung == len(rungs) - 1:

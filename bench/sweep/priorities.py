@@ -78,13 +78,17 @@ class Priorities:
     def _next_alone(self, slot: int) -> WorkItem | None:
         """What comes when nothing else can be done: pieces that are tried again alone.
 
-        After them, searches that wait for a trial that cannot be done here end with those that they have.
+        After them, searches that wait for a trial that cannot be done here go on without it, and in the end are
+        closed with those that they have.
         """
         piece = next(self.plan.ready(set(), self.state.deferred), None)
         waiting = {parse_key(key)["candidate"] for key in self.state.deferred if key.startswith("stage/")}
         if piece or waiting <= self.plan.closed:
             return piece
-        self.plan.close(waiting)
+        if waiting <= self.plan.unwaiting:
+            self.plan.close(waiting)
+        else:
+            self.plan.go_on_without(waiting)
         return self.next_item(slot, ())
 
     def _tracing_needed(self, slot: int, structure: str) -> int:

@@ -144,7 +144,8 @@ class SweepProgress:
         parts, state = parse_key(item.key), self._plan.state
         if parts["kind"] != "stage":
             return None
-        trials = state.trials(parts["candidate"], parts["fold"])
-        best = state.best_trial(parts["candidate"], parts["fold"], self._plan.direction)
+        search = parts["candidate"], parts["fold"]
+        trials = state.trials(*search, self._plan.planned_trials(*search))
+        best = state.best_trial(*search, self._plan.direction, trials)
         result = trials[best] if best is not None else None
         return result["score"] if result and result.get("complete", True) else None

@@ -103,7 +103,7 @@ def outdated(state: State, ablations: dict[str, str]) -> dict[str, str]:
 
 
 def clean(folder: Path, state: State) -> None:
-    """Delete what the journal does not name: files of killed writers, checkpoints of settled pieces.
+    """Delete what the journal does not name: files of killed writers, notes, checkpoints of settled pieces.
 
     Raises UserError: a file cannot be deleted.
     """
@@ -117,7 +117,7 @@ def clean(folder: Path, state: State) -> None:
         for path in (folder / "work").glob("*"):
             # Those of trials may be taken up again: `trial_results.bound_checkpoints` knows.
             is_settled = path.name.split(".")[0] in settled and not path.match("trial-*.npz")
-            if is_settled or path.suffix == ".tmp":
+            if is_settled or path.suffix in (".tmp", ".progress"):
                 path.unlink(missing_ok=True)
         (folder / "stop").unlink(missing_ok=True)
     except OSError as error:

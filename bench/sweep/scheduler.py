@@ -227,7 +227,7 @@ class Sweep:
                 self._record("done", piece=key, result=result)
             except ArithmeticError as error:
                 self._record("failed", piece=key, reason=str(error))
-        bound_checkpoints(self.folder, self.state, self.plan)
+        bound_checkpoints(self.folder, self.plan, self.workers.slots)
 
     def _record(self, event: str, **content: Any) -> None:
         self.state.apply(self.journal.append(event, **content))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from bench.sweep.halving import Halving, Standing, early_quality
 from bench.sweep.searches import Searches
 from bench.sweep.settings import Settings
-from bench.sweep.state import State, search_name
+from bench.sweep.state import State, search_name, split_stage
 from bench.sweep.work_items import WorkItem, WorkItemFactory
 from bench.tasks import Candidate
 from tuning.seeds import seed_of
@@ -33,6 +33,7 @@ class SearchPlan:
         # Candidates that get no further trials in this call, because their share of the budget is used or because
         # the next ones wait for a trial that cannot be done here at present.
         self.closed: set[str] = set()
+        self.unwaiting: set[str] = set()  # those of which no trial waits for such a one any more
         self._on_closed = on_closed
         self._make = WorkItemFactory(settings, state)
         self._halving = Halving(settings, state, direction)
@@ -43,6 +44,11 @@ class SearchPlan:
         if not candidates <= self.closed:
             self.closed |= candidates
             self._on_closed()
+
+    def go_on_without(self, candidates: set[str]) -> None:
+        """Let no trial of candidates wait in this call for one that cannot be done at present."""
+        self.unwaiting |= candidates
+        self._on_closed()
 
     def planned_trials(self, candidate: str, fold: int) -> int:
         """How many trials a search will have: TRIALS, or as many as its space has to offer."""
@@ -66,8 +72,11 @@ class SearchPlan:
         return ended >= self.planned_trials(candidate, fold)
 
     def _standings(self, candidate: str, fold: int) -> dict[int, Standing]:
-        planned = self.planned_trials(candidate, fold)
-        return self._halving.standings(candidate, fold, planned, candidate in self.closed)
+        planned, absent = self.planned_trials(candidate, fold), set()
+        if candidate in self.unwaiting:
+            prefix = f"stage/{search_name(candidate, fold)}/"
+            absent = {split_stage(key)[2] for key in self.state.deferred if key.startswith(prefix)}
+        return self._halving.standings(candidate, fold, planned, candidate in self.closed, frozenset(absent))
 
     def _ended(self, candidate: str, fold: int) -> dict[int, float | None]:
         """Scores of the trials whose record says what is to be said of them now; None for one that failed."""
@@ -101,11 +110,12 @@ class SearchPlan:
         return sign * early_quality(shared, sign, self.settings.inner_folds > 1)
 
     def ended_trials(self) -> set[str]:
-        """Trials that will not go on, as their checkpoints name them."""
+        """Trials that will not go on, as their checkpoints name them; of a closed search the next call decides."""
         searches = [(c.name, fold) for c in self.settings.candidates for fold in range(self.settings.folds)]
         return {
             f"trial-{candidate}-{fold}-{number}"
             for candidate, fold in searches
+            if candidate not in self.closed
             # Hyperband takes a trial up again under another number.
             if self.settings.tuner != "hyperband" or self.searched(candidate, fold)
             for number in self._ended(candidate, fold)

@@ -49,7 +49,7 @@ class State:
             self._end_session()
             self._session = (now, now)
             for deferred in self.deferred:
-                del self.failed[deferred]
+                self.failed.pop(deferred, None)
             self.deferred.clear()
             self.sweep = event
             self.candidates.update(event.get("candidates", {}))
@@ -83,6 +83,7 @@ class State:
             if key.startswith("trial/"):  # it says what its training said
                 stage = key.replace("trial/", "stage/", 1) + "/"
                 self.failed = {k: reason for k, reason in self.failed.items() if not k.startswith(stage)}
+                self.deferred = {k for k in self.deferred if not k.startswith(stage)}
         elif kind == "lost":
             self.lost[key] = self.lost.get(key, 0) + 1
         elif kind == "dropped":  # its files are damaged, or it has another meaning: as if it had not been
@@ -126,9 +127,10 @@ class State:
         """Say whether a piece needs no more work, because it is done or has failed for good."""
         return key in self.done or (key in self.failed and key not in self.deferred)
 
-    def trials(self, candidate: str, fold: int) -> dict[int, dict | None]:
-        """Results of a search's settled trials by number; None for one that failed."""
-        return dict(sorted(self._groups.get(f"trial/{search_name(candidate, fold)}", {}).items()))
+    def trials(self, candidate: str, fold: int, first: int | None = None) -> dict[int, dict | None]:
+        """Results of a search's settled trials by number, of all or of so many first; None for one that failed."""
+        found = self._groups.get(f"trial/{search_name(candidate, fold)}", {})
+        return {number: found[number] for number in sorted(found) if first is None or number < first}
 
     def stages(self, search: str) -> dict[int, dict[tuple[int, int], dict | None]]:
         """Results of a search's trainings by trial, rung and inner fold; None for one that failed."""

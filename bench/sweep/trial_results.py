@@ -10,8 +10,9 @@ from bench.sweep.halving import FAILED, Standing
 from bench.sweep.plan import Plan
 from bench.sweep.state import State, split_stage
 
-# Of all checkpoints of trials that wait to be judged. A trial without one starts anew, with the same result.
-_WAITING_BYTES = 256 * 2**20
+# Of all checkpoints of trials that wait to be judged: three of a ResNet-50 in its original's width, hundreds of a
+# slim network. A trial without one starts anew, with the same result.
+_WAITING_BYTES = 2**30
 
 
 def trial_result(folder: Path, state: State, standing: Standing, metric: str) -> dict[str, Any]:
@@ -48,10 +49,17 @@ def trial_result(folder: Path, state: State, standing: Standing, metric: str) ->
     }
 
 
-def bound_checkpoints(folder: Path, state: State, plan: Plan) -> None:
-    """Delete the checkpoints of trials that cannot go on, and of others what is beyond a bound on the disk."""
+def bound_checkpoints(folder: Path, plan: Plan, running: int) -> None:
+    """Delete the checkpoints of trials that cannot go on, and of others what is beyond a bound on the disk.
+
+    The newest stay whatever they hold: they are those of as many trainings as are `running`, or just were.
+    """
     kept, ended = 0, plan.ended_trials()
-    for path in sorted((folder / "work").glob("trial-*.npz"), key=lambda path: -path.stat().st_mtime):
+    paths = sorted((folder / "work").glob("trial-*.npz"), key=lambda path: -path.stat().st_mtime)
+    for path in [path for path in paths if path.name.split(".")[0] in ended]:
+        path.unlink()
+        paths.remove(path)
+    for path in paths[running:]:
         kept += path.stat().st_size
-        if kept > _WAITING_BYTES or path.name.split(".")[0] in ended:
+        if kept > _WAITING_BYTES:
             path.unlink()

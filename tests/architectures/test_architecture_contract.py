@@ -4,9 +4,11 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 from own_files import FILES, those_with
 
 import architectures
+from tuning.initial_weights import fresh_model
 from tuning.program import Program
 from tuning.training import Recipe, Samples, train
 
@@ -39,6 +41,21 @@ def test_default_ends_in_logits_of_a_dense_layer_called_head(name, shared_model,
     assert np.isfinite(logits).all()
     assert not np.allclose(logits.sum(axis=1), 1, atol=1e-3)
     assert not model.compiled
+
+
+@every_architecture
+def test_a_seed_determines_the_initial_weights_whatever_was_drawn_before(name, shared_model):
+    found, shape = architectures.load(name), shared_model(name).input_shape[1:]
+
+    def weights() -> list[np.ndarray]:
+        hp = keras_tuner.HyperParameters()
+        return [weight.numpy() for weight in fresh_model(lambda: found.build(hp, shape, 3), 7).weights]
+
+    first = weights()
+    keras.random.uniform((1,))
+    tf.random.uniform((1,))
+    for one, other in zip(first, weights(), strict=True):
+        np.testing.assert_array_equal(one, other, err_msg="draw them by the initializers of Keras")
 
 
 @every_architecture

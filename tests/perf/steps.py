@@ -13,10 +13,10 @@ import architectures
 from bench import tasks
 from bench.measure.macs import macs
 from bench.worker import programs
-from tuning import runtime
+from tuning import runtime, training
 from tuning.space import defaults
 
-_SIDE, _STEPS_A_CALL = 1024, 4
+_SIDE = 1024
 # A forward pass and, for the gradients of weights and of activations, two more; a MAC is two operations.
 _OPERATIONS_PER_MAC = 6
 # What networks see in each task, and the structures besides the defaults.
@@ -68,7 +68,8 @@ def _row(label: str, name: str, values: dict[str, Any], rounds: int, product_sec
         "epochs": 1,
     }
     program, recipe = programs.program_for(description, shape, 2)
-    n = recipe.batch_size * _STEPS_A_CALL
+    in_a_call = training.steps_a_call(shape, recipe.batch_size)
+    n = recipe.batch_size * in_a_call
     x = np.random.default_rng(0).standard_normal((n, *shape), dtype=np.float32)
     program.reset(1, recipe.settings, 100)
     y, weights = np.arange(n) % 2, np.ones(n, np.float32)
@@ -77,7 +78,7 @@ def _row(label: str, name: str, values: dict[str, Any], rounds: int, product_sec
         program.run(x, y, weights, recipe.batch_size)
 
     steps()
-    pairs = [(product_seconds(), _seconds(steps) / _STEPS_A_CALL) for _ in range(rounds)]
+    pairs = [(product_seconds(), _seconds(steps) / in_a_call) for _ in range(rounds)]
     operations = macs(program.model) * recipe.batch_size * _OPERATIONS_PER_MAC
     rates = [(2 * _SIDE**3 / product, operations / step) for product, step in pairs]
     return {

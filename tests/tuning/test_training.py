@@ -130,6 +130,15 @@ def test_a_training_that_goes_on_from_a_rung_is_the_one_that_ran_through(tmp_pat
         np.testing.assert_array_equal(value, expected)
 
 
+def test_a_rung_that_is_repeated_does_not_begin_beyond_its_end(tmp_path, program, samples):
+    recipe = Recipe(4, 8, "none", {**RECIPE.settings, "stable": 0.5})
+    first = train(program, samples, recipe, 1, CLASSES, until=2)
+    checkpoint = Checkpoint(tmp_path / "trial.npz")
+    train(program, samples, recipe, 1, CLASSES, checkpoint=checkpoint, until=3)
+    again = train(program, samples, recipe, 1, CLASSES, checkpoint=checkpoint, until=2)
+    assert without_times(again) == without_times(first)
+
+
 @pytest.fixture
 def checkpoint(tmp_path) -> Checkpoint:
     found = Checkpoint(tmp_path / "work" / "trial.npz")

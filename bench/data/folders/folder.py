@@ -226,6 +226,9 @@ def _items_of_class(folder: Path, found: Found) -> list[Item]:
     with _reported(folder, found):
         for entry in found.enter(folder):
             subject = f"{folder.name}/{stem_of(entry)}"
+            if any("\ud800" <= letter <= "\udfff" for letter in subject):  # bytes, as archives leave them
+                found.problems.append(f"{entry}: found a name that is not UTF-8, expected one that is")
+                continue
             with _reported(entry, found):
                 for path in scans_below(entry, found):
                     kind = _kind(path, str(folder), found)

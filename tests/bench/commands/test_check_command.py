@@ -1,5 +1,7 @@
 """`make check` on users' folders: everything at once, before any training."""
 
+import os
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ from PIL import Image
 from scipy import ndimage
 
 from bench.commands.check import check
+from bench.data.caches.cached_dataset import save_dataset
+from bench.data.dataset import Dataset
 from bench.data.folders.resampled_folder import build_cache
 from bench.data.preprocess.grid import Grid
 
@@ -131,3 +135,52 @@ def test_images_without_a_row(sound):
     lines, is_sound = _check(sound)
     assert is_sound
     assert any("labels.csv: 1 images of the folder have no row (PD/s23.nii)" in line for line in lines)
+
+
+def test_a_subject_in_two_parts_is_a_problem_and_the_rest_is_said_all_the_same(sound):
+    rows = [
+        f"{('HC', 'PD')[n % 2]}/s{n}.nii,{('HC', 'PD')[n % 2]},s{n - n % 2},{'test' if n % 2 else 'train'}"
+        for n in range(24)
+    ]
+    (sound / "data" / "labels.csv").write_text("path,label,subject,split\n" + "\n".join(rows) + "\n")
+    lines, is_sound = _check(sound)
+    assert not is_sound
+    assert lines[0].endswith("24 scans of 12 subjects")
+    assert any(line.startswith("problem:") and "test" in line and "train" in line for line in lines)
+
+
+def test_a_task_of_ones_own_whose_split_shares_subjects_is_told_in_lines(tmp_path):
+    class Leaky(_Task):
+        reads_folders = False
+
+        def load(self, data, folder, cache, preprocessing=None):
+            x = np.random.default_rng(0).random((40, 6, 6, 1), np.float32)
+            ids = np.repeat(np.arange(20), 2).astype(str)
+            made = Dataset(
+                "leaky",
+                x,
+                np.arange(40) // 2 % 2,
+                ids,
+                ("a", "b"),
+                "0",
+                "",
+                official_test=np.arange(40) % 2 == 1,
+            )
+            save_dataset(made, tmp_path / "leaky")
+            return tmp_path / "leaky"
+
+    text, is_sound = check(Leaky(), None, tmp_path, tmp_path / "runs")
+    assert not is_sound
+    assert "problem: fold 0: subject 0 is in" in text
+    assert "warning: 20 subjects are in several parts of the official split" in text
+
+
+def test_class_names_are_no_formulas_and_may_not_be_bytes_of_another_encoding(sound):
+    for old, new in (("HC", b"A $^$"), ("PD", b"M\xe4nner")):
+        os.rename(sound / "data" / old, os.fsencode(sound / "data") + b"/" + new)
+    lines, is_sound = _check(sound)
+    assert not is_sound
+    assert any("M?nner" in line and "UTF-8" in line for line in lines)
+    assert len([line for line in lines if line.startswith("problem:")]) == 1
+    os.rename(os.fsencode(sound / "data") + b"/M\xe4nner", sound / "data" / "PD")
+    assert _check(sound)[1]

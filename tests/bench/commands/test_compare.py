@@ -146,3 +146,19 @@ def test_one_seed_on_both_sides_is_no_evidence_of_a_change(tmp_path):
     # Another row's seeds show how far they scatter.
     a = Sweep(networks={"one": 0.9, "two": 0.9}, **{**settings, "seeds": 4}).write(tmp_path / "c")
     assert compare(a, b)[1]
+
+
+def test_other_code_of_an_architecture_is_a_difference(tmp_path):
+    sweep, folders = Sweep(), []
+    for name, digest in (("a", "1a2b"), ("b", "3c4d")):
+        events = sweep.events(tmp_path / name)
+        events[0]["candidates"] = {"small": digest, "large": "same"}
+        folders.append(sweep.write(tmp_path / name, events))
+    text, _ = compare(*folders)
+    assert 'code.small: "1a2b" -> "3c4d"' in text
+    assert "code.large" not in text
+    assert compare(*folders) == compare(*map(_json, folders))
+    without = json.loads(_json(folders[0]).read_text())
+    del without["code"]  # as in reports of before
+    (tmp_path / "before.json").write_text(json.dumps(without))
+    assert "code." not in compare(tmp_path / "before.json", folders[1])[0]

@@ -18,6 +18,7 @@ from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
 from bench.tasks.digits import task
 from bench.worker import execute
+from tuning import training
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(run_directory.__file__).parents[2]
@@ -155,6 +156,7 @@ def test_a_trial_that_is_cut_off_goes_on_and_ends_the_same(swept, tmp_path, monk
             raise KeyboardInterrupt
 
     monkeypatch.setattr(execute.Progress, "epoch", epoch)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             bench(settings, Display(quiet=True))

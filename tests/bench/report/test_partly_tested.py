@@ -8,7 +8,15 @@ import pytest
 from made_sweeps import Sweep
 
 from bench.commands.compare import compare
-from bench.report import answer, figure_search, figure_style, markdown_report, results
+from bench.report import (
+    answer,
+    figure_search,
+    figure_style,
+    json_report,
+    markdown_report,
+    overview,
+    results,
+)
 
 
 class EasyFirstFold(Sweep):
@@ -112,3 +120,14 @@ def test_a_class_of_few_samples_in_every_subject_is_not_of_few_subjects(tmp_path
 
     page = markdown_report.markdown(results.build(Slices(n_test=100).write(tmp_path / "run")), {})
     assert "Test subjects in a class" not in page
+
+
+def test_a_reference_is_not_said_to_be_unbeaten_by_a_network_that_is_better_in_the_one_fold_it_has(tmp_path):
+    sweep = EasyFirstFold(networks={"part": 0.999}, references={"rbf_svm": 0.9}, folds=3, seeds=3, n_test=150)
+    found = _built(tmp_path / "run", sweep, _without_later_folds)
+    words = " ".join(answer.sentences(found.answer, found.assessments, found.metric))
+    assert "it is a classical reference." in words
+    assert "that one is better" in words
+    (tmp_path / "toy.json").write_text(json_report.dumps(json_report.document(found)))
+    row = next(line for line in overview.overview(tmp_path).splitlines() if "toy.md" in line)
+    assert "The part one" not in row  # no runner-up: it has another number of subjects

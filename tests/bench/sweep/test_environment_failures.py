@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from fake_workers import FakeWorkers, good, settings_for, sweep_with
+from fake_workers import FakeWorkers, Rungs, good, settings_for, sweep_with
 
 from bench.errors import UserError
 from bench.sweep import scheduler
@@ -241,3 +241,34 @@ def test_a_deferred_piece_keeps_its_checkpoint(tmp_path):
     ]
     clean(tmp_path, State.replay(events))
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["refit-compact-0-0-1.npz"]
+
+
+def test_trials_go_on_to_their_full_number_of_epochs_without_one_that_cannot_be_done(tmp_path):
+    """And the table in the end is that of a sweep in which it could."""
+    settings = settings_for(tmp_path, task=Rungs(), trials=16)
+    workers = FakeWorkers(fails_over("stage/compact/0/3/0/0"))
+    swept = sweep_with(workers, settings)
+    results = swept.state.trials("compact", 0)
+    assert sorted({*range(16)} - results.keys()) == [3]
+    assert sum(result["complete"] for result in results.values()) >= 2
+    assert results[swept.plan.winner("compact", 0)]["complete"]
+    assert swept.plan.finished()
+
+    again = start_again(FakeWorkers(), settings)
+    straight = sweep_with(FakeWorkers(), settings_for(tmp_path / "straight", task=Rungs(), trials=16))
+    for sweep in (again, straight):
+        assert len(sweep.state.trials("compact", 0)) == 16
+    assert again.state.trials("compact", 0) == straight.state.trials("compact", 0)
+
+
+def test_a_trial_that_fails_for_good_is_not_tried_again_for_what_the_machine_did_to_it():
+    """One of its inner folds had no memory, the next diverged: the journal could not be read ever after."""
+    stage, trial = "stage/compact/0/0/1/1", "trial/compact/0/0"
+    events = [
+        {"event": "sweep"},
+        {"event": "failed", "piece": stage, "reason": "out of memory", "environment": True},
+        {"event": "failed", "piece": stage.replace("1/1", "1/2"), "reason": "Diverged"},
+        {"event": "failed", "piece": trial, "reason": "Diverged"},
+    ]
+    assert State.replay(events).deferred == set()
+    assert State.replay([*events, {"event": "sweep"}]).failed == {trial: "Diverged"}

@@ -66,3 +66,37 @@ def test_candidates_without_weights_to_start_from_do_not_hide_the_time_left(tmp_
     sweep.journal.close()
     assert foreseen[-1] == 1
     assert estimate.seconds_left(sweep.plan, 1) == 0
+
+
+def test_a_training_that_was_interrupted_took_its_time_in_two_processes(tmp_path):
+    """What the second had left is no measure of the others."""
+
+    def answer(description):
+        outcome = good(description)
+        if description["kind"] in ("stage", "refit"):
+            outcome["result"]["history"] = [{"seconds": 1.0} for _ in range(3)]
+            outcome["result"]["seconds"] = (
+                1.0 if len(workers.keys) == 4 else 3.0
+            )  # the first trial's last epoch
+        if description["kind"] == "refit":
+            left.append(estimate.seconds_left(sweep.plan, 1))
+        return outcome
+
+    left = []
+    workers = FakeWorkers(answer)
+    sweep = sweep_with(workers, settings_for(tmp_path, trials=1, seeds=2), run=False)
+    sweep.run()
+    sweep.journal.close()
+    assert left == [6.0, 3.0]
+
+
+def test_what_cannot_be_done_is_not_waited_for(tmp_path):
+    def answer(description):
+        if description["kind"] == "stage":
+            return {"failed": "Diverged", "traceback": "..."}
+        return good(description)
+
+    sweep = sweep_with(FakeWorkers(answer), settings_for(tmp_path))
+    assert sweep.plan.finished()
+    done, total = estimate.counts(sweep.plan)
+    assert done == total

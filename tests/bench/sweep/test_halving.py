@@ -1,11 +1,15 @@
 """Successive halving: who goes on hangs on scores alone, whoever ends first and however often it is killed."""
 
+import os
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from fake_workers import FakeWorkers, Rungs, good, settings_for, sweep_with
 
 from bench.data.dataset import Dataset
 from bench.data.splits import count_inner_folds, divide, inner_parts
+from bench.sweep import trial_results
 from bench.sweep.halving import COMPLETE, STOPPED, Halving
 from tuning.search import Search
 
@@ -207,3 +211,29 @@ def test_standings_are_worked_out_from_scores_in_any_order(tmp_path):
     outcomes = [standing.outcome for standing in standings.values()]
     assert 1 <= outcomes.count(COMPLETE) <= 2
     assert outcomes.count(STOPPED) == 8 - outcomes.count(COMPLETE)
+
+
+def test_of_many_checkpoints_the_newest_stay_and_those_of_trainings_under_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial_results, "_WAITING_BYTES", 25)
+    (tmp_path / "work").mkdir()
+    for age in range(6):
+        path = tmp_path / "work" / f"trial-compact-0-{age}.0.npz"
+        path.write_bytes(bytes(10))
+        os.utime(path, (1e9 - age, 1e9 - age))
+    plan = SimpleNamespace(ended_trials=lambda: {"trial-compact-0-1"})
+    trial_results.bound_checkpoints(tmp_path, plan, running=2)
+    left = {path.name.split(".")[0][-1] for path in (tmp_path / "work").iterdir()}
+    assert left == {"0", "2", "3", "4"}  # under way, and twenty bytes of what waits
+
+
+def test_a_search_that_the_budget_ended_keeps_what_the_next_call_goes_on_from(tmp_path):
+    def answer(description):
+        if description["kind"] == "stage" and description["until"] > 2:
+            swept.plan.close({"compact"})
+        return good(description)
+
+    swept = sweep_with(FakeWorkers(answer), settings_for(tmp_path, task=Rungs(), trials=8), run=False)
+    swept.run()
+    swept.journal.close()
+    assert len(swept.state.trials("compact", 0)) == 8
+    assert swept.plan.ended_trials() == set()
