@@ -223,11 +223,12 @@ def _check_loose(folder: Path, entries: list[Path], found: Found) -> None:
 def _items_of_class(folder: Path, found: Found) -> list[Item]:
     items: list[Item] = []
     n_faults = len(found.broken) + len(found.problems)
+    if _refused_name(folder, found):
+        return items
     with _reported(folder, found):
         for entry in found.enter(folder):
             subject = f"{folder.name}/{stem_of(entry)}"
-            if any("\ud800" <= letter <= "\udfff" for letter in subject):  # bytes, as archives leave them
-                found.problems.append(f"{entry}: found a name that is not UTF-8, expected one that is")
+            if _refused_name(entry, found):
                 continue
             with _reported(entry, found):
                 for path in scans_below(entry, found):
@@ -237,6 +238,14 @@ def _items_of_class(folder: Path, found: Found) -> list[Item]:
     if not items and len(found.broken) + len(found.problems) == n_faults:
         found.problems.append(f"{folder}: found no image, expected {EXPECTED}")
     return items
+
+
+def _refused_name(path: Path, found: Found) -> bool:
+    """Note a name of bytes in another encoding, as archives leave them: it cannot be written anywhere."""
+    refused = any("\ud800" <= letter <= "\udfff" for letter in path.name)
+    if refused:
+        found.problems.append(f"{path}: found a name that is not UTF-8, expected one that is")
+    return refused
 
 
 def scans_below(path: Path, found: Found) -> list[Path]:
