@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from unittest import mock
+from unittest.mock import MagicMock
 
 import nibabel as nib
 import numpy as np
@@ -227,6 +228,17 @@ def test_a_killed_build_goes_on_from_what_it_finished(folder, tmp_path, monkeypa
     where = _build(folder, tmp_path)
     assert again == [0, 3, 4, 5]
     np.testing.assert_array_equal(open_cached(where).x, expected.x)
+
+
+def test_a_build_that_was_killed_before_its_file_had_a_header_begins_anew(folder, tmp_path, monkeypatch):
+    expected = open_cached(_build(folder, tmp_path / "whole"))
+    monkeypatch.setattr(resampled_folder, "_resample_one", MagicMock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        _build(folder, tmp_path)
+    monkeypatch.undo()
+    building = next((tmp_path / "cache").glob(".mri-*.building"))
+    (building / "x.npy").write_bytes(b"")
+    np.testing.assert_array_equal(open_cached(_build(folder, tmp_path)).x, expected.x)
 
 
 def die_at_third(index, *more):
