@@ -7,7 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from unittest import mock
-from unittest.mock import MagicMock
 
 import nibabel as nib
 import numpy as np
@@ -232,7 +231,7 @@ def test_a_killed_build_goes_on_from_what_it_finished(folder, tmp_path, monkeypa
 
 def test_a_build_that_was_killed_before_its_file_had_a_header_begins_anew(folder, tmp_path, monkeypatch):
     expected = open_cached(_build(folder, tmp_path / "whole"))
-    monkeypatch.setattr(resampled_folder, "_resample_one", MagicMock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(resampled_folder, "_resample_one", mock.MagicMock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         _build(folder, tmp_path)
     monkeypatch.undo()
