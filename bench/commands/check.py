@@ -1,5 +1,6 @@
 """`make check`: verify the user's data, and look for what would make results untrue."""
 
+import os
 from pathlib import Path
 
 from bench.commands.load_dataset import load_dataset
@@ -31,7 +32,7 @@ def check(task: Task, data: str | None, data_folder: Path, runs: Path) -> tuple[
     problems: list[str] = []
     warnings: list[str] = []
     dataset: Dataset | None = None
-    folder = Path(data or "").expanduser()
+    folder = Path(os.path.expanduser(data or ""))
     if data and folder.is_dir() and task.reads_folders:
         dataset = _check_scans(folder, lines, problems, warnings)
     if not problems:

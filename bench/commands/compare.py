@@ -155,11 +155,12 @@ def _describe(side: Side) -> str:
 
 def _differences(before: Side, after: Side) -> list[str]:
     code = [side.report.get("code", {}) for side in (before, after)]  # not in reports of before
+    both = sorted(code[0].keys() & code[1].keys())
     sides = [
         {
             **side.report["identity"],
-            "code": {name: own[name] for name in code[0].keys() & code[1].keys()},
-            "plan": {name: value for name, value in side.report["plan"].items() if name != "candidates"},
+            "architectures": {name: own[name] for name in both},
+            "plan": {**side.report["plan"], "task": "", "candidates": []},  # said elsewhere
             "environment": side.report["environment"],
         }
         for side, own in zip((before, after), code, strict=True)

@@ -263,6 +263,7 @@ def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dic
         "subjects": len(np.unique(dataset.subjects)),
         "shape": list(dataset.x.shape[1:]),
         "details": dataset.details,
+        "official_test": dataset.official_test is not None and bool(dataset.official_test.any()),
         "reading_version": READING_VERSION,
         "folder": str(Path("..") / dataset_folder.relative_to(folder.parent)),
     }

@@ -117,7 +117,7 @@ def _few_subjects(content: Content) -> list[str]:
     few = [f"{each} {n}" for each, n in zip(content.source.classes, counts, strict=True) if n < _FEW_SUBJECTS]
     if not few:
         return []
-    official = "test" in content.source.sweep["dataset"].get("details", {}).get("official split", "")
+    official = content.source.sweep["dataset"].get("official_test", False)
     return [
         f"Test subjects in a class: {', '.join(few)}. Fewer than {_FEW_SUBJECTS} hardly show how well a class is "
         "told, so means over classes have wide intervals."

@@ -226,8 +226,9 @@ class Sweep:
                 result = trial_result(self.folder, self.state, standing, self.settings.task.metric)
                 self._record("done", piece=key, result=result)
             except ArithmeticError as error:
-                self._record("failed", piece=key, reason=str(error))
-        bound_checkpoints(self.folder, self.plan, self.workers.slots)
+                self._record("failed", piece=key, reason=str(error), stages=standing.stages)
+        under_way = {f"{each.piece.description.get('checkpoint')}.npz" for each in self._running.values()}
+        bound_checkpoints(self.folder, self.plan, under_way, self.workers.slots)
 
     def _record(self, event: str, **content: Any) -> None:
         self.state.apply(self.journal.append(event, **content))

@@ -87,7 +87,9 @@ class SearchPlan:
             if number not in trials or standing.outcome is None:
                 continue
             if result is None:
-                found[number] = None
+                stages = self.state.failed_stages.get(f"trial/{search_name(candidate, fold)}/{number}")
+                if stages in (None, standing.stages):
+                    found[number] = None
             elif not standing.stages or result.get("stages") == standing.stages:
                 found[number] = self._told(search_name(candidate, fold), number, result)
         return found
@@ -115,7 +117,7 @@ class SearchPlan:
         return {
             f"trial-{candidate}-{fold}-{number}"
             for candidate, fold in searches
-            if candidate not in self.closed
+            if candidate not in self.closed | self.unwaiting
             # Hyperband takes a trial up again under another number.
             if self.settings.tuner != "hyperband" or self.searched(candidate, fold)
             for number in self._ended(candidate, fold)

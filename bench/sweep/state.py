@@ -19,6 +19,8 @@ class State:
     values: dict[str, dict] = field(default_factory=dict)  # hyperparameters of trials that were ever started
     candidates: dict[str, str] = field(default_factory=dict)  # digests of architectures, over all sessions
     ablations: dict[str, str] = field(default_factory=dict)  # digests of their definitions, over all sessions
+    # Keys of the trainings that a failed trial was judged by; None in journals of before.
+    failed_stages: dict[str, list[str] | None] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)  # how often a worker died over a piece
     # Number of trials after which the space of a search (`compact/0`) had no more to offer.
     exhausted: dict[str, int] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class State:
                 self.deferred.discard(key)
                 self._index(key, None)
             if key.startswith("trial/"):  # it says what its training said
+                self.failed_stages[key] = event.get("stages")
                 stage = key.replace("trial/", "stage/", 1) + "/"
                 self.failed = {k: reason for k, reason in self.failed.items() if not k.startswith(stage)}
                 self.deferred = {k for k in self.deferred if not k.startswith(stage)}

@@ -1,5 +1,6 @@
 """What a trial's trainings come to: one score, and checkpoints for as long as it may go on."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +50,18 @@ def trial_result(folder: Path, state: State, standing: Standing, metric: str) ->
     }
 
 
-def bound_checkpoints(folder: Path, plan: Plan, running: int) -> None:
+def bound_checkpoints(folder: Path, plan: Plan, under_way: Collection[str], newest: int) -> None:
     """Delete the checkpoints of trials that cannot go on, and of others what is beyond a bound on the disk.
 
-    The newest stay whatever they hold: they are those of as many trainings as are `running`, or just were.
+    Whatever they hold, those of trainings `under_way` stay, by name, and so many of the `newest`, which are of
+    trainings that were just stopped.
     """
     kept, ended = 0, plan.ended_trials()
     paths = sorted((folder / "work").glob("trial-*.npz"), key=lambda path: -path.stat().st_mtime)
     for path in [path for path in paths if path.name.split(".")[0] in ended]:
         path.unlink()
         paths.remove(path)
-    for path in paths[running:]:
+    for path in [path for path in paths[newest:] if path.name not in under_way]:
         kept += path.stat().st_size
         if kept > _WAITING_BYTES:
             path.unlink()

@@ -97,8 +97,9 @@ def test_a_training_cut_off_at_any_epoch_ends_as_if_it_had_not_been(
 
 @pytest.mark.parametrize(("ends_by", "kept"), [(Killed, None), (RuntimeError, 3)])
 def test_short_epochs_are_kept_together_or_when_a_training_is_stopped(
-    tmp_path, program, samples, ends_by, kept
+    tmp_path, program, samples, ends_by, kept, monkeypatch
 ):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 1000.0)
     recipe = Recipe(4, 8, "none", RECIPE.settings)
     straight = train(program, samples, recipe, 1, CLASSES)
     checkpoint = Checkpoint(tmp_path / "trial.npz")

@@ -43,7 +43,7 @@ def _hash(path: Path, known: dict[str, list[Any]]) -> str:
     if len(parts) == 1 and not path.is_dir():
         return _hash_file(path, known)
     lines = [f"{part.name} {_hash_file(part, known)}" for part in parts]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def _hash_file(path: Path, known: dict[str, list[Any]]) -> str:

@@ -1,5 +1,6 @@
 """What `images` and `volumes` share: the user's own folder, brought to one grid."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,10 +32,11 @@ class FolderTask(AnyDataTask):
     longest: int  # side of the grid, at most, that is chosen from the data
 
     def configured(self, data: str | None) -> Self:
-        if data is None or not Path(data).is_dir():
+        folder = Path(os.path.expanduser(data or ""))
+        if data is None or not folder.is_dir():
             return self
-        items = check_folder(Path(data)).items  # what is wrong with them, `load` says
-        chosen = read_task_toml(Path(data).expanduser(), self.axes, len({item.label for item in items}))
+        items = check_folder(folder).items  # what is wrong with them, `load` says
+        chosen = read_task_toml(folder, self.axes, len({item.label for item in items}))
         preprocessing = {name: chosen.get(name, usual) for name, usual in self.preprocessing.items()}
         if "size" not in chosen:
             preprocessing["size"] = self._usual_size(items) or preprocessing["size"]

@@ -153,12 +153,14 @@ def test_other_code_of_an_architecture_is_a_difference(tmp_path):
     for name, digest in (("a", "1a2b"), ("b", "3c4d")):
         events = sweep.events(tmp_path / name)
         events[0]["candidates"] = {"small": digest, "large": "same"}
+        events[0]["identity"]["code"] = {"tuning": name}
         folders.append(sweep.write(tmp_path / name, events))
     text, _ = compare(*folders)
-    assert 'code.small: "1a2b" -> "3c4d"' in text
-    assert "code.large" not in text
+    assert 'architectures.small: "1a2b" -> "3c4d"' in text
+    assert "architectures.large" not in text
+    assert 'code.tuning: "a" -> "b"' in text
     assert compare(*folders) == compare(*map(_json, folders))
     without = json.loads(_json(folders[0]).read_text())
     del without["code"]  # as in reports of before
     (tmp_path / "before.json").write_text(json.dumps(without))
-    assert "code." not in compare(tmp_path / "before.json", folders[1])[0]
+    assert "architectures." not in compare(tmp_path / "before.json", folders[1])[0]

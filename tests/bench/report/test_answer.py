@@ -86,7 +86,7 @@ def test_classes_of_few_test_subjects_raise_a_warning(tmp_path, monkeypatch, siz
     page = markdown_report.markdown(results.build(made.write(tmp_path / "run", events)), {})
     assert ("Test subjects in a class: normal 4." in page) == warned
     assert ("Several FOLDS test every subject." in page) == warned
-    events[0]["dataset"]["details"] = {"official split": "train 60, test 34"}  # which every fold tests
+    events[0]["dataset"]["official_test"] = True  # which every fold tests
     page = markdown_report.markdown(results.build(made.write(tmp_path / "run", events)), {})
     assert ("Test subjects in a class: normal 4." in page) == warned
     assert "Several FOLDS" not in page

@@ -2,10 +2,11 @@
 
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_workers import FakeWorkers, Rungs, good, settings_for, sweep_with
+from fake_workers import FakeWorkers, Rungs, TinyDigits, good, settings_for, sweep_with
 
 from bench.errors import UserError
 from bench.sweep import scheduler
@@ -259,6 +260,38 @@ def test_trials_go_on_to_their_full_number_of_epochs_without_one_that_cannot_be_
     for sweep in (again, straight):
         assert len(sweep.state.trials("compact", 0)) == 16
     assert again.state.trials("compact", 0) == straight.state.trials("compact", 0)
+
+
+def test_one_that_went_on_for_lack_of_another_and_failed_is_judged_anew(tmp_path):
+    """When the other can be done, it would not have gone on: its failure has not been."""
+
+    class Quarter(TinyDigits):
+        presets = {"smoke": replace(TinyDigits.presets["smoke"], epochs=8, judged_at=(2,))}
+
+    def settings(name: str):
+        return settings_for(tmp_path / name, task=Quarter(), trials=8)
+
+    workers = FakeWorkers()
+    straight = sweep_with(workers, settings("straight"))
+    gone_on = {key.split("/")[3] for key in workers.keys if key.startswith("stage") and "/1/" in key[-4:]}
+    [missing] = gone_on - {"0"}
+
+    def diverges(description: dict) -> dict:
+        number = description["piece"].split("/")[3] if description["kind"] == "stage" else "0"
+        return (
+            {"failed": "Diverged"}
+            if description.get("until") == 8 and number not in gone_on
+            else good(description)
+        )
+
+    def fails(description: dict) -> dict:
+        return OUT_OF_MEMORY if description["piece"].endswith(f"/{missing}/0/0") else diverges(description)
+
+    first = sweep_with(FakeWorkers(fails), settings("again"))
+    assert list(first.state.trials("compact", 0).values()).count(None) == 1
+    second = start_again(FakeWorkers(diverges), settings("again"))
+    assert second.state.trials("compact", 0) == straight.state.trials("compact", 0)
+    assert not second.state.failed
 
 
 def test_a_trial_that_fails_for_good_is_not_tried_again_for_what_the_machine_did_to_it():

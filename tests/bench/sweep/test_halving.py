@@ -221,9 +221,9 @@ def test_of_many_checkpoints_the_newest_stay_and_those_of_trainings_under_way(tm
         path.write_bytes(bytes(10))
         os.utime(path, (1e9 - age, 1e9 - age))
     plan = SimpleNamespace(ended_trials=lambda: {"trial-compact-0-1"})
-    trial_results.bound_checkpoints(tmp_path, plan, running=2)
+    trial_results.bound_checkpoints(tmp_path, plan, {"trial-compact-0-5.0.npz"}, newest=1)
     left = {path.name.split(".")[0][-1] for path in (tmp_path / "work").iterdir()}
-    assert left == {"0", "2", "3", "4"}  # under way, and twenty bytes of what waits
+    assert left == {"0", "2", "3", "5"}  # just stopped or under way, and twenty bytes of what waits
 
 
 def test_a_search_that_the_budget_ended_keeps_what_the_next_call_goes_on_from(tmp_path):
