@@ -6,7 +6,7 @@ import functools
 import os
 
 # oneDNN's own allocator gives nothing back: what a process holds would be that of the largest network that it ever
-# had. Times are the same.
+# had. Where the system's keeps what is freed (below), trainings and answers are as fast.
 SYSTEM_ALLOCATOR = {"TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1"}
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # mallopt(3), and malloc.h
 _NEVER = 2**31 - 1
@@ -48,7 +48,7 @@ def keep_freed_memory(largest_mib: int = 128) -> None:
     """Let glibc keep freed blocks up to so many MiB for whoever asks next, and not hand them back to the system.
 
     Each step of a training, each volume that is read, asks for the same blocks again: to have the system map and
-    clear them anew takes 4% of a step of a network on volumes, and a quarter of making features of them. Call
+    clear them anew takes up to 4% of a step of a network on volumes, and a quarter of making features of them. Call
     `give_back_freed_memory` between pieces of work. Elsewhere than with glibc, the allocator does as it likes.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
