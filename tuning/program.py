@@ -29,8 +29,8 @@ class Program:
 
     Parameters
     ----------
-    build : makes a fresh, uncompiled model ending in logits, its initial weights drawn by Keras, whose seeds come
-        from `random` and `numpy.random`.
+    build : makes a fresh, uncompiled model ending in logits, its initial weights drawn by Keras, which takes their
+        seeds from Python's `random`.
     sample_shape : shape of one sample as the data have it, channels last. A model that takes a vector
         gets it flattened, after the augmentation.
     augmentation : variations of training samples, or None.

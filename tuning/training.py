@@ -16,7 +16,7 @@ from tuning.program import SCHEDULES, Program
 BALANCES = ("none", "oversample", "weighted")
 # Of an epoch: ten subjects are seen several times in it, or a training of forty epochs had forty steps.
 LEAST_STEPS = 4
-# Between two checkpoints: what a killed process loses of a training whose epochs are shorter than that.
+# At least between two checkpoints: a killed process loses its current epoch and no more than that before it.
 CHECKPOINT_SECONDS = 1.0
 _CURVE_POINTS = 10  # of a learning curve: predicting on as many samples as an epoch has takes a third of it
 _CHUNK_BYTES = 64 * 2**20

@@ -160,7 +160,7 @@ def _differences(before: Side, after: Side) -> list[str]:
         {
             **side.report["identity"],
             "architectures": {name: own[name] for name in both},
-            "plan": {**side.report["plan"], "task": "", "candidates": []},  # said elsewhere
+            "plan": {k: v for k, v in side.report["plan"].items() if k not in ("task", "candidates")},
             "environment": side.report["environment"],
         }
         for side, own in zip((before, after), code, strict=True)

@@ -95,8 +95,8 @@ def test_work_in_this_process_hands_back_exceptions_and_lets_interrupts_through(
         executor.submit(interrupted)
 
 
-def slow_start(_: dict) -> dict:
-    Path(_["path"]).touch()
+def leave_a_mark(description: dict) -> dict:
+    Path(description["path"]).touch()
     return {}
 
 
@@ -104,7 +104,7 @@ def test_a_worker_that_still_starts_is_ended_too(tmp_path, monkeypatch):
     """A piece that it had been given would be trained beside the next sweep, by nobody's leave."""
     monkeypatch.setattr(executors, "_fork_server", lambda: multiprocessing.get_context("spawn"))
     found = Processes([None])
-    found.submit(0, slow_start, {"path": str(tmp_path / "began")})
+    found.submit(0, leave_a_mark, {"path": str(tmp_path / "began")})
     started = [process for process in multiprocessing.active_children() if process.is_alive()]
     found.close()
     for process in started:
