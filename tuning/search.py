@@ -7,6 +7,8 @@ sweep that was killed and went on all see the same trials.
 """
 
 import copy
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,7 @@ from tuning.tuners import COHORT, HYPERBAND_FACTOR, TUNERS
 
 OBJECTIVE = "score"
 _NEVER = 10**9
-_MOST_COLLISIONS = 1000  # points of a grid that were there before; then it is taken to be finished
+_MOST_COLLISIONS = 1000  # points of a grid that were there before; then those that are left are looked up
 _STARTS = 50  # of the search for a proposal of the Gaussian process, as in KerasTuner
 
 
@@ -67,31 +69,41 @@ class _Grid(_InMemory, keras_tuner.Oracle):
 
     KerasTuner's own goes through the grid in order, so that a search that cannot finish has changed nothing but
     the last hyperparameters. Here the points are those of a Halton sequence (Halton 1960; scrambled after Owen
-    2017), which fills the grid evenly however many of them there are. A few of thousands may never come.
+    2017), which fills the grid evenly however many of them there are; what it has left out at last comes in order.
     """
 
-    _points: Any = None
+    _points: Iterator[dict[str, Any]] | None = None
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        for _ in range(_MOST_COLLISIONS):
-            values = self._random_values() if not self.trials else self._next_point()
+        self._points = self._points or self._all_points()
+        for values in self._points:
             digest = self._compute_values_hash(values)
             if digest not in self._tried_so_far:
                 self._tried_so_far.add(digest)
                 return {"status": "RUNNING", "values": values}
         return {"status": "STOPPED"}
 
-    def _next_point(self) -> dict[str, Any]:
+    def _all_points(self) -> Iterator[dict[str, Any]]:
+        yield self._random_values()
         space = self.hyperparameters.space
-        if self._points is None:
-            self._points = scipy.stats.qmc.Halton(max(len(space), 1), rng=self.seed)
-        point = self._points.random(1)[0]
+        offered = [list(entry.values) for entry in space]
+        halton = scipy.stats.qmc.Halton(max(len(space), 1), rng=self.seed)
+        n_misses = 0
+        while n_misses < _MOST_COLLISIONS:
+            n_tried = len(self._tried_so_far)
+            shares = halton.random(1)[0]
+            yield self._point(
+                values[int(share * len(values))] for share, values in zip(shares, offered, strict=False)
+            )
+            n_misses = 0 if len(self._tried_so_far) > n_tried else n_misses + 1
+        yield from map(self._point, itertools.product(*offered))
+
+    def _point(self, values: Iterable[Any]) -> dict[str, Any]:
         chosen = self.hyperparameters.copy()
         chosen.values = {}
-        for entry, share in zip(space, point, strict=False):
+        for entry, value in zip(self.hyperparameters.space, values, strict=True):
             if chosen.is_active(entry):  # what others' values switch off has none
-                offered = list(entry.values)
-                chosen.values[entry.name] = offered[min(int(share * len(offered)), len(offered) - 1)]
+                chosen.values[entry.name] = value
         return dict(chosen.values)
 
 

@@ -178,6 +178,19 @@ def test_a_grid_that_cannot_be_finished_is_spread_over_all_of_it(space):
     assert rates[-1] > -2
 
 
+def test_a_grid_leaves_nothing_out(monkeypatch):
+    """Points drawn evenly hit the last few of thousands so rarely that it was once taken to be finished."""
+    monkeypatch.setattr("tuning.search._MOST_COLLISIONS", 3)
+    training = tuple(Choice(name, tuple(range(5))) for name in "abc")
+    found = search("grid", discover(lambda hp: None, training)["space"])
+    values = []
+    while (proposal := found.ask()) is not None:
+        found.tell(proposal.number, 0.0)
+        values.append(tuple(proposal.values.items()))
+    assert len(set(values)) == len(values) == 5**3
+    assert found.exhausted
+
+
 def test_a_grid_keeps_to_conditions(space):
     for proposal in run(search("grid", space), 20, 1, np.random.default_rng(0)):
         assert ("third_units" in proposal.values) == (proposal.values["depth"] == 3)
