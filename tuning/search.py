@@ -84,7 +84,7 @@ class _Grid(_InMemory, keras_tuner.Oracle):
         return {"status": "STOPPED"}
 
     def _all_points(self) -> Iterator[dict[str, Any]]:
-        yield self._random_values()
+        yield self._random_values() or {}
         space = self.hyperparameters.space
         offered = [list(entry.values) for entry in space]
         halton = scipy.stats.qmc.Halton(max(len(space), 1), rng=self.seed)
@@ -187,8 +187,8 @@ class Search:
         self._oracle = _make_oracle(tuner, parameters, direction, seed, epochs, trials)
         self._oracle.verbose = 0
         self._tuner = tuner
+        self.proposals: list[Proposal] = []
         self._trials: list[Any] = []
-        self._lineage: list[int] = []
         self._results: dict[int, float | None] = {}
         self._told = 0
         self._idle_at: tuple[int, int] | None = None
@@ -235,7 +235,7 @@ class Search:
         return None
 
     def tell(self, number: int, score: float | None) -> None:
-        """Record the score of a trial; None if it failed. Any order, any time."""
+        """Record the score of a trial; None if it failed. Any order, any time; the oracle hears it once."""
         self._results[number] = score
 
     def _tell(self) -> bool:
@@ -256,6 +256,6 @@ class Search:
         found, number = trial.hyperparameters.values, len(self._trials) - 1
         values = {k: v for k, v in found.items() if not k.startswith("tuner/")}
         earlier = found.get("tuner/trial_id")
-        lineage = self._lineage[int(earlier.rpartition("-")[2])] if earlier else number
-        self._lineage.append(lineage)
-        return Proposal(number, values, found.get("tuner/epochs"), lineage)
+        lineage = self.proposals[int(earlier.rpartition("-")[2])].lineage if earlier else number
+        self.proposals.append(Proposal(number, values, found.get("tuner/epochs"), lineage))
+        return self.proposals[-1]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench.measure.environment import available_threads
+from bench.data.processes import cores
 from bench.measure.fresh_process import thread_variables
 from tuning.runtime import SYSTEM_ALLOCATOR
 
@@ -170,7 +170,7 @@ def measure_models(
         raise ValueError(f"runtimes: found {sorted(unknown)}, expected some of {ALL_RUNTIMES}")
     if not entries:
         return {}
-    counts = list(dict.fromkeys(threads or (1, available_threads())))
+    counts = list(dict.fromkeys(threads or (1, cores())))
     job: dict[str, Any] = {
         "entries": [asdict(entry) for entry in entries],
         # Keras' answer is what the others are checked against.

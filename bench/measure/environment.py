@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import os
 import platform
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import psutil
 
 import bench
+from bench.data.processes import cores
 
 PACKAGES = (
     "tensorflow",
@@ -39,7 +39,7 @@ def environment() -> dict[str, object]:
         "system": platform.platform(),
         "processor": processor_name(),
         "cores": psutil.cpu_count(logical=False),  # physical ones
-        "threads": available_threads(),
+        "threads": cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpus": gpu_names(),
     }
@@ -53,13 +53,6 @@ def package_version(name: str) -> str | None:
         except importlib.metadata.PackageNotFoundError:
             continue
     return None
-
-
-def available_threads() -> int:
-    """Return how many processors this process may run on: in a container or a job not all of them."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def processor_name() -> str:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from bench.measure.energy import EnergyMeter
 from bench.measure.fresh_process import Turn
 from bench.measure.latency import SAMPLES, Call, over_samples, time_in_rounds
-from bench.measure.memory import peak_memory, release_memory, resident_bytes
+from bench.measure.memory import PeakMemory, release_memory, resident_bytes
 from bench.measure.runtimes import RUNTIMES
 from bench.measure.saved_models import load_model, load_samples
 
@@ -32,7 +32,7 @@ def measure(model: str, samples: str, seconds: float, turn: Turn) -> dict[str, A
     network = load_model(model)
     call = over_samples(RUNTIMES["keras"].prepare(network, 1, 1, x.shape[1:]), x, 1)
     release_memory()  # loading needs more than running does: a file's copy of the weights
-    with peak_memory(baseline) as peak:
+    with PeakMemory(baseline) as peak:
         for number in range(SAMPLES):
             call(number)
     turn()

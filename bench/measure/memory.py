@@ -24,7 +24,6 @@ class PeakMemory:
 
     bytes = 0  # peak above what was resident on entering, or above `baseline`; never negative
     total_bytes = 0  # peak of the whole process, interpreter and libraries included
-    method = ""  # how it was found, in words
 
     def __init__(self, baseline: int | None = None) -> None:
         self._given = baseline
@@ -42,17 +41,11 @@ class PeakMemory:
 
     def __exit__(self, *_: object) -> None:
         if self._sampler is None:
-            self.total_bytes, self.method = _high_water_mark(), "kernel's record of peak resident memory"
+            self.total_bytes = _high_water_mark()
         else:
             self._sampler.stop()
             self._look()
-            self.method = "resident memory sampled every 5 ms"
         self.bytes = max(0, self.total_bytes - self._baseline)
-
-
-def peak_memory(baseline: int | None = None) -> PeakMemory:
-    """Open a `PeakMemory`: `with peak_memory() as peak: model.fit(...)`, then `peak.bytes`."""
-    return PeakMemory(baseline)
 
 
 def resident_bytes() -> int:

@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ import tensorflow as tf
 
 from bench.measure.inference_graph import INPUT, OUTPUT, GraphError, inference_graph
 from bench.measure.portable_operations import LITERT_SUBSTITUTES, ONNX_SUBSTITUTES
+from tuning import durable
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -34,10 +36,13 @@ class Runtime:
     name: str  # as it stands in reports and in the results (`keras`, `litert`, `onnxruntime`)
     packages: tuple[str, ...]  # distributions that must be installed; the version of the first is reported
 
-    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
-        """Return a function from float32 `[batch, ...]` to the model's output `[batch, n_classes]`.
+    def prepare(
+        self, model: keras.Model, batch: int, threads: int, shape: tuple[int, ...], kept: Path | None = None
+    ) -> Predict:
+        """Return a function from float32 `[batch, *shape]` to the model's output `[batch, n_classes]`.
 
-        Raises ConversionError where the runtime cannot take the model.
+        `kept`, to which a suffix is added, is where files are kept for whichever process needs them next. Raises
+        ConversionError where the runtime cannot take the model, ImportError where it is not installed.
         """
         raise NotImplementedError
 
@@ -47,8 +52,29 @@ class PortableRuntime(Runtime):
 
     suffix: str
 
-    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
-        return self.load(self.convert(model, batch, input_shape), threads)
+    def prepare(
+        self, model: keras.Model, batch: int, threads: int, shape: tuple[int, ...], kept: Path | None = None
+    ) -> Predict:
+        return self.load(self.content(model, batch, shape, kept), threads)
+
+    def content(
+        self, model: keras.Model, batch: int, shape: tuple[int, ...], kept: Path | None = None
+    ) -> bytes:
+        """The file's content, or the reason why there can be none, converted once where it is `kept`."""
+        version(self)
+        if kept is None:
+            return self.convert(model, batch, shape)
+        file, reason = (kept.with_name(kept.name + end) for end in (self.suffix, f"{self.suffix}.reason"))
+        if reason.exists():
+            raise ConversionError(reason.read_text())
+        if not file.exists():
+            try:
+                content = self.convert(model, batch, shape)
+            except ConversionError as error:
+                reason.write_text(str(error))
+                raise
+            durable.write(file, content)
+        return file.read_bytes()
 
     def convert(self, model: keras.Model, batch: int, input_shape: tuple[int, ...]) -> bytes:
         """Return the file's content; raises ConversionError as `prepare` does."""
@@ -65,9 +91,11 @@ class KerasRuntime(Runtime):
     name = "keras"
     packages = ("keras",)
 
-    def prepare(self, model: keras.Model, batch: int, threads: int, input_shape: tuple[int, ...]) -> Predict:
+    def prepare(
+        self, model: keras.Model, batch: int, threads: int, shape: tuple[int, ...], kept: Path | None = None
+    ) -> Predict:
         # TensorFlow's threads are the process's: they are set before it starts, by the worker.
-        signature = tf.TensorSpec((batch, *input_shape), tf.float32)
+        signature = tf.TensorSpec((batch, *shape), tf.float32)
         # The concrete function: looking it up again in every call would cost 0.1 ms of Python.
         call = tf.function(lambda x: model(x, training=False)).get_concrete_function(signature)
         return lambda x: call(tf.constant(x)).numpy()

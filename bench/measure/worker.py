@@ -5,7 +5,7 @@ A line on standard output says that all is imported; then the job is read from s
 folder of the runtimes' own files). The mode `all` is what `bench.measure.cost` asks for: it needs `counts` (the
 numbers of threads to time with) and `memory_seconds` (0: not measured) besides, and its result is `latency`, number
 of threads to name of the entry to what was found, and `memory`, name to what was found. `conversion`, `latency` and
-`memory` (of one entry) are its parts, for processes that could not be forked; with latency, `counted` says whether
+`memory` (of one entry) are its parts, each done in a process of its own; with latency, `counted` says whether
 operations are counted; to convert, each entry says for which `runtime`.
 """
 
@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from bench.measure import held
-from bench.measure.converted import Converted
 from bench.measure.fresh_process import FreshProcess, ProcessDied, Turn, die_with_parent, thread_variables
 from bench.measure.latency import Call, Timing, over_samples, time_in_rounds
 from bench.measure.macs import UncountableError, macs
@@ -92,20 +92,22 @@ def _result(process: FreshProcess, mode: str, job: dict[str, Any], threads: int)
 def _prepared(jobs: list[tuple[str, dict[str, Any], int]]) -> Iterator[FreshProcess]:
     """Start processes, a few at once; none is handed out while another of these still prepares."""
     for first in range(0, len(jobs), _AT_ONCE):
-        started = [_process(*job, takes_turns=True) for job in jobs[first : first + _AT_ONCE]]
+        started = [_process(*job) for job in jobs[first : first + _AT_ONCE]]
         for process in started:
             process.wait_until_prepared()
         yield from started
 
 
-def _process(mode: str, job: dict[str, Any], threads: int, takes_turns: bool = False) -> FreshProcess:
+def _process(mode: str, job: dict[str, Any], threads: int) -> FreshProcess:
     """Start a part of the measurement in a process of its own, with so many threads."""
-    job = {**job, "mode": mode, "threads": threads}
-    return FreshProcess(functools.partial(_do, job), job, takes_turns)
+    return FreshProcess(functools.partial(_do, {**job, "mode": mode, "threads": threads}))
 
 
 def _do(job: dict[str, Any], turn: Turn = lambda: None) -> dict[str, Any]:
     """Do a job in this process, which has not run TensorFlow before."""
+    for name in ("tensorflow", "absl", "tf2onnx"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    import_packages(job["packages"])
     os.environ.update(thread_variables(job["threads"]))
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(job["threads"])
@@ -156,8 +158,7 @@ def _prepare(entry: dict[str, str], job: dict[str, Any], calls: dict[str, Call])
     # Keras comes first: its answers are what the others are checked against.
     answers: dict[int, np.ndarray] = {}
     for runtime in job["runtimes"]:
-        converted = Converted(job.get("converted"), entry["name"])
-        described, predicts = _describe(runtime, model, x, job["threads"], answers, converted)
+        described, predicts = _describe(runtime, model, x, job, entry["name"], answers)
         result["runtimes"][runtime] = described
         for batch, predict in predicts.items():
             calls[_key(entry["name"], runtime, batch)] = over_samples(predict, x, batch)
@@ -168,21 +169,26 @@ def convert(job: dict[str, Any], _: Turn) -> dict[str, Any]:
     """Write models' files, each for the `runtime` of its entry; what fails is told where it is timed."""
     for entry in job["entries"]:
         with suppress(Exception):
-            model, converted = load_model(entry["model"]), Converted(job["converted"], entry["name"])
-            shape = load_samples(entry["samples"], 1).shape[1:]
+            model, shape = load_model(entry["model"]), load_samples(entry["samples"], 1).shape[1:]
             for batch in (1, BATCH):
                 with suppress(ImportError, ConversionError):
-                    converted.content(PORTABLE[entry["runtime"]], model, batch, shape)
+                    kept = _kept(job, entry["name"], batch)
+                    PORTABLE[entry["runtime"]].content(model, batch, shape, kept)
     return {}
+
+
+def _kept(job: dict[str, Any], name: str, batch: int) -> Path | None:
+    """Where the runtimes' files of a model lie, without their suffixes."""
+    return Path(job["converted"]) / f"{quote(name, safe='')}-{batch}" if "converted" in job else None
 
 
 def _describe(
     name: str,
     model: keras.Model,
     x: np.ndarray,
-    threads: int,
+    job: dict[str, Any],
+    entry: str,
     answers: dict[int, np.ndarray],
-    converted: Converted,
 ) -> tuple[dict[str, Any], dict[int, Predict]]:
     """Prepare a model in a runtime for both batch sizes and check its answers.
 
@@ -196,7 +202,8 @@ def _describe(
     try:
         described["version"] = version(runtime)
         predicts = {
-            batch: converted.prepare(runtime, model, batch, threads, x.shape[1:]) for batch in (1, BATCH)
+            batch: runtime.prepare(model, batch, job["threads"], x.shape[1:], _kept(job, entry, batch))
+            for batch in (1, BATCH)
         }
     except ImportError as error:
         return {**described, "status": "not installed", "reason": str(error)}, {}
@@ -257,11 +264,7 @@ def main(arguments: list[str]) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads what runtimes say there
     text = sys.stdin.read()
     if text:
-        job = json.loads(text)
-        for name in ("tensorflow", "absl", "tf2onnx"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        import_packages(job["packages"])
-        Path(arguments[0]).write_text(json.dumps(_do(job)))
+        Path(arguments[0]).write_text(json.dumps(_do(json.loads(text))))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ def write(folder: Path, reports: Path) -> Path:
     import pandas as pd
 
     from bench.report import (
-        atomic_files,
         figures,
         json_report,
         markdown_report,
@@ -35,16 +34,17 @@ def write(folder: Path, reports: Path) -> Path:
         result_rows,
         results,
     )
+    from tuning import durable
 
     found = results.build(folder)
     task = found.source.task
     pictures = figures.draw(found, reports / task)
     rows = pd.concat([found.rows, published.rows(found)])
-    atomic_files.write(reports / f"{task}.csv", result_rows.rounded(rows).to_csv(index=False))
-    atomic_files.write(reports / f"{task}.json", json_report.dumps(json_report.document(found)))
+    durable.write(reports / f"{task}.csv", result_rows.rounded(rows).to_csv(index=False))
+    durable.write(reports / f"{task}.json", json_report.dumps(json_report.document(found)))
     path = reports / f"{task}.md"
-    atomic_files.write(
+    durable.write(
         path, markdown_report.markdown(found, {name: f"{task}/{file}" for name, file in pictures.items()})
     )
-    atomic_files.write(reports / "README.md", overview.overview(reports))
+    durable.write(reports / "README.md", overview.overview(reports))
     return path

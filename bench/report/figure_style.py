@@ -17,8 +17,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from bench.report import atomic_files
 from bench.report.statistics import Assessment
+from tuning import durable
 
 DPI = 120
 INK, QUIET, LINE = "#1f2328", "#59636e", "#d1d9e0"
@@ -155,7 +155,7 @@ def save(figure: Figure, path: Path, made_by: str = "") -> None:
         note.add_text("Software", made_by)
     few = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(buffer, "PNG", pnginfo=note)
-    atomic_files.write(path, buffer.getvalue())
+    durable.write(path, buffer.getvalue())
 
 
 def shortened(text: str, length: int = 16) -> str:

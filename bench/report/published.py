@@ -3,8 +3,9 @@
 import pandas as pd
 
 from bench.report import formatting
-from bench.report.markdown import escape, table
+from bench.report.markdown import escape
 from bench.report.results import Content
+from bench.report.sections_evidence import scores
 
 
 def rows(content: Content) -> pd.DataFrame:
@@ -34,22 +35,11 @@ def blocks(content: Content) -> list[str]:
     found = content.source.sweep["dataset"].get("published", [])
     if not found:
         return []
-    metrics = [name for name in found[0] if name != "title"]
-    tested = {f"**{escape(a.entry.title)}** (here)": a.metrics for a in content.tested}
-    everyone = {**tested, **{f"{escape(row['title'])} (published)": row for row in found}}
-    shown = pd.DataFrame(
-        {
-            "Method": list(everyone),
-            **{
-                formatting.metric_title(name): [
-                    formatting.value(name, row.get(name)) for row in everyone.values()
-                ]
-                for name in metrics
-            },
-        }
-    )
+    titles = {name: formatting.metric_title(name) for name in found[0] if name != "title"}
+    everyone = [(f"**{escape(a.entry.title)}** (here)", a.metrics) for a in content.tested]
+    everyone += [(f"{escape(row['title'])} (published)", row) for row in found]
     return [
         "### Published results",
         "On the same test samples; the published ones are as they stand in print, without intervals:",
-        table(shown),
+        scores("Method", titles, everyone),
     ]

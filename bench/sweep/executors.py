@@ -7,11 +7,11 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
 from multiprocessing import forkserver, get_context
 from multiprocessing.context import BaseContext
-from typing import Any, Protocol
+from typing import Any
 
 from bench.data.processes import cores, end_with_parent
 from bench.errors import UserError
@@ -20,63 +20,51 @@ from bench.sweep import devices
 _MOST_FAILURES = 2
 
 
-class Workers(Protocol):
+class Workers:
     """A number of slots, each of which does one piece at a time."""
 
-    @property
-    def slots(self) -> int: ...
+    slots: int
+    # Whether a submitted piece may have to wait for a worker, so that its silence means nothing.
+    queues = False
 
-    @property
-    def queues(self) -> bool:
-        """Whether a submitted piece may have to wait for a worker, so that its silence means nothing."""
+    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
+        raise NotImplementedError
 
-    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future: ...
-
-    def kill(self, slot: int) -> None: ...
+    def kill(self, slot: int) -> None:
+        """End what a slot does, if that can be done."""
 
     def wait_until_started(self) -> None:
         """Wait until no worker is starting, so that none disturbs what is timed."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        raise NotImplementedError
 
 
-class InlineExecutor(Executor):
-    """Does the work at once, in this process."""
-
-    def submit(self, fn, /, *args, **kwargs) -> Future:
-        future: Future = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-class Inline:
+class Inline(Workers):
     """One slot in this process (`WORKERS=0`): for debugging; a crash takes the sweep along."""
 
-    slots, queues = 1, False
+    slots = 1
 
     def __init__(self) -> None:
         from tuning import runtime
 
         self._held = [devices.hold(gpu) for gpu in devices.gpus()[:1]]
         runtime.configure()
-        self._executor = InlineExecutor()
 
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
-        return self._executor.submit(function, description)
-
-    def kill(self, slot: int) -> None: ...
-
-    def wait_until_started(self) -> None: ...
+        future: Future = Future()
+        try:
+            future.set_result(function(description))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
     def close(self) -> None:
         for lock in self._held:
             lock.release()
 
 
-class Processes:
+class Processes(Workers):
     """Worker processes, each an executor of its own, so that the death of one is the loss of one.
 
     A worker lives for the whole sweep and keeps its programs. It trains on one thread (see `tuning.runtime`),
@@ -90,8 +78,6 @@ class Processes:
     ------
     UserError : another sweep of this machine has one of the GPUs.
     """
-
-    queues = False
 
     def __init__(self, gpus: Sequence[str | None]) -> None:
         self.slots = len(gpus)
@@ -166,7 +152,7 @@ def _start_worker(gpu: str | None) -> None:
     runtime.configure()
 
 
-class Cluster:
+class Cluster(Workers):
     """The workers of a Dask cluster, one piece each at a time.
 
     A worker that dies is Dask's affair: its piece goes to another, and on from its last epoch. Workers may
@@ -200,7 +186,7 @@ class Cluster:
         self._failures: Counter[str] = Counter()  # of workers: pieces in a row that their machine kept undone
 
     @property
-    def slots(self) -> int:
+    def slots(self) -> int:  # type: ignore[override]
         """One for each worker of this moment, or one that waits for a worker.
 
         A training takes one thread, its data a worker's memory. A worker whose machine has failed two pieces in a
@@ -256,8 +242,6 @@ class Cluster:
             f"CLUSTER={self._address}: lost the scheduler; expected it to stay: start it again, and the same "
             "command goes on"
         )
-
-    def wait_until_started(self) -> None: ...
 
     def close(self) -> None:
         self._client.close(timeout=5)

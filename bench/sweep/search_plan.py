@@ -1,14 +1,19 @@
 """What is planned of the searches: trials, the rungs that each has left, and winners."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from bench.errors import UserError
 from bench.sweep.halving import Halving, Standing, early_quality
-from bench.sweep.searches import Searches
 from bench.sweep.settings import Settings
 from bench.sweep.state import State, search_name, split_stage
 from bench.sweep.work_items import WorkItem, WorkItemFactory
 from bench.tasks import Candidate
 from tuning.seeds import seed_of
+from tuning.tuners import INDEPENDENT
+
+if TYPE_CHECKING:
+    from tuning.search import Proposal, Search
 
 
 class SearchPlan:
@@ -34,10 +39,10 @@ class SearchPlan:
         # the next ones wait for a trial that cannot be done here at present.
         self.closed: set[str] = set()
         self.unwaiting: set[str] = set()  # those of which no trial waits for such a one any more
-        self._on_closed = on_closed
+        self._on_exhausted, self._on_closed = on_exhausted, on_closed
         self._make = WorkItemFactory(settings, state)
         self._halving = Halving(settings, state, direction)
-        self._searches = Searches(settings, state, direction, on_exhausted)
+        self._searches: dict[str, Search] = {}  # brought back from what is recorded
 
     def close(self, candidates: set[str]) -> None:
         """Plan no further trials of candidates in this call."""
@@ -143,7 +148,7 @@ class SearchPlan:
         """Trainings of trials that could be run now: the next rung of each, on one inner fold or on all."""
         standings = self._standings(candidate.name, fold)
         ended = self._ended(candidate.name, fold)
-        for proposal in self._searches.proposals(candidate.name, fold, ended):
+        for proposal in self._proposals(candidate.name, fold, ended):
             if proposal.number in ended:
                 continue
             standing = standings.get(proposal.number, Standing(missing=[(0, 0)]))
@@ -161,3 +166,50 @@ class SearchPlan:
                     checkpoint=f"trial-{candidate.name}-{fold}-{proposal.lineage}.{inner}",
                     seed=seed_of(self.settings.task.name, candidate.name, fold, "search"),
                 )
+
+    def _proposals(
+        self, candidate: str, fold: int, ended: Mapping[int, float | None]
+    ) -> "Sequence[Proposal]":
+        """All trials that are proposed by now, after the oracle was told the scores of those that have `ended`.
+
+        A trial that the environment kept from being done is tried again at the next start. Until then an
+        oracle whose proposals hang on scores is told nothing of it, so that what it proposes is the same
+        whenever the score comes.
+
+        Raises UserError: the oracle proposes other values than are recorded for the same trial.
+        """
+        name, search = search_name(candidate, fold), self._search(candidate, fold)
+        if self.settings.tuner in INDEPENDENT:  # the others must wait for what is tried again later
+            for key in self.state.deferred:
+                if key.startswith(f"stage/{name}/"):
+                    search.tell(split_stage(key)[2], None)
+        for number, score in ended.items():
+            search.tell(number, score)
+        while search.asked < self.settings.trials:
+            known = self.state.values.get(f"trial/{name}/{search.asked}")
+            proposal = search.ask(known)
+            if proposal is None:
+                break
+            if known is not None and known != proposal.values:
+                raise UserError(
+                    f"journal: found trial/{name}/{proposal.number} with other values than its search proposes; "
+                    "expected the record of one search: move the run folder away"
+                )
+        if search.exhausted and name not in self.state.exhausted:
+            self._on_exhausted(name, search.asked)
+        return search.proposals
+
+    def _search(self, candidate: str, fold: int) -> "Search":
+        from tuning.runtime import import_tensorflow
+
+        import_tensorflow()  # KerasTuner does
+        from tuning.search import Search
+
+        name, preset = search_name(candidate, fold), self.settings.preset
+        if name not in self._searches:
+            space = self.state.done[f"space/{candidate}"]["space"]
+            seed = seed_of(self.settings.task.name, candidate, fold, "oracle")
+            self._searches[name] = Search(
+                self.settings.tuner, space, self.direction, seed, preset.epochs, preset.trials
+            )
+        return self._searches[name]

@@ -17,7 +17,6 @@ from bench.data.caches.cached_dataset import ensure, open_cached, open_headers, 
 from bench.data.dataset import Dataset
 from bench.data.preprocess.mri_scanner_features import header_features
 from bench.data.splits import Fold, assert_disjoint, divide
-from bench.tasks import Task
 
 _maps: list[weakref.ref] = []  # what this process has mapped and not yet closed
 
@@ -69,18 +68,15 @@ def prepared(folder: str, task: str, preprocessing: str) -> np.ndarray:
     ----------
     preprocessing : the task's choices, as JSON with sorted keys.
     """
-    return _prepare(dataset(folder), Path(folder), tasks.load(task), json.loads(preprocessing))
-
-
-def _prepare(stored: Dataset, folder: Path, task: Task, preprocessing: dict[str, Any]) -> np.ndarray:
+    stored, found, choices = dataset(folder), tasks.load(task), json.loads(preprocessing)
     first = np.asarray(stored.x[:1])
-    if task.prepare(first, preprocessing) is first:
+    if found.prepare(first, choices) is first:
         return stored.x
 
     def save(path: Path) -> None:
-        save_dataset(stored, path, transform=lambda block: task.prepare(block, preprocessing))
+        save_dataset(stored, path, transform=lambda block: found.prepare(block, choices))
 
-    return kept(folder, "prepared", [preprocessing, task.digest()], save)
+    return kept(Path(folder), "prepared", [choices, found.digest()], save)
 
 
 @functools.lru_cache(maxsize=4)

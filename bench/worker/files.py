@@ -29,7 +29,7 @@ class Progress:
         self._path = Path(description["work"] + ".progress")
         self._stop = Path(description["stop"])
         self._path.parent.mkdir(exist_ok=True)
-        self._write({"epoch": 0, "epochs": description.get("epochs"), "pid": os.getpid()})
+        self._write({"epoch": 0, "epochs": description.get("epochs")})
 
     @contextmanager
     def preparing(self) -> Iterator[None]:
@@ -38,7 +38,7 @@ class Progress:
 
         def speak() -> None:
             with suppress(OSError):
-                self._write({"epoch": 0, "preparing": time.monotonic() - started, "pid": os.getpid()})
+                self._write({"epoch": 0, "preparing": time.monotonic() - started})
 
         speaking = Repeated(_SPEAK_SECONDS, speak)
         try:
@@ -53,14 +53,12 @@ class Progress:
         ------
         Stopped : the sweep is to end.
         """
-        self._write({**record, "pid": os.getpid()})
+        self._write(record)
         if self._stop.exists():
             raise Stopped
 
     def _write(self, content: dict) -> None:
-        temporary = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}.tmp")
-        temporary.write_text(json.dumps(content))
-        os.replace(temporary, self._path)
+        durable.write(self._path, json.dumps({**content, "pid": os.getpid()}))
 
 
 def save_predictions(description, dataset, indices: np.ndarray, probabilities: np.ndarray) -> dict:

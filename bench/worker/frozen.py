@@ -89,7 +89,7 @@ def _content(description: dict[str, Any]) -> str:
 @functools.lru_cache(maxsize=2)
 def _network(content: str) -> keras.Model:
     description = json.loads(content)
-    x = _prepared(description)
+    x = arrays.open_samples(description)
     name, n_classes = description["architecture"], len(arrays.dataset(description["dataset"]).classes)
     whole = fresh_model(
         lambda: programs.build(name, description["values"], x.shape[1:], n_classes), seed_of(name, "backbone")
@@ -112,7 +112,7 @@ def features(description: dict[str, Any]) -> np.ndarray:
 @functools.lru_cache(maxsize=2)
 def _features(content: str, augmentation: str) -> np.ndarray:
     description, strengths = json.loads(content), json.loads(augmentation)
-    x, whole = _prepared(description), _network(content)
+    x, whole = arrays.open_samples(description), _network(content)
     digest = hashlib.sha256(programs.structure_of(description).encode())
     for weight in backbone_weights(whole):
         digest.update(weight.numpy().tobytes())
@@ -155,7 +155,7 @@ def _features(content: str, augmentation: str) -> np.ndarray:
 def extraction(description: dict[str, Any], seen: np.ndarray) -> tuple[Callable[[], object], int]:
     """What computes the features of a block of samples, all views, and in how many blocks it sees those `seen`."""
     strengths = {name: float(description["values"][name]) for name in description["augmentation"]}
-    x = _prepared(description)
+    x = arrays.open_samples(description)
     extract = _extractor(_network(_content(description)), x, strengths, np.ones(len(x), bool))
     return lambda: extract(slice(0, min(_BLOCK, len(x)))), -(-len(seen) // _BLOCK)
 
@@ -190,8 +190,3 @@ def _extractor(
         return found
 
     return extract
-
-
-def _prepared(description: dict[str, Any]) -> np.ndarray:
-    preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
-    return arrays.prepared(description["dataset"], description["task"], preprocessing)

@@ -33,59 +33,42 @@ def _nearest_neighbours(seed: int, **settings: Any) -> Any:
     return KNeighborsClassifier(**settings)
 
 
-def _logistic_regression(seed: int, **settings: Any) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, random_state=seed, **settings))
-
-
-def _rbf_svm(seed: int, **settings: Any) -> Any:
+def _svm(seed: int, **settings: Any) -> Any:
     from sklearn.svm import SVC
 
     # Ties broken by the decision function, so that the class predicted is the one of the highest score.
-    return SVC(kernel="rbf", decision_function_shape="ovr", break_ties=True, random_state=seed, **settings)
+    return SVC(break_ties=True, random_state=seed, **settings)
 
 
-def _pca_svm(seed: int, share: float, **settings: Any) -> Any:
-    from sklearn.decomposition import PCA
-    from sklearn.pipeline import make_pipeline
-    from sklearn.svm import SVC
-
-    svm = SVC(
-        kernel="rbf", gamma="scale", class_weight="balanced", break_ties=True, random_state=seed, **settings
-    )
-    return make_pipeline(PCA(share, whiten=True, svd_solver="full"), svm)
-
-
-def _pca_logistic(seed: int, share: float, **settings: Any) -> Any:
-    from sklearn.decomposition import PCA
+def _logistic(seed: int, **settings: Any) -> Any:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
 
-    logistic = LogisticRegression(max_iter=1000, class_weight="balanced", random_state=seed, **settings)
-    return make_pipeline(PCA(share, whiten=True, svd_solver="full"), logistic)
+    return LogisticRegression(random_state=seed, **settings)
 
 
-def _scaled_svm(seed: int, **settings: Any) -> Any:
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import SVC
+def _scaled(make: Callable[..., Any], **fixed: Any) -> Callable[..., Any]:
+    """An estimator behind features of mean 0 and deviation 1."""
 
-    svm = SVC(
-        kernel="rbf", gamma="scale", class_weight="balanced", break_ties=True, random_state=seed, **settings
-    )
-    return make_pipeline(StandardScaler(), svm)
+    def pipeline(seed: int, **settings: Any) -> Any:
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        return make_pipeline(StandardScaler(), make(seed, **fixed, **settings))
+
+    return pipeline
 
 
-def _scaled_logistic(seed: int, **settings: Any) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+def _whitened(make: Callable[..., Any], **fixed: Any) -> Callable[..., Any]:
+    """An estimator behind the principal components that hold a `share` of the variance."""
 
-    logistic = LogisticRegression(max_iter=2000, class_weight="balanced", random_state=seed, **settings)
-    return make_pipeline(StandardScaler(), logistic)
+    def pipeline(seed: int, share: float, **settings: Any) -> Any:
+        from sklearn.decomposition import PCA
+        from sklearn.pipeline import make_pipeline
+
+        pca = PCA(share, whiten=True, svd_solver="full")
+        return make_pipeline(pca, make(seed, **fixed, **settings))
+
+    return pipeline
 
 
 REFERENCES = {
@@ -93,38 +76,41 @@ REFERENCES = {
         "Nearest neighbours", tuple({"n_neighbors": k} for k in (1, 3, 5)), _nearest_neighbours
     ),
     "logistic_regression": Reference(
-        "Logistic regression", tuple({"C": c} for c in (0.01, 0.1, 1.0)), _logistic_regression
+        "Logistic regression", tuple({"C": c} for c in (0.01, 0.1, 1.0)), _scaled(_logistic, max_iter=300)
     ),
-    "rbf_svm": Reference("RBF SVM", tuple({"C": c, "gamma": "scale"} for c in (10.0, 1.0, 100.0)), _rbf_svm),
+    "rbf_svm": Reference("RBF SVM", tuple({"C": c, "gamma": "scale"} for c in (10.0, 1.0, 100.0)), _svm),
     "binding_ratios_svm": Reference(
-        "Binding ratios + SVM", tuple({"C": c} for c in (1.0, 10.0, 0.1)), _scaled_svm, "binding_ratios"
+        "Binding ratios + SVM",
+        tuple({"C": c} for c in (1.0, 10.0, 0.1)),
+        _scaled(_svm, class_weight="balanced"),
+        "binding_ratios",
     ),
     "binding_ratios_logistic": Reference(
         "Binding ratios + logistic regression",
         tuple({"C": c} for c in (1.0, 10.0, 0.1)),
-        _scaled_logistic,
+        _scaled(_logistic, max_iter=2000, class_weight="balanced"),
         "binding_ratios",
     ),
     "pca_svm": Reference(
         "PCA + SVM on voxels",
         tuple({"share": k, "C": c} for k in (0.8, 0.95) for c in (1.0, 10.0)),
-        _pca_svm,
+        _whitened(_svm, class_weight="balanced"),
     ),
     "pca_logistic": Reference(
         "PCA + logistic regression on voxels",
         tuple({"share": k, "C": c} for k in (0.8, 0.95) for c in (0.1, 1.0)),
-        _pca_logistic,
+        _whitened(_logistic, max_iter=1000, class_weight="balanced"),
     ),
     "hand_made_features": Reference(
         "Histogram and asymmetry + logistic regression",
         tuple({"C": c} for c in (0.1, 1.0, 0.01)),
-        _scaled_logistic,
+        _scaled(_logistic, max_iter=2000, class_weight="balanced"),
         "hand_made",
     ),
     "scanner_features": Reference(
         "Background and header alone",
         tuple({"C": c} for c in (0.1, 1.0)),
-        _scaled_logistic,
+        _scaled(_logistic, max_iter=2000, class_weight="balanced"),
         "scanner",
         suspicion="the scanners differ between the classes, and a network may have learned the scanner",
     ),

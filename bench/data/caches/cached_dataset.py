@@ -233,9 +233,5 @@ def _check_samples(folder: Path, x: np.memmap, digests: np.ndarray) -> None:
             found = np.array([sample_digest(sample) for sample in samples], dtype=np.uint64)
             if not np.array_equal(found, digests[block]):
                 raise DamagedCacheError(f"{folder / 'x.npy'}: content differs from what was written")
-    try:
-        temporary = folder / f".checked.{os.getpid()}"
-        temporary.write_text(json.dumps({"x_mtime_ns": modified}))
-        os.replace(temporary, folder / "checked.json")
-    except OSError:
-        pass  # a folder without write permission is checked again at the next start
+    with suppress(OSError):  # a folder without write permission is checked again at the next start
+        durable.write(folder / "checked.json", json.dumps({"x_mtime_ns": modified}))

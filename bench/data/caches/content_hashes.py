@@ -2,16 +2,17 @@
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.progress import Progress
 
 from bench.data.formats.listing import parts_of
+from tuning import durable
 
 _SETTLED_NS = 2 * 10**9  # a file changed this recently may change again within one tick of its clock
 
@@ -29,12 +30,10 @@ def hash_all(paths: Sequence[Path], index: Path, threads: int = 1) -> list[str]:
         known = dict(json.loads(index.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         known = {}
-    with ThreadPoolExecutor(threads) as pool, Progress(transient=True) as bar:
+    with ThreadPoolExecutor(threads) as pool, Progress(transient=True, console=Console(stderr=True)) as bar:
         found = pool.map(lambda path: _hash(path, known), paths)
         digests = list(bar.track(found, total=len(paths), description="Reading hashes"))
-    temporary = index.with_name(f".{index.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(known), encoding="utf-8")
-    os.replace(temporary, index)
+    durable.write(index, json.dumps(known))
     return digests
 
 

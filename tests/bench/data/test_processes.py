@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 import bench
-from bench.data.processes import map_processes, worker_pool
+from bench.data.processes import cores, map_processes, worker_pool
 from bench.errors import UserError
 
 
@@ -86,3 +86,9 @@ def test_errors_of_the_work_are_handed_on_and_the_rest_is_taken_back():
         with pytest.raises(ZeroDivisionError):
             futures[0].result()
     assert sum(future.cancelled() for future in futures) > 40
+
+
+def test_cores_are_those_of_the_process(monkeypatch):
+    """In a container or a job they are not all that the machine has."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3}, raising=False)
+    assert cores() == 2

@@ -5,7 +5,6 @@ import pytest
 from keras import layers
 
 from bench.measure import worker
-from bench.measure.converted import Converted
 from bench.measure.runtimes import RUNTIMES, ConversionError, PortableRuntime
 
 
@@ -13,24 +12,24 @@ class Portable(PortableRuntime):
     name, packages, suffix = "portable", ("numpy",), ".portable"
 
     def __init__(self, content=b"content"):
-        self.given, self.content = [], content
+        self.given, self.made = [], content
 
     def convert(self, model, batch, input_shape):
         self.given.append(batch)
-        if self.content is None:
+        if self.made is None:
             raise ConversionError("portable: has a loop")
-        return self.content
+        return self.made
 
     def load(self, content, threads):
         return content, threads
 
 
 def test_a_file_is_made_once_for_each_model_and_batch(tmp_path):
-    runtime = Portable()
+    runtime, job = Portable(), {"converted": str(tmp_path)}
     for _ in range(2):
         for name in ("a", "b/../c"):
             for batch in (1, 32):
-                found = Converted(str(tmp_path), name).prepare(runtime, None, batch, 2, (3,))
+                found = runtime.prepare(None, batch, 2, (3,), worker._kept(job, name, batch))
                 assert found == (b"content", 2)
     assert runtime.given == [1, 32, 1, 32]
     assert len(list(tmp_path.iterdir())) == 4
@@ -40,14 +39,14 @@ def test_a_reason_is_kept_too(tmp_path):
     runtime = Portable(None)
     for _ in range(2):
         with pytest.raises(ConversionError, match="has a loop"):
-            Converted(str(tmp_path), "a").prepare(runtime, None, 1, 1, (3,))
+            runtime.prepare(None, 1, 1, (3,), tmp_path / "a")
     assert runtime.given == [1]
 
 
 def test_without_a_folder_nothing_is_kept():
     runtime = Portable()
     for _ in range(2):
-        Converted(None, "a").prepare(runtime, None, 1, 1, (3,))
+        runtime.prepare(None, 1, 1, (3,))
     assert runtime.given == [1, 1]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from bench.measure.environment import available_threads, environment, package_version, processor_name
+from bench.measure.environment import environment, package_version, processor_name
 
 
 def test_versions_and_machine():
@@ -53,8 +53,3 @@ def test_no_tensorflow_is_imported():
         "import bench.measure.cost; assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_threads_are_those_of_the_process(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3}, raising=False)
-    assert available_threads() == 2

@@ -42,8 +42,8 @@ def test_a_runtime_that_is_not_installed(save_entry, mlp, monkeypatch):
 
 def test_a_runtime_with_another_answer_is_not_timed(save_entry, mlp, monkeypatch):
     class Wrong(runtimes.KerasRuntime):
-        def prepare(self, model, batch, threads, input_shape):
-            right = super().prepare(model, batch, threads, input_shape)
+        def prepare(self, *arguments):
+            right = super().prepare(*arguments)
             return lambda x: right(x) + 0.001
 
     monkeypatch.setitem(runtimes.RUNTIMES, "litert", Wrong())
@@ -97,7 +97,7 @@ def test_what_measures_ends_with_the_sweep_even_by_sigkill(tmp_path):
     script = (
         "import os, time; from bench.measure.fresh_process import FreshProcess\n"
         f"work = lambda turn: open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())) and time.sleep(60)\n"
-        "FreshProcess(work, {}).result()"
+        "FreshProcess(work).result()"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=Path(worker.__file__).parents[2])
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
@@ -139,24 +139,25 @@ def test_processes_prepare_side_by_side_and_time_one_after_the_other(tmp_path, m
 
 def test_who_waits_for_a_turn_that_nobody_will_give_ends(monkeypatch):
     monkeypatch.setattr(fresh_process.psutil.Process, "num_threads", lambda _: 1)
-    process = fresh_process.FreshProcess(lambda turn: turn() or {}, {}, takes_turns=True)
+    process = fresh_process.FreshProcess(lambda turn: turn() or {})
     process.wait_until_prepared()
-    process._ours.close()
-    assert process._wait() == 1
+    process._line.close()
+    process._process.join()
+    assert process._process.exitcode == 1
 
 
 @pytest.mark.slow
 def test_where_it_cannot_fork_a_new_process_does_the_same(save_entry, mlp, monkeypatch):
     monkeypatch.setattr(fresh_process, "can_fork", lambda: False)
-    whole = job(save_entry("m", mlp), mode="latency", packages=["architectures"], counted=True)
-    found = fresh_process.FreshProcess(dict, whole).result()["m"]
+    whole = job(save_entry("m", mlp), packages=["architectures"], counted=True)
+    found = worker._process("latency", whole, 1).result()["m"]
     assert (found["status"], found["macs"]) == ("measured", 8 * 4 + 4 * 2)
     assert found["runtimes"]["keras"]["timing"]["inference_ms"] > 0
 
 
 def test_a_conversion_that_crashes_costs_nothing_else(monkeypatch):
     class Process:
-        def __init__(self, mode, job, threads, takes_turns=False):
+        def __init__(self, mode, job, threads):
             self.mode, self.found = mode, {"a": threads}
 
         def wait_until_prepared(self): ...
@@ -175,7 +176,7 @@ def test_every_network_is_converted_once_for_each_runtime(monkeypatch):
     converted = []
 
     class Process:
-        def __init__(self, mode, job, threads, takes_turns=False):
+        def __init__(self, mode, job, threads):
             if mode == "conversion":
                 converted.append([(entry["name"], entry["runtime"]) for entry in job["entries"]])
 

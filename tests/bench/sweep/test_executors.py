@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from bench.sweep import executors
-from bench.sweep.executors import Inline, InlineExecutor, Processes, open_workers
+from bench.sweep.executors import Inline, Processes, open_workers
 
 pytestmark = pytest.mark.slow
 
@@ -83,16 +83,17 @@ def test_a_worker_ends_with_its_sweep_even_by_sigkill():
 
 
 def test_work_in_this_process_hands_back_exceptions_and_lets_interrupts_through():
-    assert isinstance(open_workers(0, None), Inline)
-    executor = InlineExecutor()
-    assert executor.submit(divmod, 7, 2).result() == (3, 1)
-    assert isinstance(executor.submit(divmod, 1, 0).exception(), ZeroDivisionError)
+    workers = open_workers(0, None)
+    assert isinstance(workers, Inline)
+    assert workers.submit(0, lambda given: given, {"a": 1}).result() == {"a": 1}
+    assert isinstance(workers.submit(0, lambda given: given["b"], {}).exception(), KeyError)
 
-    def interrupted() -> None:
+    def interrupted(_: dict) -> dict:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        executor.submit(interrupted)
+        workers.submit(0, interrupted, {})
+    workers.close()
 
 
 def leave_a_mark(description: dict) -> dict:
