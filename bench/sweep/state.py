@@ -59,7 +59,13 @@ class State:
             plan = event.get("plan", {})
             self.plans.update({candidate["name"]: plan for candidate in plan.get("candidates", [])})
             self.plans.update(dict.fromkeys(plan.get("references", []), plan))
-        elif self._session:
+        elif kind == "ended":
+            if (
+                self._session and event.get("reason") != "finished"
+            ):  # else its last piece has just been recorded
+                self._session = (self._session[0], now)
+            self._end_session()
+        elif self._session and kind != "dropped":  # the next start says that, hours later perhaps
             self._session = (self._session[0], now)
         if kind == "started":
             if "values" in event:

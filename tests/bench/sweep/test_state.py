@@ -118,6 +118,19 @@ def test_time_is_counted_within_sessions_only():
     assert State.replay(events).worker_seconds == pytest.approx(51.0)
 
 
+def test_what_a_later_call_records_before_it_works_is_no_time_of_the_sweep_before():
+    """The time between the calls was counted: four minutes of a sweep became thirty."""
+    sweep = {"event": "sweep", "candidates": {}, "plan": {"candidates": [], "references": []}}
+    first = [{**sweep, "time": 100.0}, {**trial(0, 0.5), "time": 130.0}]
+    later = {"event": "dropped", "piece": "trial/compact/0/0", "reason": "", "time": 900.0}
+    ended = {"event": "ended", "reason": "finished", "time": 131.0}
+    again = [{**sweep, "time": 905.0}, {**trial(0, 0.5), "time": 910.0}]
+    for between in ([ended, later], [later], [{**ended, "time": 800.0}]):
+        assert State.replay([*first, *between, *again]).seconds == pytest.approx(35.0)
+    stopped = {"event": "ended", "reason": "interrupted", "time": 190.0}  # its workers trained until then
+    assert State.replay([*first, stopped, later]).seconds == pytest.approx(90.0)
+
+
 def test_training_seconds_are_those_of_trials_with_their_stages_and_of_all_that_is_trained():
     seconds = {
         "space/compact": 64.0,
