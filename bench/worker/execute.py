@@ -4,7 +4,6 @@ A description is a small JSON-ready dict. The arrays it speaks of are opened her
 """
 
 import errno
-import json
 import time
 import traceback
 from pathlib import Path
@@ -141,9 +140,8 @@ def _pretrain(description: dict[str, Any]) -> dict[str, Any]:
     """Train a candidate's network on generated images and keep all of it but the head."""
     description = {**description, "transfer": "scratch"}
     opened = arrays.dataset(description["dataset"])
-    preprocessing = json.dumps(description["preprocessing"], sort_keys=True)
     with Progress(description).preparing():
-        x = arrays.prepared(description["dataset"], description["task"], preprocessing)
+        x = arrays.open_samples(description)
     started = time.perf_counter()
     held = np.random.default_rng(description["seed"]).permutation(len(x))
     parts = [training.Samples(x, opened.y, np.sort(part)) for part in np.split(held, [len(x) // 20])]
@@ -192,7 +190,7 @@ def _trained(description: dict[str, Any], program, history: list[dict], started:
 
 
 def _reference(description: dict[str, Any]) -> dict[str, Any]:
-    """Choose a classical method's settings on validation, fit on both parts, test."""
+    """Choose a classical method's settings as a search does, by inner folds or on validation; fit on all, test."""
     with Progress(description).preparing():  # a fit says nothing until it is done
         return _fitted(description)
 
@@ -202,13 +200,18 @@ def _fitted(description: dict[str, Any]) -> dict[str, Any]:
     opened, fold = arrays.open_fold(description)
     features = arrays.reference_inputs(description, reference.features)
     n_classes, y, metric = len(opened.classes), opened.y, description["metric"]
+    splits = description["splits"]
+    parts = [inner_parts(opened, fold, splits, index) for index in range(splits.get("inner", 1))]
+    validated = [validation for _, validation in parts]
     started = time.perf_counter()
     scores = []
     for settings in reference.grid:
-        estimator = reference.make(description["seed"], **settings)
-        estimator.fit(features[fold.train], y[fold.train])
-        found = probabilities(estimator, features[fold.validation], n_classes)
-        scores.append(metrics.score(metric, y[fold.validation], found))
+        answers = []
+        for train, validation in parts:
+            estimator = reference.make(description["seed"], **settings)
+            estimator.fit(features[train], y[train])
+            answers.append(probabilities(estimator, features[validation], n_classes))
+        scores.append(metrics.score(metric, y[np.concatenate(validated)], np.concatenate(answers)))
     finite = [i for i, score in enumerate(scores) if np.isfinite(score)]
     if not finite:
         raise ArithmeticError(f"{metric} is not defined on these validation subjects")

@@ -6,22 +6,30 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 
+from bench.data.splits import Fold
 from bench.worker import execute
 from bench.worker.references import REFERENCES
 
+_scored: list[np.ndarray] = []
 
-def _reference(monkeypatch, scores: list[float], metric: str = "auc") -> dict:
+
+def _reference(monkeypatch, scores: list[float], metric: str = "auc", inner: int = 1) -> dict:
     x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
     parts = np.split(np.arange(40), [20, 30])
-    fold = SimpleNamespace(train=parts[0], validation=parts[1], test=parts[2])
-    opened = SimpleNamespace(y=y, classes=("a", "b"))
+    fold = Fold(*parts, "0")
+    opened = SimpleNamespace(y=y, classes=("a", "b"), subjects=np.arange(40))
     monkeypatch.setattr(execute, "Progress", MagicMock())
     monkeypatch.setattr(execute.arrays, "open_fold", lambda description: (opened, fold))
     monkeypatch.setattr(execute.arrays, "reference_inputs", lambda description, features: x)
     monkeypatch.setattr(execute, "save_predictions", lambda *_: {})
     left = iter(scores)
-    monkeypatch.setattr(execute.metrics, "score", lambda *_: next(left))
-    return execute._reference({"candidate": "nearest_neighbours", "metric": metric, "seed": 1})
+    monkeypatch.setattr(
+        execute.metrics, "score", lambda _, y, probabilities: (_scored.append(y), next(left))[1]
+    )
+    splits = {"seed": 0, "inner": inner}
+    return execute._reference(
+        {"candidate": "nearest_neighbours", "metric": metric, "seed": 1, "splits": splits}
+    )
 
 
 def test_a_score_that_is_not_defined_never_wins(monkeypatch):
@@ -35,3 +43,11 @@ def test_a_score_that_is_not_defined_never_wins(monkeypatch):
 def test_where_no_score_is_defined_the_reference_fails_with_the_reason(monkeypatch):
     with pytest.raises(ArithmeticError, match="auc is not defined on these validation subjects"):
         _reference(monkeypatch, [np.nan] * 3)
+
+
+@pytest.mark.parametrize(("inner", "n_scored"), [(1, 10), (3, 30)])
+def test_settings_are_judged_on_the_subjects_that_judge_a_networks(monkeypatch, inner, n_scored):
+    """With few subjects a network is scored on all that are not tested, and a reference was on a third of them."""
+    _scored.clear()
+    _reference(monkeypatch, [0.5] * 99, inner=inner)
+    assert [len(y) for y in _scored[:3]] == [n_scored] * 3
