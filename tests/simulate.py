@@ -33,7 +33,7 @@ class Setting:
     n_classes: int
     accuracy: float
     n_folds: int = 1
-    samples_per_subject: int = 1
+    samples_per_subject: int | tuple[int, ...] = 1
     class_sizes: tuple[int, ...] = ()  # the hardest class first
     seeds: tuple[int, ...] = (5,)  # of the first architecture, of the second, ...; then over again
     seed_spread: float = SEED_SPREAD
@@ -54,11 +54,12 @@ class Setting:
 
     @property
     def cells(self) -> dict[str, object]:
+        samples = np.unique(self.samples_per_subject)
         return {
             "subjects": "/".join(map(str, self.class_sizes[::-1])) or self.n_subjects,
             "classes": self.n_classes,
             "folds": self.n_folds,
-            "samples a subject": self.samples_per_subject,
+            "samples a subject": " or ".join(map(str, samples)),
             "seeds": ", ".join(map(str, self.seeds)),
             "true accuracy": f"{self.accuracy:.0%}",
         }
@@ -78,6 +79,12 @@ COVERAGE_SETTINGS = (
     Setting(40, 3, 0.8, n_folds=5),
     Setting(200, 3, 0.8, n_folds=5),
     Setting(40, 3, 0.8, samples_per_subject=5),
+)
+
+UNEVEN_SETTINGS = tuple(
+    Setting(n, 2, accuracy, samples_per_subject=(many, *[1] * 9) * (n // 10))
+    for n, many in ((60, 30), (60, 10), (200, 30))
+    for accuracy in (0.8, 0.93)
 )
 
 FEW_IN_A_CLASS = tuple(
@@ -216,6 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (f"A/A: any difference claimed, {sweeps} sweeps", false_claims, AA_SETTINGS, sweeps),
         (f"A/A with single seeds, {sweeps} sweeps", false_claims, ONE_SEED_SETTINGS, sweeps),
         (f"Coverage of 95% intervals, {studies} studies", coverage, COVERAGE_SETTINGS, studies),
+        (f"Coverage with uneven numbers of samples, {studies} studies", coverage, UNEVEN_SETTINGS, studies),
         (f"Coverage with few subjects in a class, {studies} studies", coverage, FEW_IN_A_CLASS, studies),
         (f"Coverage with few seeds, {sweeps} sweeps", pooled_coverage, FEW_SEEDS_SETTINGS, sweeps),
         (f"Coverage and bias of the best of eight, {sweeps} sweeps", best_of_eight, WINNER_SETTINGS, sweeps),

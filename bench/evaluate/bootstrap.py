@@ -33,6 +33,7 @@ class Replicates:
     metric : its name.
     runs : what it was computed from.
     subjects, labels : str and int `[subjects]`: those tested, sorted, and the class of most of their samples.
+    samples : int `[subjects]`, how many samples each has.
     estimates : float `[repetitions]`, the metric with each seed, folds pooled.
     values : float `[replicates, repetitions]`, the same with resampled subjects.
     strata : int `[subjects]`, the groups that the subjects are drawn in.
@@ -44,6 +45,7 @@ class Replicates:
     runs: Sequence[Run]
     subjects: np.ndarray
     labels: np.ndarray
+    samples: np.ndarray
     estimates: np.ndarray
     values: np.ndarray
     strata: np.ndarray
@@ -88,7 +90,7 @@ def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Rep
     seedless : the method has no seed, as classical references have none, so a single run shows all there is.
     """
     arranged = repetitions(runs)
-    subjects, labels = _subject_labels(arranged[0])
+    subjects, labels, samples = _subject_labels(arranged[0])
     strata = collapse(labels) if get(metric).per_class else np.zeros_like(labels)
     weights = draw(subjects, strata)
     table = evaluate(metric, arranged, subjects, weights)
@@ -97,6 +99,7 @@ def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Rep
         runs=runs,
         subjects=subjects,
         labels=labels,
+        samples=samples,
         estimates=table[0],
         values=table[1:],
         strata=strata,
@@ -136,13 +139,13 @@ def pool_seeds(samples: Mapping[str, Replicates], *, alike: bool = False) -> dic
     }
 
 
-def _subject_labels(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
-    """The subjects of a repetition, sorted, and the most frequent class of each one's samples."""
+def _subject_labels(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The subjects of a repetition, sorted, the most frequent class of each one's samples, and their number."""
     names, position = np.unique(np.concatenate([run.subjects for run in runs]), return_inverse=True)
     y = np.concatenate([run.y for run in runs])
     counts = np.zeros((len(names), runs[0].n_classes), dtype=int)
     np.add.at(counts, (position, y), 1)
-    return names, counts.argmax(axis=1)
+    return names, counts.argmax(axis=1), counts.sum(axis=1)
 
 
 def collapse(labels: np.ndarray) -> np.ndarray:

@@ -82,15 +82,12 @@ def compare_with_best(samples: Mapping[str, Replicates]) -> dict[str, Comparison
     """
     best = best_of(samples)
     names = [name for name, sample in samples.items() if math.isfinite(sample.estimate) and name != best]
-    differences = {
-        (a, b): difference(samples[a], samples[b]) for a, b in combinations([best, *names], 2) if names
-    }
+    pairs = combinations([*names, best], 2) if names else ()  # each name less the best
+    differences = {(a, b): difference(samples[a], samples[b]) for a, b in pairs}
     p_values = [each.p if each.seeds_known else 1.0 for each in differences.values()]
     corrected = dict(zip(differences, holm(p_values), strict=True))
     return {
-        name: Comparison(
-            _reverse(differences[best, name]), corrected[best, name], corrected[best, name] < SIGNIFICANCE
-        )
+        name: Comparison(differences[name, best], corrected[name, best], corrected[name, best] < SIGNIFICANCE)
         for name in names
     }
 
@@ -200,14 +197,3 @@ def _deviation(a: Replicates, b: Replicates, squared_error: float, paired: bool)
         return math.sqrt(a.n_subjects * squared_error)
     per_subject = [sample.n_subjects * variance.of_estimate(sample).subject for sample in (a, b)]
     return math.sqrt(max(sum(per_subject) / 2, squared_error))
-
-
-def _reverse(found: Difference) -> Difference:
-    return replace(
-        found,
-        estimate=-found.estimate,
-        low=-found.high,
-        high=-found.low,
-        effect_size=-found.effect_size,
-        estimates=found.estimates[::-1],
-    )

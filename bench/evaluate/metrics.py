@@ -32,6 +32,7 @@ class Metric:
         `metric_definitions`.
     binary : defined for two classes only.
     graded : a sample counts by how probable its class was said to be, not as right or wrong.
+    primary : whether a task can be judged by it: its interval holds, and always the same answer is not perfect.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     of_class: int | None = None
     binary: bool = False
     graded: bool = False
+    primary: bool = True
 
 
 METRICS: dict[str, Metric] = {
@@ -54,7 +56,7 @@ METRICS: dict[str, Metric] = {
         Metric("mcc", "Matthews correlation", bounds=(-1.0, 1.0)),
         Metric("log_loss", "Log loss", "min", bounds=(0.0, float("inf")), graded=True),
         Metric("brier", "Brier score", "min", bounds=(0.0, 2.0), graded=True),
-        Metric("calibration_error", "Calibration error", "min", graded=True),
+        Metric("calibration_error", "Calibration error", "min", graded=True, primary=False),
         Metric("quadratic_weighted_kappa", "Quadratic weighted kappa", bounds=(-1.0, 1.0)),
         Metric("sensitivity", "Sensitivity", per_class=True, of_class=1, binary=True),
         Metric("specificity", "Specificity", per_class=True, of_class=0, binary=True),

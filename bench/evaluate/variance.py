@@ -14,6 +14,10 @@ Of a mean over classes, a class of three subjects may make up nearly all of the 
 are all classified rightly it seems to have none. So variance and degrees of freedom are worked out by class
 (Satterthwaite 1946), and each class is given one more, imagined subject that strays as one of any class does,
 estimate times (1 - estimate): what Agresti & Coull (1998) do for a single proportion.
+
+A subject of thirty samples among others of one weighs as thirty of them do, and whether it was drawn is most of
+what there is to see. So degrees of freedom, and by how much the bootstrap understates, are those of as many equal
+subjects as would do (Kish 1965, Survey Sampling, section 8.2): with equal numbers, of all.
 """
 
 import math
@@ -106,7 +110,9 @@ def _subject_parts(sample: Replicates, values: np.ndarray, pseudo: float) -> lis
     finite = np.isfinite(values)
     total = float(values[finite].var(ddof=1)) if finite.sum() > 1 else 0.0
     if not get(sample.metric).per_class:
-        return [(total + pseudo / sample.n_subjects**2, max(sample.n_subjects - 1.0, 1.0))]
+        worth = _worth(sample.samples)
+        total *= _understated(sample.n_subjects, worth)
+        return [(total + pseudo / sample.n_subjects**2, max(worth - 1.0, 1.0))]
     centred = values[finite] - values[finite].mean() if finite.any() else np.zeros(0)
     weights = sample.weights[1:][finite]
     influence = np.square(centred @ weights / max(len(centred), 1)) - total / max(len(centred), 1)
@@ -114,13 +120,25 @@ def _subject_parts(sample: Replicates, values: np.ndarray, pseudo: float) -> lis
     shares = np.maximum(np.bincount(strata, influence), 0.0) * (sizes - 1) / sizes
     shares = shares / shares.sum() if shares.sum() > 0 else shares
     classes, class_sizes = np.unique(sample.labels, return_counts=True)
+    worths = np.array([_worth(sample.samples[sample.labels == label]) for label in classes])
     more = pseudo * np.square(sample.class_weights / class_sizes)
     parts = []
     for stratum, share, size in zip(names, shares, sizes, strict=True):
         members = np.isin(classes, sample.labels[sample.strata == stratum])
-        variance = total * share * (size - 1) / size + more[members].sum()
-        parts.append((float(variance), class_sizes[members].min() + 1.0))
+        understated = _understated(size, _worth(sample.samples[sample.strata == stratum]))
+        variance = total * share * understated * (size - 1) / size + more[members].sum()
+        parts.append((float(variance), worths[members].min() + 1.0))
     return parts
+
+
+def _worth(samples: np.ndarray) -> float:
+    """How many subjects with equal numbers of samples these are worth."""
+    return float(samples.sum() ** 2 / np.square(samples).sum())
+
+
+def _understated(n_subjects: int, worth: float) -> float:
+    """By what the variance of bootstrapped means is too small, which is made for `n_subjects` equal ones."""
+    return (1 - 1 / n_subjects) / (1 - 1 / worth) if worth > 1 else 1.0
 
 
 def _combine(parts: list[Part], seeds: Sequence[Seeds], sample: Replicates) -> Variance:

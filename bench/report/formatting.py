@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
@@ -94,7 +94,8 @@ def number(value_: float, digits: int = 3) -> str:
     """Write a number to three significant digits, without an exponent: `0.181`, `12.3`; whole from 100 on."""
     if value_ == 0:
         return "0"
-    decimals = max(digits - 1 - math.floor(math.log10(abs(value_))), 0)
+    rounded = abs(float(f"{value_:.{digits}g}"))  # 9.996 is 10.0, not 10.00
+    decimals = max(digits - 1 - math.floor(math.log10(rounded)), 0)
     return f"{round(value_, decimals):,.{min(decimals, 6)}f}"
 
 
@@ -113,14 +114,19 @@ def whole(value_: float) -> str:
 def count(value_: float) -> str:
     """Write a large count to three digits: `17.9 k`, `6.04 M`, `1.21 G`."""
     scaled = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
-    return next((f"{number(value_ / f)} {unit}" for f, unit in scaled if value_ >= f), str(int(value_)))
+    return _scaled(value_, scaled, 1000) or str(int(value_))
 
 
 @_of_known
 def size(bytes_: float) -> str:
     """Write a size in binary units: `110 KiB`."""
     scaled = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-    return next((f"{number(bytes_ / f)} {unit}" for f, unit in scaled if bytes_ >= f), f"{int(bytes_)} B")
+    return _scaled(bytes_, scaled, 2**10) or f"{int(bytes_)} B"
+
+
+def _scaled(value_: float, scaled: Sequence[tuple[float, str]], step: int) -> str:
+    """Write a number in the largest unit in which it is 1 or, rounded in the next smaller one, would be `step`."""
+    return next((f"{number(value_ / f)} {unit}" for f, unit in scaled if value_ >= f * (1 - 0.5 / step)), "")
 
 
 def date(seconds: float | None) -> str:
@@ -133,7 +139,7 @@ def date(seconds: float | None) -> str:
 @_of_known
 def duration(seconds: float) -> str:
     """Write a time span: `45 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < 10:
+    if seconds < 9.995:
         return f"{number(seconds)} s"
     rounded = round(seconds)
     if rounded < 60:

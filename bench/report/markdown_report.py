@@ -1,8 +1,11 @@
 """The page: answer first, then the table, then the evidence, then how it was made."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
+from bench.data.splits import N_PARTS
 from bench.evaluate import metrics
 from bench.report import (
     ablation,
@@ -16,7 +19,7 @@ from bench.report import (
 from bench.report.markdown import escape, picture, prose, table
 from bench.report.result_rows import progress, status
 from bench.report.results import Content
-from bench.report.statistics import Assessment
+from bench.report.statistics import Assessment, best_uninformed
 from bench.worker.references import REFERENCES
 
 _FEW_SUBJECTS = 5
@@ -101,8 +104,22 @@ def _answer(content: Content) -> list[str]:
 def _warnings(content: Content) -> list[str]:
     notes = [*content.source.sweep.get("notes", []), *content.source.dropped]
     notes += [text for a in content.tested if (text := _suspicion(content, a))]
-    notes += _few_subjects(content)
+    notes += [*_uninformed(content), *_few_subjects(content)]
     return [f"> **Note.** {prose(note)}" for note in notes]
+
+
+def _uninformed(content: Content) -> list[str]:
+    """A warning where the best may be no better than what has not looked at a single image."""
+    best, test, metric = content.answer.best, content.answer.test, content.metric
+    if best is None or test is None:
+        return []
+    chance = best_uninformed(best.entry.runs, metric)
+    if not math.isfinite(chance) or (test.low > chance if metrics.sign(metric) > 0 else test.high < chance):
+        return []
+    return [
+        f"{best.entry.title} is not shown to be better than an answer that is the same for every image, the best "
+        f"of which has {formatting.value(metric, chance)} {formatting.metric_title(metric)}."
+    ]
 
 
 def _few_subjects(content: Content) -> list[str]:
@@ -117,11 +134,12 @@ def _few_subjects(content: Content) -> list[str]:
     few = [f"{each} {n}" for each, n in zip(content.source.classes, counts, strict=True) if n < _FEW_SUBJECTS]
     if not few:
         return []
-    official = content.source.sweep["dataset"].get("official_test", False)
+    fixed = content.source.sweep["dataset"].get("official_test") or content.source.by_site
+    all_tested = fixed or content.source.plan["folds"] >= N_PARTS
     return [
         f"Test subjects in a class: {', '.join(few)}. Fewer than {_FEW_SUBJECTS} hardly show how well a class is "
         "told, so means over classes have wide intervals."
-        + ("" if official else " Several FOLDS test every subject.")
+        + ("" if all_tested else f" FOLDS={N_PARTS} tests every subject.")
     ]
 
 

@@ -12,7 +12,8 @@ from bench.report.json_report import load
 from bench.report.markdown import escape, table
 
 _NOTE = (
-    "*Winner*: best on test subjects, its result corrected for that choice. *Cheapest equal*: the cheapest network "
+    "*Winner*: best on test subjects, its result corrected for that choice, so that a runner-up, which is shown as "
+    "measured, may seem to be as good. *Cheapest equal*: the cheapest network "
     "that the data cannot tell from the winner. *Costs*: of that one: inference at batch 1 (milliseconds a "
     "sample), parameters, seconds of one training. Rules and evidence stand in each report."
 )

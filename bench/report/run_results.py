@@ -15,6 +15,7 @@ from bench.evaluate.predictions import Run
 from bench.report import frames
 from bench.sweep import journal
 from bench.sweep.state import State, parse_key
+from bench.worker.references import REFERENCES
 
 
 @dataclass
@@ -101,6 +102,11 @@ class Source:
     @property
     def plan(self) -> dict[str, Any]:
         return self.sweep["plan"]
+
+    @property
+    def by_site(self) -> bool:
+        """Whether each fold tests one site."""
+        return self.sweep["identity"].get("splits", {}).get("by") == "site"
 
     @property
     def task(self) -> str:
@@ -202,7 +208,8 @@ def _title(name: str, plan: dict, state: State) -> str:
 
 def _reference(folder: Path, state: State, name: str, in_plan: bool, dropped: list[str]) -> Entry:
     plan = state.plans[name]
-    entry = Entry(name, name.replace("_", " ").capitalize(), "reference", plan, in_plan)
+    known = REFERENCES.get(name)
+    entry = Entry(name, known.title if known else name, "reference", plan, in_plan)
     searches, trainings = [], []
     for fold in range(plan["folds"]):
         key = f"reference/{name}/{fold}"

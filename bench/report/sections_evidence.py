@@ -1,5 +1,6 @@
 """The evidence: other metrics, errors, images, hyperparameters, how the searches went, what failed."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -87,23 +88,23 @@ def _metrics(content: Content) -> list[str]:
         return []
     return [
         "### Other metrics",
-        _scores(content, titles, ("*Always the same answer*", content.uninformed)),
+        scores("Test", titles, [*_tested(content), ("*Always the same answer*", content.uninformed)]),
         "Means over seeds, folds pooled; ↑ more is better, ↓ less is better. AUC: area under the ROC curve, one "
-        "class against the rest. Calibration error: mean gap between confidence and accuracy in ten bins; it is "
-        "biased upwards on small test sets, the more so the fewer subjects. An SVM's probabilities are a softmax "
-        "of its decision values: its log loss, Brier score and calibration mean little. Always the same answer: "
-        "the most frequent class, with the shares of the classes as probabilities.",
+        "class against the rest, over pairs within a fold. Calibration error: mean gap between confidence and "
+        "accuracy in ten bins; it is biased upwards on small test sets, the more so the fewer subjects. An SVM's "
+        "probabilities are a softmax of its decision values: its log loss, Brier score and calibration mean "
+        "little. Always the same answer: the most frequent class, with the shares of the classes as probabilities.",
     ]
 
 
-def _scores(content: Content, titles: dict[str, str], *others: tuple[str, dict[str, float]]) -> str:
-    """A table of the metrics that `titles` names, of all that was tested and of others."""
-    tested = [(escape(a.entry.title), a.metrics) for a in content.tested]
-    rows = [
-        [name, *(formatting.value(metric, found.get(metric)) for metric in titles)]
-        for name, found in (*tested, *others)
-    ]
-    return table(pd.DataFrame(rows, columns=["Test", *titles.values()]))
+def scores(what: str, titles: dict[str, str], found: Iterable[tuple[str, dict[str, Any]]]) -> str:
+    """A table of the metrics that `titles` names, `found` of each row."""
+    rows = [[name, *(formatting.value(metric, of.get(metric)) for metric in titles)] for name, of in found]
+    return table(pd.DataFrame(rows, columns=[what, *titles.values()]))
+
+
+def _tested(content: Content) -> list[tuple[str, dict[str, float]]]:
+    return [(escape(a.entry.title), a.metrics) for a in content.tested]
 
 
 def _sensitivities(content: Content) -> list[str]:
@@ -114,7 +115,7 @@ def _sensitivities(content: Content) -> list[str]:
     of_two = " Of two classes, the sensitivity of one is the specificity of the other."
     return [
         "### Sensitivity by class",
-        _scores(content, titles),
+        scores("Test", titles, _tested(content)),
         "The share of a class's test samples that are predicted right."
         + (of_two if len(classes) == 2 else ""),
     ]

@@ -1,7 +1,6 @@
 """How a report was made: command, data, parts, seeds, environment, duration."""
 
 import contextlib
-from typing import Any
 
 import pandas as pd
 
@@ -10,6 +9,7 @@ from bench.errors import UserError
 from bench.report import formatting
 from bench.report.markdown import code, escape, facts, prose, table, without_paths
 from bench.report.results import Content
+from bench.report.run_results import Source
 
 
 def blocks(content: Content) -> list[str]:
@@ -32,8 +32,7 @@ def _sweep(content: Content) -> str:
         ("Preset", f"{code(plan['preset'])}, {plan['epochs']} epochs"),
         (
             "Search",
-            f"{code(plan['tuner'])}, {plan['trials']} trials a search, a search for each of "
-            f"{_folds(plan, identity)}",
+            f"{code(plan['tuner'])}, {plan['trials']} trials a search, a search for each of {_folds(source)}",
         ),
         ("Refits", f"seeds 1 to {plan['seeds']}" if plan["seeds"] > 1 else "one seed"),
         ("Preprocessing", escape(", ".join(prepared) or "none")),
@@ -42,10 +41,11 @@ def _sweep(content: Content) -> str:
     return facts("Sweep", found)
 
 
-def _folds(plan: dict[str, Any], identity: dict[str, Any]) -> str:
-    if identity.get("splits", {}).get("by") == "site":
-        return f"{plan['folds']} folds, each of which leaves one site out and tests it"
-    return "1 fold (a hold-out)" if plan["folds"] == 1 else f"{plan['folds']} folds"
+def _folds(source: Source) -> str:
+    n_folds = source.plan["folds"]
+    if source.by_site:
+        return f"{n_folds} folds, each of which leaves one site out and tests it"
+    return "1 fold (a hold-out)" if n_folds == 1 else f"{n_folds} folds"
 
 
 def _data(content: Content) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from bench.evaluate import intervals, weighted_metrics
+from bench.evaluate import intervals, metrics, weighted_metrics
 from bench.evaluate.bootstrap import Replicates, resample_all
 from bench.evaluate.comparisons import Comparison, compare_with_best
 from bench.evaluate.intervals import Interval
@@ -82,10 +82,28 @@ def uninformed(runs: Sequence[Run]) -> dict[str, float]:
 
     Its accuracy is that of always saying the most frequent class.
     """
-    members = repetitions(runs)[0]
-    counts = np.bincount(np.concatenate([run.y for run in members]), minlength=runs[0].n_classes)
-    shares = counts / counts.sum()
-    return estimates([replace(run, probabilities=np.tile(shares, (len(run.y), 1))) for run in members])
+    return estimates(_always(runs, _shares(runs)))
+
+
+def best_uninformed(runs: Sequence[Run], metric: str) -> float:
+    """The best value of a metric that an answer has which is the same for each test sample.
+
+    A class, or the shares of the classes. It is 100% of a sensitivity; nan where the metric is not defined.
+    """
+    arranged = [_always(runs, row) for row in (*np.eye(runs[0].n_classes), _shares(runs))]
+    subjects = np.unique(np.concatenate([run.subjects for run in arranged[0]]))
+    values = weighted_metrics.evaluate(metric, arranged, subjects, np.ones((1, len(subjects))))[0]
+    return float(values.max() if metrics.sign(metric) > 0 else values.min())
+
+
+def _shares(runs: Sequence[Run]) -> np.ndarray:
+    y = np.concatenate([run.y for run in repetitions(runs)[0]])
+    return np.bincount(y, minlength=runs[0].n_classes) / len(y)
+
+
+def _always(runs: Sequence[Run], answer: np.ndarray) -> list[Run]:
+    """The runs of a repetition, with the same probabilities for each sample."""
+    return [replace(run, probabilities=np.tile(answer, (len(run.y), 1))) for run in repetitions(runs)[0]]
 
 
 def estimates(runs: Sequence[Run]) -> dict[str, float]:

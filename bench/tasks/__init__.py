@@ -72,7 +72,8 @@ def load(reference: str) -> Task:
 
 def _check(task: Task) -> None:
     """Raise a TypeError or a ValueError for what a task of a file lacks, before anything is done."""
-    metrics.get(task.metric)
+    if not metrics.get(task.metric).primary:
+        raise ValueError(f"metric {task.metric!r} is biased in small samples, expected another to judge by")
     if missing := {"smoke", "quick", "full"} - set(task.presets):
         raise TypeError(f"`presets` lacks {', '.join(sorted(missing))}")
     if type(task).load is Task.load:

@@ -35,7 +35,7 @@ class Study:
         random: np.random.Generator,
         n_subjects: int,
         n_classes: int,
-        samples_per_subject: int = 1,
+        samples_per_subject: int | Sequence[int] = 1,
         n_folds: int = 1,
         seed_spread: float = SEED_SPREAD,
         class_sizes: Sequence[int] = (),

@@ -1,6 +1,5 @@
 """What `images` and `volumes` share: the user's own folder, brought to one grid."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +31,7 @@ class FolderTask(AnyDataTask):
     longest: int  # side of the grid, at most, that is chosen from the data
 
     def configured(self, data: str | None) -> Self:
-        folder = Path(os.path.expanduser(data or ""))
+        folder = Path(data or "")
         if data is None or not folder.is_dir():
             return self
         items = check_folder(folder).items  # what is wrong with them, `load` says
@@ -60,7 +59,7 @@ class FolderTask(AnyDataTask):
             }
             task = task.but(presets=presets)
         if "candidates" in chosen:
-            names, variable = ",".join(chosen["candidates"]), f"{Path(data) / FILE}: candidates "
+            names, variable = ",".join(chosen["candidates"]), f"{Path(data) / FILE}: candidates"
             task = task.but(candidates=find_candidates(names, task, variable))
         return task
 

@@ -29,7 +29,9 @@ def read_task_toml(folder: Path, axes: int, n_classes: int) -> dict[str, Any]:
             f"{file}: found no TOML ({' '.join(str(error).split())}); expected keys = values"
         ) from error
     least, most = _SIDES[axes]
-    metrics = [name for name, metric in METRICS.items() if n_classes == 2 or not metric.binary]
+    metrics = [
+        name for name, metric in METRICS.items() if metric.primary and (n_classes == 2 or not metric.binary)
+    ]
     keys: dict[str, tuple[Callable[[Any], bool], str]] = {
         "title": (lambda v: isinstance(v, str) and bool(v.strip()), "a text"),
         "size": (

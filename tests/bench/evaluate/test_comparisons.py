@@ -175,7 +175,7 @@ def test_simulation_prints_its_tables(capsys, monkeypatch):
     monkeypatch.setattr(simulate, "false_switches", lambda *_: {"accuracy": 0.03})
     main(["--short"])
     printed = capsys.readouterr().out
-    assert printed.count("###") == 8
+    assert printed.count("###") == 9
     assert "| 30/3 | 2 | 1 | 1 | 5 | 80% | 95.0% |" in re.sub(" +", " ", printed)
 
 

@@ -1,6 +1,7 @@
 """Intervals: Wilson's, the variance of means, the edges, and that they hold the truth."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,6 +33,18 @@ def test_variance_of_accuracy_is_that_of_a_mean_of_subjects():
     spread = variance.of_estimate(resample(runs, "accuracy"))
     assert spread.subject == pytest.approx(of_subjects.var(ddof=1) / 30, rel=0.1)
     assert spread.seed == 0
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+def test_few_subjects_of_many_samples_are_few(metric):
+    """Six of sixty subjects with thirty samples each hold nine in ten samples: the interval was that of sixty."""
+    run = random_run(0, n=234, subjects_each=1)
+    owners = np.concatenate([np.repeat(np.arange(6), 30), np.arange(6, 60)])
+    uneven = resample([replace(run, subjects=owners.astype(str))], metric)
+    even = replace(uneven, samples=np.full(60, 4))
+    ours, as_before = variance.of_estimate(uneven), variance.of_estimate(even)
+    assert ours.degrees_of_freedom < 15 < 25 < as_before.degrees_of_freedom
+    assert 1.05 < ours.subject / as_before.subject < 1.4
 
 
 def test_variance_of_balanced_accuracy_adds_up_over_classes():

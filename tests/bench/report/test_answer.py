@@ -85,8 +85,19 @@ def test_classes_of_few_test_subjects_raise_a_warning(tmp_path, monkeypatch, siz
     events = made.events(tmp_path / "run")
     page = markdown_report.markdown(results.build(made.write(tmp_path / "run", events)), {})
     assert ("Test subjects in a class: normal 4." in page) == warned
-    assert ("Several FOLDS test every subject." in page) == warned
+    assert ("FOLDS=5 tests every subject." in page) == warned
     events[0]["dataset"]["official_test"] = True  # which every fold tests
     page = markdown_report.markdown(results.build(made.write(tmp_path / "run", events)), {})
     assert ("Test subjects in a class: normal 4." in page) == warned
-    assert "Several FOLDS" not in page
+    assert "tests every subject" not in page
+
+
+@pytest.mark.parametrize(
+    ("metric", "share", "warned"), [("accuracy", 0.9, False), ("sensitivity", 0.9, True)]
+)
+def test_what_is_no_better_than_always_the_same_answer_is_said(tmp_path, metric, share, warned):
+    """Nothing was said of a network that calls everyone ill, and so has a sensitivity of 100%."""
+    networks = {"large": share, "small": 0.6}
+    page = markdown_report.markdown(_built(tmp_path, networks=networks, metric=metric, n_test=100), {})
+    text = "is not shown to be better than an answer that is the same for every image, the best of which has 100.0%"
+    assert (text in page) == warned

@@ -385,6 +385,10 @@ def test_numbers_as_readers_see_them():
         "2 h 5 min",
     ]
     assert formatting.size(1536) == "1.50 KiB"
+    assert [formatting.number(x) for x in (9.994, 9.996, 99.96)] == ["9.99", "10.0", "100"]
+    assert [formatting.count(x) for x in (999_499, 999_500, 9_999_999)] == ["999 k", "1.00 M", "10.0 M"]
+    assert [formatting.size(x) for x in (2**20 - 1024, 2**20 - 1)] == ["1,023 KiB", "1.00 MiB"]
+    assert formatting.duration(9.997) == "10 s"
     assert formatting.value("accuracy", float("nan")) == "–"
 
 

@@ -84,13 +84,17 @@ def test_task_toml_chooses(pictures, tmp_path):
         ("crop = 0", "found crop = 0; expected a number above 0, at most 1"),
         ("crop = true", "found crop = True"),
         ("folds = 2.5", "found folds = 2.5; expected a whole number from 1 to 100"),
+        ('metric = "calibration_error"', "found metric = 'calibration_error'; expected one of accuracy"),
         ('metric = "f1"', "found metric = 'f1'; expected one of accuracy, balanced_accuracy"),
         ('colour = "yes"', "found colour = 'yes'; expected true or false"),
         ('title = ""', "found title = ''; expected a text"),
         ('normalisation = "minmax"', "expected one of zscore, percentile, none"),
         ("epochs = 3", "found 'epochs'; expected some of title, size, crop"),
         ("size = ", "found no TOML"),
-        ('candidates = ["cnn", "alexnet"]', "candidates =cnn,alexnet: found 'alexnet'; expected some of"),
+        (
+            'candidates = ["cnn", "alexnet"]',
+            "task.toml: candidates=cnn,alexnet: found 'alexnet'; expected some of",
+        ),
         ("candidates = []", r"found candidates = \[\]; expected names of architectures"),
     ],
 )
