@@ -1,6 +1,7 @@
 """The options that commands share, and what `bench` makes of them: settings, every one of them checked."""
 
 import argparse
+import os
 from pathlib import Path
 
 from bench import tasks
@@ -12,9 +13,9 @@ from tuning.tuners import TUNERS
 
 
 def add_options(parser: argparse.ArgumentParser, **texts: str) -> None:
-    """Add options of one value each, by name, with what they are for."""
+    """Add options of one value each, by name, with what they are for; `~` in a path is the home folder."""
     for name, text in texts.items():
-        parser.add_argument(f"--{name}", metavar=name.upper(), help=text)
+        parser.add_argument(f"--{name}", metavar=name.upper(), help=text, type=os.path.expanduser)
 
 
 def settings_options(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,7 @@ def common_options(parser: argparse.ArgumentParser, *places: str) -> None:
     }
     for name in places:
         default, metavar, text = known[name]
-        parser.add_argument(f"--{name}", metavar=metavar, default=default, help=text)
+        parser.add_argument(f"--{name}", metavar=metavar, default=default, help=text, type=os.path.expanduser)
 
 
 def latest_run(arguments: argparse.Namespace) -> Path:

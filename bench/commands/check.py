@@ -1,6 +1,5 @@
 """`make check`: verify the user's data, and look for what would make results untrue."""
 
-import os
 from pathlib import Path
 
 from bench.commands.load_dataset import load_dataset
@@ -32,7 +31,7 @@ def check(task: Task, data: str | None, data_folder: Path, runs: Path) -> tuple[
     problems: list[str] = []
     warnings: list[str] = []
     dataset: Dataset | None = None
-    folder = Path(os.path.expanduser(data or ""))
+    folder = Path(data or "")
     if data and folder.is_dir() and task.reads_folders:
         dataset = _check_scans(folder, lines, problems, warnings)
     if not problems:
@@ -58,7 +57,7 @@ def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: 
     """Read a folder; return what can be shown of it."""
     report = check_folder(folder)
     problems += report.problems
-    warnings += [*report.warnings, *unlisted(folder, report.items)]
+    warnings += [*report.warnings, *unlisted(folder, report)]
     if not report.items:
         return None
     scans, faults = scan_survey.survey(report.items)

@@ -1,6 +1,7 @@
 """`bench export`: a network of the latest sweep as files that others can run, with a model card."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from bench.commands.arguments import latest_run
@@ -23,6 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
         facts = export(task, chosen, building)
     for name, found in facts["agreement"].items():
         print(f"{name}: the same classes in {found['cases']} test cases, within {found['difference']:.1e}")
-    command = f"scanbench predict {task.reference} --model {folder} --input FOLDER"
+    command = shlex.join(
+        ["scanbench", "predict", task.reference, "--model", str(folder), "--input", "FOLDER"]
+    )
     print(f"{folder}: {facts['title']}; apply it with `{command}`")
     return 0

@@ -29,4 +29,4 @@ def load_dataset(
 
 
 def _lies_in(name: str | None, folder: Path) -> bool:
-    return name is not None and Path(name).absolute().is_relative_to(folder.expanduser().absolute())
+    return name is not None and Path(name).absolute().is_relative_to(folder.absolute())

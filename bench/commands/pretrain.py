@@ -1,6 +1,7 @@
 """`bench pretrain`: a network trained on generated images alone, in a folder for `predict`."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 import architectures
@@ -53,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.preprocess
             else task.alone_preprocessing,
         )
-    print(
-        f"{folder}: apply it with `python -m bench predict {task.reference} --model {folder} --input FOLDER`"
+    command = shlex.join(
+        ["scanbench", "predict", task.reference, "--model", str(folder), "--input", "FOLDER"]
     )
+    print(f"{folder}: apply it with `{command}`")
     return 0

@@ -79,7 +79,8 @@ def _official_parts(subjects: np.ndarray, y: np.ndarray) -> int:
 def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
     """Make a fold for each site, in alphabetical order, that tests all of its samples.
 
-    The other sites' subjects are divided into six parts, the first for validation. Subjects seen at several
+    The other sites' subjects are divided into six parts, the first for validation (into fewer, at least two, where
+    a class has fewer subjects). Subjects seen at several
     sites are left out of training where one of their sites is tested. An official split is not looked at.
 
     Raises
@@ -89,7 +90,7 @@ def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
     if dataset.sites is None:
         raise UserError("FOLDS=sites: found a dataset without sites; expected a column `site` in labels.csv")
     sites, subjects = dataset.sites.astype(str), dataset.subjects.astype(str)
-    names = sorted(set(sites))
+    names = sorted(map(str, set(sites)))
     if len(names) < 2:
         raise UserError(
             f"FOLDS=sites: found only the site {names[0]!r}; expected two or more to leave one out"
@@ -98,9 +99,13 @@ def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
     for site in names:
         test = sites == site
         pool = np.flatnonzero(~test & ~np.isin(subjects, np.unique(subjects[test])))
-        parts = partition(
-            subjects[pool], dataset.y[pool], N_PARTS_OFFICIAL, f"{seed}/without {site}", dataset.classes
-        )
+        n_parts = _official_parts(subjects[pool], dataset.y[pool])
+        try:
+            parts = partition(
+                subjects[pool], dataset.y[pool], n_parts, f"{seed}/without {site}", dataset.classes
+            )
+        except UserError as error:
+            raise UserError(f"FOLDS=sites: outside of the site {site!r}, {error}") from None
         result.append(_fold(pool[parts != 0], pool[parts == 0], np.flatnonzero(test), site, subjects))
     return result
 

@@ -228,7 +228,7 @@ import onnxruntime
 from bench import tasks
 
 facts, task = json.loads(Path("model.json").read_text()), tasks.load({task!r})
-stored = task.read([Path("scan.nii.gz")], facts["preprocessing"])
+stored = task.read([Path("scan")], facts["preprocessing"])
 x = task.prepare(stored, facts["preprocessing"]).reshape(-1, *facts["input_shape"])
 [probabilities] = onnxruntime.InferenceSession("model.onnx").run(None, {{"input:0": x[:1]}})
 print(dict(zip(facts["classes"], probabilities[0])))

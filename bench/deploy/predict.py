@@ -18,8 +18,8 @@ from bench.deploy import familiarity, saved_network, sheets
 from bench.deploy.familiarity import Known
 from bench.deploy.saved_network import Network
 from bench.errors import UserError, printable
-from bench.report import atomic_files
 from bench.tasks import Task
+from tuning import durable
 
 _BLOCK = 16
 _COLUMNS = ("file", "class", "warnings")  # of the CSV, beside those of the classes
@@ -67,6 +67,7 @@ def _check_output(output: Path, files: list[Path]) -> None:
             f"OUTPUT={output}: found {taken}, which is no picture of predict's; expected another name"
         )
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         if output.exists():
             output.open("r+").close()
         tempfile.TemporaryFile(dir=output.parent).close()
@@ -212,7 +213,7 @@ def _write_csv(output: Path, classes: Sequence[str], predictions: Sequence[Predi
         if row is not None:
             told = [classes[int(row.argmax())], *(f"{value:.6f}" for value in row)]
         writer.writerow([prediction.path, *told, "; ".join(prediction.warnings)])
-    atomic_files.write(output, file.getvalue().encode(errors="surrogateescape"))
+    durable.write(output, file.getvalue().encode(errors="surrogateescape"))
 
 
 def _draw(drawn: list[tuple[sheets.Picture, str]], output: Path) -> list[Path]:

@@ -70,7 +70,11 @@ class Digits(Task):
             if image.shape != (16, 16):
                 size = "x".join(map(str, image.shape))
                 raise UserError(f"{path}: found an image of {size}; expected 16x16 grey pixels")
-            is_scaled = low >= -1 and high <= 1 and (low < 0 or (image % 1).any())
+            of_whole_numbers = found.facts.get("stored_mode") not in (
+                None,
+                "F",
+            )  # a picture, also one in colour
+            is_scaled = not of_whole_numbers and low >= -1 and high <= 1 and (low < 0 or (image % 1).any())
             if not is_scaled and (
                 low < 0 or high > 255 or str(found.facts.get("stored_mode")).startswith("I")
             ):

@@ -74,7 +74,7 @@ def check_folder(folder: str | Path) -> Found:
 
     Headers are read, voxels are not.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(folder)
     if not folder.is_dir():
         what = "a file" if folder.is_file() else "nothing there"
         return Found(problems=[printable(f"DATA={folder}: found {what}, expected a folder of images")])
@@ -93,14 +93,14 @@ def check_folder(folder: str | Path) -> Found:
     return found
 
 
-def unlisted(folder: str | Path, items: list[Item]) -> list[str]:
-    """Warn of images in a folder that its `labels.csv` does not name."""
-    folder = Path(folder).expanduser()
-    listed = {item.path.resolve() for item in items}
+def unlisted(folder: str | Path, report: Found) -> list[str]:
+    """Warn of images in a folder that its `labels.csv` does not name, once all its rows can be read."""
+    folder = Path(folder)
+    listed = {item.path.resolve() for item in report.items}
     found = Found()
     with _reported(folder, found):
         labels = labels_file(folder)
-        if labels is None:
+        if labels is None or any(line.startswith(printable(str(labels))) for line in report.problems):
             return []
         missing = [
             path
@@ -251,11 +251,17 @@ def _refused_name(path: Path, found: Found) -> bool:
 def scans_below(path: Path, found: Found) -> list[Path]:
     """List the scans of a file or folder: a DICOM series folder is one; the `.img` of a pair is none.
 
-    No folder is entered twice. A broken link is listed as a scan, since that is what it stands for.
+    What lies beside a series' files, such as a preview, belongs to it: a warning says what is passed over. No
+    folder is entered twice. A broken link is listed as a scan, since that is what it stands for.
     """
     if not path.is_dir():
         return [] if header_of(path) != path or is_sidecar(path) else [path]
     inside = found.enter(path)
     if not any(entry.is_dir() for entry in inside) and kind_of(path) == "dicom":
+        others = [entry.name for entry in inside if kind_of(entry) not in (None, "dicom")]
+        if others:
+            found.doubts["beside a series"].append(
+                f"{path}: found {first_few(others)} beside DICOM files, which alone are read"
+            )
         return [path] if inside else []
     return [scan for entry in inside for scan in scans_below(entry, found)]

@@ -1,6 +1,7 @@
 """`labels.csv`: which file shows what, of whom, from where."""
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,10 +50,14 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
         return []
     header_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header_line.count)
-    reader = csv.reader(text.splitlines(), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    table = []
     try:
         header = [name.strip().lower() for name in next(reader, [])]
-        table = [(reader.line_num, cells) for cells in reader]
+        line = reader.line_num + 1
+        for cells in reader:
+            table.append((line, cells))
+            line = reader.line_num + 1
     except csv.Error as error:
         problems.append(f"{file}, line {reader.line_num}: found {error}, expected comma-separated text")
         return []
@@ -70,6 +75,9 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
         if not any(cell.strip() for cell in cells):
             continue
         where = f"{file}, line {line}"
+        if any("\n" in cell for cell in cells):
+            problems.append(f"{where}: found a cell of several lines, expected a quote to end on its line")
+            continue
         if len(cells) != len(header):
             problems.append(f"{where}: found {len(cells)} cells, expected {len(header)} as in the header")
             continue

@@ -41,7 +41,7 @@ def build_cache(data: str | Path, grid: Grid, cache: str | Path, *, name: str) -
     UserError : see `list_folder`; or a file's content is damaged, the same content has two labels, or the disk
         is too full.
     """
-    data, cache = Path(data).expanduser(), Path(cache).expanduser()
+    data, cache = Path(data), Path(cache)
     items = sorted(list_folder(data), key=lambda item: (item.subject, item.path.as_posix()))
     cache.mkdir(parents=True, exist_ok=True)
     hashes = hash_all([item.path for item in items], cache / "hashes.json", min(_MAX_JOBS, cores()))
@@ -86,7 +86,7 @@ def _build(
         _resample_one,
         [(n, items[n], grid, file, offset) for n in todo],
         workers=min(_MAX_JOBS, cores(), len(todo)),
-        description="Reading volumes (those finished are kept)",
+        description="Reading scans (those finished are kept)",
     )
     with (building / "done").open("a") as log:
         for index, digest, facts in results:

@@ -94,9 +94,10 @@ def _pixels(data: pydicom.Dataset, path: Path) -> np.ndarray:
             f"{path}: found pixels that cannot be decoded ({syntax}: {reason}), "
             "expected uncompressed or RLE DICOM, or an installed decoder such as pylibjpeg"
         ) from error
-    if data.get("PhotometricInterpretation") == "PALETTE COLOR":
+    of_palette = data.get("PhotometricInterpretation") == "PALETTE COLOR"
+    if of_palette:
         raw = apply_color_lut(raw, data)[..., :3]
-    if raw.shape[-1] == 3 and raw.ndim > 2:
+    if of_palette or int(data.get("SamplesPerPixel") or 1) == 3:
         raw = raw.astype(np.float32) @ _LUMA
     bits, signed = data.get("BitsStored"), int(data.get("PixelRepresentation", 0)) == 1
     if data.get("ModalityLUTSequence"):  # a table instead of slope and intercept

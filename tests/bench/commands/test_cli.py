@@ -60,6 +60,13 @@ def test_a_wrong_value_of_a_variable_is_one_line(words, names, expected, user_er
     assert expected in said
 
 
+def test_a_tilde_is_the_home_folder_wherever_a_path_is_asked_for(tmp_path, monkeypatch, user_error):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = user_error("bench", "digits", "--data", "~/nowhere", "--weights", "~/w")
+    assert f"DATA={tmp_path}/nowhere: found no such file" in said
+    assert f"WEIGHTS={tmp_path}/w: found no such folder" in user_error("bench", "digits", "--weights", "~/w")
+
+
 def test_an_unknown_command_and_an_unknown_option_are_one_line(user_error):
     assert "invalid choice: 'brench'" in user_error("brench")
     assert "unrecognized arguments: --fast" in user_error("bench", "digits", "--fast")

@@ -251,7 +251,7 @@ def test_a_process_of_a_build_that_is_killed_is_one_clear_line(folder, tmp_path,
     with pytest.raises(UserError) as caught:
         _build(folder, tmp_path, jobs=2)
     assert str(caught.value) == (
-        "Reading volumes (those finished are kept): found one of 2 processes killed, expected enough memory "
+        "Reading scans (those finished are kept): found one of 2 processes killed, expected enough memory "
         "for all of them"
     )
     monkeypatch.undo()

@@ -274,6 +274,12 @@ def test_single_frame_is_an_image_and_monochrome1_is_inverted(tmp_path):
     assert volume.spacing_mm == (2.5, 1.5)
 
 
+def test_frames_of_three_columns_are_not_colours(tmp_path):
+    path = tmp_path / "a.dcm"
+    _header(path, FRAMES[..., :3], SpacingBetweenSlices=4.0).save_as(path)
+    assert sorted(read(path).array.shape) == sorted(FRAMES[..., :3].shape)
+
+
 def test_pixels_without_a_decoder_and_cut_pixels_are_the_users_error(tmp_path):
     data = _header(tmp_path / "a.dcm", FRAMES[0], syntax=JPEG2000Lossless)
     data.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f" + b"\0" * 20])

@@ -13,7 +13,7 @@ from pydicom.data import get_testdata_file
 
 from bench.data.caches.cached_dataset import open_cached
 from bench.data.caches.content_hashes import hash_all
-from bench.data.folders.folder import check_folder, collected_warnings, list_folder
+from bench.data.folders.folder import check_folder, collected_warnings, list_folder, unlisted
 from bench.data.folders.resampled_folder import build_cache
 from bench.data.folders.scan_checks import stem_of
 from bench.data.formats import read
@@ -90,6 +90,39 @@ def test_faulty_rows_are_named_with_their_line(labelled, line, message):
     with pytest.raises(UserError, match=message) as caught:
         list_folder(labelled)
     assert "labels.csv, line 6" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('"images/e.png,normal,s9,X\nimages/f.png,normal,s9,X', "found a cell of several lines"),
+        ("images/e.png,nor\x85mal,s9,X", "found a control character"),
+    ],
+)
+def test_what_breaks_a_row_is_told_at_its_first_line(labelled, line, message):
+    _append(labelled, line)
+    (problem,) = check_folder(labelled).problems
+    assert "labels.csv, line 6: " + message in problem
+
+
+def test_images_of_rows_that_cannot_be_read_are_not_without_a_row(labelled):
+    _png(labelled / "images" / "e.png")
+    assert (
+        "1 images of the folder have no row (images/e.png)" in unlisted(labelled, check_folder(labelled))[0]
+    )
+    _append(labelled, "images/e.png,,s9,X")
+    assert unlisted(labelled, check_folder(labelled)) == []
+
+
+def test_scans_beside_a_dicom_series_are_not_passed_over_in_silence(tmp_path):
+    for label in "ab":
+        folder = tmp_path / label / "s1"
+        _png(folder / "preview.png")
+        shutil.copy(get_testdata_file("CT_small.dcm"), folder / "x.dcm")
+    found = check_folder(tmp_path)
+    assert [item.path.name for item in found.items] == ["s1", "s1"]
+    warnings = [line for line in found.warnings if "preview.png beside DICOM files, which alone" in line]
+    assert len(warnings) == 2
 
 
 def test_all_problems_are_collected(labelled):

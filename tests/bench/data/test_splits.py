@@ -174,6 +174,11 @@ def test_leave_one_site_out():
         assert not _ids(dataset, fold.test) & (_ids(dataset, fold.train) | _ids(dataset, fold.validation))
     with pytest.raises(UserError, match="FOLDS=sites: found a dataset without sites"):
         leave_one_site_out(_dataset([0, 1] * 10), seed=0)
+    few = _dataset([0, 1] * 10, sites=np.array(["A", "B"])[np.arange(20) // 14])
+    assert {len(set(few.y[fold.validation])) for fold in leave_one_site_out(few, seed=0)} == {2}
+    alone = _dataset([0] * 12 + [1] * 2, sites=np.array(["A", "B"] * 7))
+    with pytest.raises(UserError, match=r"^FOLDS=sites: outside of the site 'A', class .*: found 1 subjects"):
+        leave_one_site_out(alone, seed=0)
     by_site = divide(dataset, 1, {"seed": 0, "by": "site"})
     assert all(_same(fold, other) for fold, other in zip(by_site, found, strict=True))
     assert len(divide(dataset, 4, {"seed": 0})) == 4

@@ -97,7 +97,7 @@ def test_transfer_to_the_second_recipe_is_measured_at_each_blur(model, tmp_path,
 
 def test_it_is_applied_to_files_of_every_kind(model, tmp_path):
     write_images(tmp_path / "images")
-    output = tmp_path / "out.csv"
+    output = tmp_path / "new" / "out.csv"
     words = ["predict", "spect", "--model", str(model), "--input", str(tmp_path / "images")]
     assert main([*words, "--output", str(output)]) == 0
     with open(output, newline="") as file:
@@ -107,7 +107,7 @@ def test_it_is_applied_to_files_of_every_kind(model, tmp_path):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=2e-6)
     np.testing.assert_allclose(probabilities[0], probabilities[1], atol=1e-5)
     np.testing.assert_allclose(probabilities[0], probabilities[2], atol=0.05)  # resampled to the grid
-    assert (tmp_path / "out.png").exists()
+    assert output.with_suffix(".png").exists()
     for row, pair in zip(rows, probabilities, strict=True):
         assert row["class"] == ("normal", "patient")[pair.argmax()]
 
@@ -196,6 +196,11 @@ def test_digits_are_read_as_their_data_are(tmp_path):
     assert (black == -1).all()
     assert (whole == -1).all()
     assert set(binary.ravel()) == {-1, 1}
+    dark = np.zeros((16, 16, 3), np.uint8)
+    dark[3, 3, 2] = 5  # less than one of 255, in grey
+    Image.fromarray(dark).save(tmp_path / "dark.png")
+    (colour,) = task.read([tmp_path / "dark.png"])
+    assert colour[0, 0] == -1
     Image.fromarray(grey.astype(np.uint16)).save(tmp_path / "deep.png")
     with pytest.raises(UserError, match="found 0 to 255 in 16 bits; expected 8 bits"):
         task.read([tmp_path / "deep.png"])
