@@ -3,6 +3,7 @@
 import errno
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -34,11 +35,15 @@ def make_folder(folder: Path) -> None:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: readers see the old or the new one; what a loss of power leaves is open."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file whole or not at all: readers see the old or the new one; what a loss of power leaves is open.
+
+    Its folder must be there: one that a user has moved away, or that is not mounted, is not made again.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise

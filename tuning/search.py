@@ -7,8 +7,7 @@ sweep that was killed and went on all see the same trials.
 """
 
 import copy
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +95,21 @@ class _Grid(_InMemory, keras_tuner.Oracle):
                 values[int(share * len(values))] for share, values in zip(shares, offered, strict=False)
             )
             n_misses = 0 if len(self._tried_so_far) > n_tried else n_misses + 1
-        yield from map(self._point, itertools.product(*offered))
+        chosen = self.hyperparameters.copy()
+        chosen.values = {}
+        yield from self._in_order(chosen, space)
+
+    def _in_order(self, chosen: Any, left: Sequence[Any]) -> Iterator[dict[str, Any]]:
+        """All points, the hyperparameters `left` varied; what others' values switch off has none."""
+        if not left:
+            yield dict(chosen.values)
+        elif not chosen.is_active(left[0]):
+            yield from self._in_order(chosen, left[1:])
+        else:
+            for value in left[0].values:
+                chosen.values[left[0].name] = value
+                yield from self._in_order(chosen, left[1:])
+            del chosen.values[left[0].name]
 
     def _point(self, values: Iterable[Any]) -> dict[str, Any]:
         chosen = self.hyperparameters.copy()

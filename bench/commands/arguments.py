@@ -40,7 +40,7 @@ def settings_options(parser: argparse.ArgumentParser) -> None:
 
 def common_options(parser: argparse.ArgumentParser, *places: str) -> None:
     """Add the task, and of the places where things are those that the command looks at."""
-    parser.add_argument("task", nargs="?", metavar="TASK", help="the task")
+    parser.add_argument("task", nargs="?", metavar="TASK", help="the task", type=os.path.expanduser)
     known = {
         "data": (None, "DATA", "your data: a folder or a file"),
         "data-folder": ("data", "DIR", "where fetched data lie (default: data)"),

@@ -155,8 +155,14 @@ def _parser() -> argparse.ArgumentParser:
     verb("status", _status, "what the latest sweep has done, is doing and has left", "runs")
     verb("tensorboard", _tensorboard, "show the latest sweep in TensorBoard's HParams view", "runs")
     compare = verb("compare", _compare, "compare two run folders or report JSONs")
-    compare.add_argument("a", nargs="?", metavar="A", help="the earlier")
-    compare.add_argument("b", nargs="?", metavar="B", help="the later; status 1 if it is significantly worse")
+    compare.add_argument("a", nargs="?", metavar="A", help="the earlier", type=os.path.expanduser)
+    compare.add_argument(
+        "b",
+        nargs="?",
+        metavar="B",
+        help="the later; status 1 if it is significantly worse",
+        type=os.path.expanduser,
+    )
     text = "verify your data, and look for what would make results untrue"
     verb("check", _check, text, "data", "data-folder", "runs")
     model = "a candidate of the latest sweep (default: its best network)"

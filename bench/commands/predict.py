@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     files, passed_over = find_scans(source, output)
     if passed_over:
         shown = printable(first_few([path.name for path in passed_over]))
-        print(f"files of no format that is read: {len(passed_over)} ({shown})")
+        print(f"passed over, as no scans or beside DICOM files: {len(passed_over)} ({shown})")
     runtime.configure()
     network, known = open_network(task, arguments)
     changed = saved_network.changed_code(network.facts, task)

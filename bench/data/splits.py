@@ -129,14 +129,15 @@ def count_inner_folds(dataset: Dataset, splits: dict[str, Any]) -> int:
     subjects: there a choice rests on more than noise. Else `INNER_FOLDS`, or as many as the rarest class has
     subjects.
     """
-    fold = divide(dataset, 1, splits)[0]
+    found = divide(dataset, 1, splits)  # one, or one for each site
     is_official = splits.get("by") != "site" and len(_marked(dataset.official_validation)) > 0
-    if is_official or len(np.unique(dataset.subjects[fold.validation])) >= ENOUGH:
+    if is_official or min(len(np.unique(dataset.subjects[fold.validation])) for fold in found) >= ENOUGH:
         return 1
-    seen = np.concatenate([fold.train, fold.validation])
-    counts = [
-        len(np.unique(dataset.subjects[seen][dataset.y[seen] == label])) for label in np.unique(dataset.y)
-    ]
+    counts = []
+    for fold in found:
+        seen = np.concatenate([fold.train, fold.validation])
+        y, subjects = dataset.y[seen], dataset.subjects[seen]
+        counts += [len(np.unique(subjects[y == label])) for label in np.unique(dataset.y)]
     return max(min(INNER_FOLDS, *counts), 1)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.folders.folder import scans_below
+from bench.data.folders.folder import beside_series, scans_below
 from bench.data.folders.scan_checks import Found
 from bench.data.formats import kind_of, read
 from bench.data.formats.listing import unreadable_line
@@ -35,7 +35,7 @@ class Prediction:
 
 
 def find_scans(source: Path, output: Path) -> tuple[list[Path], list[Path]]:
-    """The inputs of `predict`, and files among them of formats that are not read.
+    """The inputs of `predict`, and what is passed over: files of no format that is read, or beside a DICOM series.
 
     `source` is a file, a DICOM series folder, or a folder that is searched for both; sheets that `predict` has made
     are none.
@@ -45,14 +45,16 @@ def find_scans(source: Path, output: Path) -> tuple[list[Path], list[Path]]:
     """
     try:
         found = scans_below(source, Found()) if source.is_dir() else [source]
-        found = [path for path in found if not (path.suffix.lower() == ".png" and sheets.is_one(path))]
+        beside = [other for path in found if kind_of(path) == "dicom" for other in beside_series(path)]
+        made = [path for path in (*found, *beside) if path.suffix.lower() == ".png" and sheets.is_one(path)]
         files = [path for path in found if path == source or kind_of(path) is not None]
+        files = [path for path in files if path not in made]
     except OSError as error:
         raise UserError(unreadable_line(error, source)) from error
     if not files:
         raise UserError(f"INPUT={source}: found no image; expected PNG, NIfTI, Analyze, DICOM or .npy files")
     _check_output(output, files)
-    return files, sorted(set(found) - set(files))
+    return files, sorted({*found, *beside} - {*files, *made})
 
 
 def _check_output(output: Path, files: list[Path]) -> None:
@@ -67,10 +69,10 @@ def _check_output(output: Path, files: list[Path]) -> None:
             f"OUTPUT={output}: found {taken}, which is no picture of predict's; expected another name"
         )
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         if output.exists():
             output.open("r+").close()
-        tempfile.TemporaryFile(dir=output.parent).close()
+        there = next(folder for folder in output.absolute().parents if folder.exists())
+        tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
         raise UserError(
             f"OUTPUT={output}: found what cannot be written ({error.strerror}); expected a CSV"
@@ -213,6 +215,7 @@ def _write_csv(output: Path, classes: Sequence[str], predictions: Sequence[Predi
         if row is not None:
             told = [classes[int(row.argmax())], *(f"{value:.6f}" for value in row)]
         writer.writerow([prediction.path, *told, "; ".join(prediction.warnings)])
+    output.parent.mkdir(parents=True, exist_ok=True)
     durable.write(output, file.getvalue().encode(errors="surrogateescape"))
 
 

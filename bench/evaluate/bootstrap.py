@@ -73,11 +73,21 @@ class Replicates:
 
     @property
     def effective_subjects(self) -> float:
-        """How many subjects drawn at random a mean over classes is worth; for other metrics their number."""
+        """How many subjects drawn at random a mean over classes is worth; for other metrics what all are."""
         weights = self.class_weights
         if not get(self.metric).per_class or not weights.any():
-            return float(self.n_subjects)
-        return float(1 / np.sum(weights**2 / np.unique(self.labels, return_counts=True)[1]))
+            return worth(self.samples)
+        return float(1 / np.sum(weights**2 / self.class_worths))
+
+    @property
+    def class_worths(self) -> np.ndarray:
+        """What the subjects of each class that is present are `worth`, float `[classes present]`."""
+        return np.array([worth(self.samples[self.labels == label]) for label in np.unique(self.labels)])
+
+
+def worth(samples: np.ndarray) -> float:
+    """How many subjects with equal numbers of samples those with `samples` each are worth (Kish 1965)."""
+    return float(samples.sum() ** 2 / np.square(samples).sum())
 
 
 def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Replicates:

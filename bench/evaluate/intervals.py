@@ -11,6 +11,8 @@ from bench.evaluate.bootstrap import Replicates, resample
 from bench.evaluate.metrics import get
 from bench.evaluate.predictions import Run
 
+_MOST_EXPONENT = 50.0  # of the factor between an estimate and its limits: beyond it nothing is known
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -63,7 +65,11 @@ def of_replicates(sample: Replicates, estimate: float | None = None) -> Interval
     t = t_quantile(spread.degrees_of_freedom)
     lowest, highest = get(sample.metric).bounds
     if math.isinf(highest):
-        factor = math.exp(t * math.sqrt(spread.total) / sample.estimate) if sample.estimate > 0 else 1.0
+        factor = (
+            math.exp(min(t * math.sqrt(spread.total) / sample.estimate, _MOST_EXPONENT))
+            if sample.estimate > 0
+            else 1.0
+        )
         return Interval(estimate, estimate / factor, estimate * factor)
     width = highest - lowest
     binomial = (sample.estimate - lowest) * (highest - sample.estimate)

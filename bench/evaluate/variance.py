@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.evaluate.bootstrap import Replicates
+from bench.evaluate.bootstrap import Replicates, worth
 from bench.evaluate.metrics import get
 from bench.evaluate.seeds import Seeds
 
@@ -110,35 +110,31 @@ def _subject_parts(sample: Replicates, values: np.ndarray, pseudo: float) -> lis
     finite = np.isfinite(values)
     total = float(values[finite].var(ddof=1)) if finite.sum() > 1 else 0.0
     if not get(sample.metric).per_class:
-        worth = _worth(sample.samples)
-        total *= _understated(sample.n_subjects, worth)
-        return [(total + pseudo / sample.n_subjects**2, max(worth - 1.0, 1.0))]
+        total *= _understated(sample.samples)
+        return [(total + pseudo / sample.n_subjects**2, max(worth(sample.samples) - 1.0, 1.0))]
     centred = values[finite] - values[finite].mean() if finite.any() else np.zeros(0)
     weights = sample.weights[1:][finite]
     influence = np.square(centred @ weights / max(len(centred), 1)) - total / max(len(centred), 1)
     names, strata, sizes = np.unique(sample.strata, return_inverse=True, return_counts=True)
     shares = np.maximum(np.bincount(strata, influence), 0.0) * (sizes - 1) / sizes
     shares = shares / shares.sum() if shares.sum() > 0 else shares
-    classes, class_sizes = np.unique(sample.labels, return_counts=True)
-    worths = np.array([_worth(sample.samples[sample.labels == label]) for label in classes])
-    more = pseudo * np.square(sample.class_weights / class_sizes)
+    classes = np.unique(sample.labels)
+    more = pseudo * np.square(sample.class_weights / sample.class_worths)
     parts = []
     for stratum, share, size in zip(names, shares, sizes, strict=True):
         members = np.isin(classes, sample.labels[sample.strata == stratum])
-        understated = _understated(size, _worth(sample.samples[sample.strata == stratum]))
+        understated = _understated(sample.samples[sample.strata == stratum])
         variance = total * share * understated * (size - 1) / size + more[members].sum()
-        parts.append((float(variance), worths[members].min() + 1.0))
+        parts.append((float(variance), sample.class_worths[members].min() + 1.0))
     return parts
 
 
-def _worth(samples: np.ndarray) -> float:
-    """How many subjects with equal numbers of samples these are worth."""
-    return float(samples.sum() ** 2 / np.square(samples).sum())
+def _understated(samples: np.ndarray) -> float:
+    """By what the variance of bootstrapped means is too small, which is made for as many equal subjects.
 
-
-def _understated(n_subjects: int, worth: float) -> float:
-    """By what the variance of bootstrapped means is too small, which is made for `n_subjects` equal ones."""
-    return (1 - 1 / n_subjects) / (1 - 1 / worth) if worth > 1 else 1.0
+    By twice at most: of one subject that is all there is, no factor makes two.
+    """
+    return (1 - 1 / len(samples)) / (1 - 1 / max(worth(samples), 2.0))
 
 
 def _combine(parts: list[Part], seeds: Sequence[Seeds], sample: Replicates) -> Variance:
@@ -150,5 +146,5 @@ def _combine(parts: list[Part], seeds: Sequence[Seeds], sample: Replicates) -> V
         parts = [*parts, (sum(part for part, _ in scatters), min(freedom for _, freedom in scatters))]
     weight = sum(part**2 / freedom for part, freedom in parts)
     total = subject + seed
-    otherwise = float(max(sample.n_subjects - len(np.unique(sample.strata)), 1))
+    otherwise = max(worth(sample.samples) - len(np.unique(sample.strata)), 1.0)
     return Variance(subject, seed, max(total**2 / weight, 1.0) if total > 0 and weight > 0 else otherwise)

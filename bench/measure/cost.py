@@ -1,6 +1,6 @@
 """What trained models cost: size, operations, time, memory and energy, each measured in a fresh process.
 
-This side imports no TensorFlow: it starts `bench.measure.worker` and puts together what that prints.
+This side imports no TensorFlow: it starts `bench.measure.worker` and puts together what that has found.
 """
 
 import json

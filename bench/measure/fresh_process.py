@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import get_context
@@ -36,7 +37,7 @@ class FreshProcess:
     def __init__(self, work: Callable[[Turn], dict[str, Any]]) -> None:
         context = get_context("fork" if can_fork() else "spawn")
         self._line, theirs = context.Pipe()
-        self._process = context.Process(target=_run, args=(theirs, self._line, work))  # type: ignore[attr-defined]
+        self._process = context.Process(target=_run, args=(theirs, self._line, work), daemon=True)  # type: ignore[attr-defined]
         self._process.start()
         theirs.close()
 
@@ -68,8 +69,11 @@ def _run(line: Connection, others: Connection, work: Callable[[Turn], dict[str, 
     others.close()  # the end of who asks, which is gone once that is
 
     def turn() -> None:
-        line.send(None)
-        line.recv()
+        try:
+            line.send(None)
+            line.recv()
+        except (EOFError, OSError):  # nobody is left to give it
+            sys.exit(1)
 
     line.send(work(turn))
 

@@ -71,7 +71,7 @@ class PortableRuntime(Runtime):
             try:
                 content = self.convert(model, batch, shape)
             except ConversionError as error:
-                reason.write_text(str(error))
+                durable.write(reason, str(error))
                 raise
             durable.write(file, content)
         return file.read_bytes()

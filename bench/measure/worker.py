@@ -10,6 +10,7 @@ operations are counted; to convert, each entry says for which `runtime`.
 """
 
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -18,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import keras
 import numpy as np
@@ -179,7 +179,8 @@ def convert(job: dict[str, Any], _: Turn) -> dict[str, Any]:
 
 def _kept(job: dict[str, Any], name: str, batch: int) -> Path | None:
     """Where the runtimes' files of a model lie, without their suffixes."""
-    return Path(job["converted"]) / f"{quote(name, safe='')}-{batch}" if "converted" in job else None
+    digest = hashlib.sha256(f"{name} {batch}".encode()).hexdigest()[:16]
+    return Path(job["converted"]) / digest if "converted" in job else None
 
 
 def _describe(

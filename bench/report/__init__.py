@@ -38,6 +38,7 @@ def write(folder: Path, reports: Path) -> Path:
 
     found = results.build(folder)
     task = found.source.task
+    reports.mkdir(parents=True, exist_ok=True)
     pictures = figures.draw(found, reports / task)
     rows = pd.concat([found.rows, published.rows(found)])
     durable.write(reports / f"{task}.csv", result_rows.rounded(rows).to_csv(index=False))

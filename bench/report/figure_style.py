@@ -155,6 +155,7 @@ def save(figure: Figure, path: Path, made_by: str = "") -> None:
         note.add_text("Software", made_by)
     few = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(buffer, "PNG", pnginfo=note)
+    path.parent.mkdir(parents=True, exist_ok=True)
     durable.write(path, buffer.getvalue())
 
 

@@ -114,7 +114,8 @@ def _uninformed(content: Content) -> list[str]:
     if best is None or test is None:
         return []
     chance = best_uninformed(best.entry.runs, metric)
-    if not math.isfinite(chance) or (test.low > chance if metrics.sign(metric) > 0 else test.high < chance):
+    is_better = test.low > chance if metrics.sign(metric) > 0 else test.high < chance
+    if is_better or not (math.isfinite(chance) and math.isfinite(test.estimate)):
         return []
     return [
         f"{best.entry.title} is not shown to be better than an answer that is the same for every image, the best "

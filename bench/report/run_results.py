@@ -209,7 +209,9 @@ def _title(name: str, plan: dict, state: State) -> str:
 def _reference(folder: Path, state: State, name: str, in_plan: bool, dropped: list[str]) -> Entry:
     plan = state.plans[name]
     known = REFERENCES.get(name)
-    entry = Entry(name, known.title if known else name, "reference", plan, in_plan)
+    entry = Entry(
+        name, known.title if known else name.replace("_", " ").capitalize(), "reference", plan, in_plan
+    )
     searches, trainings = [], []
     for fold in range(plan["folds"]):
         key = f"reference/{name}/{fold}"

@@ -90,10 +90,13 @@ def best_uninformed(runs: Sequence[Run], metric: str) -> float:
 
     A class, or the shares of the classes. It is 100% of a sensitivity; nan where the metric is not defined.
     """
-    arranged = [_always(runs, row) for row in (*np.eye(runs[0].n_classes), _shares(runs))]
-    subjects = np.unique(np.concatenate([run.subjects for run in arranged[0]]))
-    values = weighted_metrics.evaluate(metric, arranged, subjects, np.ones((1, len(subjects))))[0]
-    return float(values.max() if metrics.sign(metric) > 0 else values.min())
+    subjects = np.unique(np.concatenate([run.subjects for run in repetitions(runs)[0]]))
+    once = np.ones((1, len(subjects)))
+    values = [
+        float(weighted_metrics.evaluate(metric, [_always(runs, row)], subjects, once)[0, 0])
+        for row in (*np.eye(runs[0].n_classes), _shares(runs))
+    ]
+    return max(values, key=lambda value: metrics.sign(metric) * value)
 
 
 def _shares(runs: Sequence[Run]) -> np.ndarray:

@@ -197,7 +197,7 @@ class SearchPlan:
                 )
         if search.exhausted and name not in self.state.exhausted:
             self._on_exhausted(name, search.asked)
-        return search.proposals
+        return list(search.proposals)
 
     def _search(self, candidate: str, fold: int) -> "Search":
         from tuning.runtime import import_tensorflow

@@ -73,7 +73,9 @@ def load(reference: str) -> Task:
 def _check(task: Task) -> None:
     """Raise a TypeError or a ValueError for what a task of a file lacks, before anything is done."""
     if not metrics.get(task.metric).primary:
-        raise ValueError(f"metric {task.metric!r} is biased in small samples, expected another to judge by")
+        raise ValueError(
+            f"metric {task.metric!r} is made perfect by a constant answer and is biased, expected another"
+        )
     if missing := {"smoke", "quick", "full"} - set(task.presets):
         raise TypeError(f"`presets` lacks {', '.join(sorted(missing))}")
     if type(task).load is Task.load:

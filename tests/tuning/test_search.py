@@ -191,6 +191,25 @@ def test_a_grid_leaves_nothing_out(monkeypatch):
     assert found.exhausted
 
 
+def test_what_a_grid_has_left_out_is_found_along_its_conditions(monkeypatch):
+    """Five exclusive branches of four-valued hyperparameters are 320 points of a product of billions."""
+    monkeypatch.setattr("tuning.search._MOST_COLLISIONS", 0)
+
+    def build(hp):
+        branch = hp.Choice("branch", list(range(5)))
+        for each in range(5):
+            with hp.conditional_scope("branch", [each]):
+                if branch == each:
+                    for name in "abc":
+                        hp.Choice(f"{name}{each}", [1, 2, 3, 4])
+
+    found, values = search("grid", discover(build, ())["space"]), set()
+    while (proposal := found.ask()) is not None:
+        found.tell(proposal.number, 0.0)
+        values.add(tuple(proposal.values.items()))
+    assert len(values) == found.asked == 5 * 4**3
+
+
 def test_a_grid_keeps_to_conditions(space):
     for proposal in run(search("grid", space), 20, 1, np.random.default_rng(0)):
         assert ("third_units" in proposal.values) == (proposal.values["depth"] == 3)

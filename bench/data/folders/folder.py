@@ -25,6 +25,7 @@ from bench.data.formats.listing import (
     is_broken_link,
     is_sidecar,
     unreadable_line,
+    visible,
 )
 from bench.errors import UserError, printable
 
@@ -140,7 +141,18 @@ def _kind(path: Path, where: str, found: Found) -> str | None:
     if kind is None and not missing:
         what = "a folder without DICOM files" if path.is_dir() else "an unknown format"
         problems.append(f"{where}: found {what} ({path}), expected {EXPECTED}")
+    others = beside_series(path) if kind == "dicom" else []
+    if others:
+        names = first_few([other.name for other in others])
+        found.doubts["beside a series"].append(
+            f"{path}: found {names} beside DICOM files, which alone are read"
+        )
     return kind
+
+
+def beside_series(path: Path) -> list[Path]:
+    """Scans of other formats in a DICOM series' folder, such as previews; of a file, none."""
+    return [each for each in visible(path) if kind_of(each) not in (None, "dicom")] if path.is_dir() else []
 
 
 def _from_labels(folder: Path, labels: Path, found: Found) -> list[Item]:
@@ -251,17 +263,11 @@ def _refused_name(path: Path, found: Found) -> bool:
 def scans_below(path: Path, found: Found) -> list[Path]:
     """List the scans of a file or folder: a DICOM series folder is one; the `.img` of a pair is none.
 
-    What lies beside a series' files, such as a preview, belongs to it: a warning says what is passed over. No
-    folder is entered twice. A broken link is listed as a scan, since that is what it stands for.
+    No folder is entered twice. A broken link is listed as a scan, since that is what it stands for.
     """
     if not path.is_dir():
         return [] if header_of(path) != path or is_sidecar(path) else [path]
     inside = found.enter(path)
     if not any(entry.is_dir() for entry in inside) and kind_of(path) == "dicom":
-        others = [entry.name for entry in inside if kind_of(entry) not in (None, "dicom")]
-        if others:
-            found.doubts["beside a series"].append(
-                f"{path}: found {first_few(others)} beside DICOM files, which alone are read"
-            )
         return [path] if inside else []
     return [scan for entry in inside for scan in scans_below(entry, found)]

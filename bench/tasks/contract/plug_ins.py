@@ -1,5 +1,6 @@
 """Tasks and architectures that users name: those that are here, and files of their own."""
 
+import os
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -61,7 +62,7 @@ def find_candidates(text: str | None, task: "Task", variable: str = "ARCH") -> t
     chosen: list[Candidate] = []
     for name in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
         transfer = next((known for known in TRANSFERS if name.endswith(f"-{known}")), "")
-        stem = name.removesuffix(f"-{transfer}") if transfer else name
+        stem = os.path.expanduser(name.removesuffix(f"-{transfer}") if transfer else name)
         if architectures.is_path(stem):
             load_file(variable, stem, architectures.load, architectures.names())
             stem = str(architectures.file_of(stem).resolve())

@@ -65,6 +65,10 @@ def test_a_tilde_is_the_home_folder_wherever_a_path_is_asked_for(tmp_path, monke
     said = user_error("bench", "digits", "--data", "~/nowhere", "--weights", "~/w")
     assert f"DATA={tmp_path}/nowhere: found no such file" in said
     assert f"WEIGHTS={tmp_path}/w: found no such folder" in user_error("bench", "digits", "--weights", "~/w")
+    assert f"ARCH={tmp_path}/net.py: found no such file" in user_error(
+        "bench", "digits", "--arch", "cnn,~/net.py"
+    )
+    assert f"TASK={tmp_path}/own.py: found no such file" in user_error("bench", "~/own.py")
 
 
 def test_an_unknown_command_and_an_unknown_option_are_one_line(user_error):

@@ -95,7 +95,7 @@ def test_faulty_rows_are_named_with_their_line(labelled, line, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('"images/e.png,normal,s9,X\nimages/f.png,normal,s9,X', "found a cell of several lines"),
+        ('"images/e.png,normal,s9,X\nimages/f.png,normal,s9,X', "found 1 cells, expected 4"),
         ("images/e.png,nor\x85mal,s9,X", "found a control character"),
     ],
 )
@@ -103,6 +103,12 @@ def test_what_breaks_a_row_is_told_at_its_first_line(labelled, line, message):
     _append(labelled, line)
     (problem,) = check_folder(labelled).problems
     assert "labels.csv, line 6: " + message in problem
+
+
+def test_a_comment_of_several_lines_is_nobodys_business(labelled):
+    text = (labelled / "labels.csv").read_text().replace(",X\n", ',X,"one\ntwo"\n').replace(",Y\n", ",Y,\n")
+    (labelled / "labels.csv").write_text(text.replace("site\n", "site,comment\n"))
+    assert len(list_folder(labelled)) == 4
 
 
 def test_images_of_rows_that_cannot_be_read_are_not_without_a_row(labelled):

@@ -10,6 +10,7 @@ from bench.data.splits import (
     count_inner_folds,
     divide,
     folds,
+    inner_parts,
     leave_one_site_out,
     partition,
 )
@@ -176,6 +177,12 @@ def test_leave_one_site_out():
         leave_one_site_out(_dataset([0, 1] * 10), seed=0)
     few = _dataset([0, 1] * 10, sites=np.array(["A", "B"])[np.arange(20) // 14])
     assert {len(set(few.y[fold.validation])) for fold in leave_one_site_out(few, seed=0)} == {2}
+    rare = _dataset([0] * 60 + [1] * 6, sites=np.array([*["A", "B", "C"] * 20, "A", *["B"] * 4, "C"]))
+    inner = count_inner_folds(rare, {"seed": 0, "by": "site"})
+    for fold in leave_one_site_out(rare, seed=0):  # without B, two subjects of class 1 are left
+        for index in range(inner):
+            parts = inner_parts(rare, fold, {"seed": 0, "inner": inner}, index)
+            assert [set(rare.y[part]) for part in parts] == [{0, 1}, {0, 1}]
     alone = _dataset([0] * 12 + [1] * 2, sites=np.array(["A", "B"] * 7))
     with pytest.raises(UserError, match=r"^FOLDS=sites: outside of the site 'A', class .*: found 1 subjects"):
         leave_one_site_out(alone, seed=0)

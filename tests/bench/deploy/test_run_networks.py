@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from made_sweeps import Sweep
 from PIL import Image
+from pydicom.data import get_testdata_file
 from scipy.special import softmax
 
 import architectures
@@ -370,6 +371,14 @@ def test_an_image_of_another_size_has_its_row_and_columns_their_own_names(tmp_pa
     assert [prediction.probabilities is not None for prediction in said] == [False, True, True]
     assert "expected one for 12x8x3" in said[0].warnings[0]
     assert output.read_text().splitlines()[0] == "file,class,p(class),other,warnings"
+
+
+def test_images_beside_a_dicom_series_are_passed_over_and_told(tmp_path):
+    shutil.copy(get_testdata_file("CT_small.dcm"), tmp_path / "slice.dcm")
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "preview.png")
+    files, passed_over = predict.find_scans(tmp_path, tmp_path / "out.csv")
+    assert files == [tmp_path]
+    assert passed_over == [tmp_path / "preview.png"]
 
 
 def test_a_sheet_of_an_ensemble_explains_the_class_of_its_caption(monkeypatch, tmp_path):

@@ -47,6 +47,21 @@ def test_few_subjects_of_many_samples_are_few(metric):
     assert 1.05 < ours.subject / as_before.subject < 1.4
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "log_loss"])
+def test_one_subject_of_nearly_all_samples_shows_little_and_breaks_nothing(metric):
+    owners = np.concatenate([np.zeros(1000, int), np.arange(1, 10)])
+    run = random_run(0, n=1009, subjects_each=1)
+    run = replace(run, subjects=owners.astype(str))
+    uneven = resample([run], metric)
+    assert variance.of_estimate(uneven).subject < 2.1 * np.var(uneven.values, ddof=1) + 0.25
+    found = interval([run], metric)
+    assert found.low <= found.estimate <= found.high < math.inf
+    right = replace(run, probabilities=np.eye(run.n_classes)[run.y])
+    perfect = interval([right], metric)
+    if metric != "log_loss":
+        assert perfect.low < 0.35  # as of one or two subjects, not of ten
+
+
 def test_variance_of_balanced_accuracy_adds_up_over_classes():
     y = [0] * 4 + [1] * 20
     predicted = [0, 0, 1, 1] + [1] * 15 + [0] * 5

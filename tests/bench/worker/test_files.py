@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from bench.worker import files
 
 
@@ -21,3 +23,14 @@ def test_who_prepares_data_is_heard(tmp_path, monkeypatch):
     assert note.read_text() == after
     progress.epoch({"epoch": 1})
     assert json.loads(note.read_text())["epoch"] == 1
+
+
+def test_a_folder_that_is_gone_is_not_made_again(tmp_path):
+    """A machine that lost the mount would go on alone, and its results be lost."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    progress = files.Progress({"work": str(runs / "work" / "piece"), "stop": str(runs / "stop")})
+    runs.rename(tmp_path / "moved")
+    with pytest.raises(FileNotFoundError):
+        progress.epoch({"epoch": 1})
+    assert not runs.exists()
