@@ -118,8 +118,9 @@ def _subject_parts(sample: Replicates, values: np.ndarray, pseudo: float) -> lis
     names, strata, sizes = np.unique(sample.strata, return_inverse=True, return_counts=True)
     shares = np.maximum(np.bincount(strata, influence), 0.0) * (sizes - 1) / sizes
     shares = shares / shares.sum() if shares.sum() > 0 else shares
-    classes = np.unique(sample.labels)
-    more = pseudo * np.square(sample.class_weights / sample.class_worths)
+    classes, class_sizes = np.unique(sample.labels, return_counts=True)
+    # Of the imagined subjects, which have as many samples as their class's have in the mean.
+    more = pseudo * np.square(sample.class_weights / class_sizes)
     parts = []
     for stratum, share, size in zip(names, shares, sizes, strict=True):
         members = np.isin(classes, sample.labels[sample.strata == stratum])

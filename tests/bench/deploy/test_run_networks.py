@@ -237,7 +237,7 @@ def test_what_is_doubtful_of_a_file_is_said(runs, scans, tmp_path, capsysbinary)
     )
     assert rows[2]["warnings"].startswith("values that are NaN or infinite, taken for background: 2")
     assert rows[-1]["file"] == str(scans / "\udcff.npy")
-    assert b"files of no format that is read: 1 (scan.tiff)" in capsysbinary.readouterr().out
+    assert b"passed over, as no scans or beside DICOM files: 1 (scan.tiff)" in capsysbinary.readouterr().out
 
 
 def test_a_folder_that_may_not_be_read_is_one_line(runs, scans, monkeypatch, capsys):
