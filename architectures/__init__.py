@@ -64,8 +64,8 @@ def load(reference: str) -> Architecture:
     else:
         raise KeyError(reference)
     architecture = getattr(module, "architecture", None)
-    if not isinstance(architecture, Architecture):
-        raise TypeError(f"{file.name}: `architecture` needs name, title, input and build")
+    if isinstance(architecture, type) or not isinstance(architecture, Architecture):
+        raise TypeError(f"{file.name}: `architecture` needs name, title, input and build, and is no class")
     if architecture.input not in KINDS:
         raise TypeError(f"{file.name}: `architecture` has input {architecture.input!r}, not one of {KINDS}")
     if architecture.name != file.stem:

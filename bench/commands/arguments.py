@@ -76,7 +76,9 @@ def read_settings(arguments: argparse.Namespace):
     task = s.find_task(arguments.task)
     data = arguments.data or None
     if data is not None and not tasks.is_builtin(data) and not Path(data).exists():
-        raise UserError(f"DATA={data}: found no such file or folder; expected the task's data, or builtin")
+        raise UserError(
+            f"DATA={data}: found no such file or folder; expected the task's data, or builtin where it has such"
+        )
     task = task.configured(data)
     preset_name = s.choice("PRESET", arguments.preset, s.PRESETS, "quick")
     preset = task.presets[preset_name]

@@ -169,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     add_options(
         verb("pretrain", _pretrain, "train a network on generated images alone and save it", "runs"),
         preset="decides the number of epochs (default: full)",
-        arch="the architecture (default: the task's first)",
+        arch="the architecture, by name (default: the task's first)",
         classes="classes to tell apart, parted by commas (default: normal and not)",
         samples="number of generated images (default: the task's)",
         epochs="epochs, of all networks together (default: the preset's)",

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     classes = tuple(filter(None, (arguments.classes or "").split(","))) or task.alone_classes
     if classes and len(set(classes)) < max(len(classes), 2):
         raise UserError(
-            f"--classes={arguments.classes}: found {'a class twice' if len(set(classes)) > 1 else 'one class'}; "
+            f"--classes={arguments.classes}: found {'a class twice' if len(classes) > 1 else 'one class'}; "
             "expected two or more to tell apart, each once"
         )
     runs = Path(arguments.runs)

@@ -54,7 +54,7 @@ def bench(settings: Settings, display: Display) -> Outcome:
         )
     dataset = cached_dataset.open_cached(dataset_folder)
     has_split = dataset.official_test is not None or dataset.official_validation is not None
-    if settings.by_site and has_split and not dataset.stand_in:
+    if settings.by_site and has_split and not dataset.stand_in and dataset.sites is not None:
         warnings.append("FOLDS=sites tests each site in turn: the split that the data bring is not looked at")
     for line in warnings:
         display.say(f"warning: {line}")

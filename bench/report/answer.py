@@ -20,7 +20,8 @@ SAME_TIME = 1.1
 RULES = (
     "*Best*: the highest mean of the primary metric on test subjects over seeds, networks and references "
     "alike (the lowest, where less is better), of those that were tested on the most subjects: one that has "
-    "been tested in a single fold may have had the easy one, and is compared over the subjects of both. Being "
+    "been tested in a single fold may have had the easy one, and is compared over the subjects of both. Of exact "
+    "ties it is the first in the task's order, networks before references. Being "
     "chosen by these subjects, it is partly lucky: of eight equal networks and forty subjects, the best shows "
     "four points too much. The answer's result is corrected for that: where bootstrap replicates move all "
     "results as chance may, what the move gives to the then best is taken off, and half of what that one's "
@@ -47,7 +48,7 @@ class Answer:
 
     Attributes
     ----------
-    best, cheapest : None before the first test; may be the same. The cheapest is a network if any can be.
+    best, cheapest : None before the first test; may be the same. The cheapest is a network, or None.
     test : of the best, corrected for its choice; None before the first test.
     by_validation : what validation alone would have chosen; None if nothing tested has been validated.
     equals, unknown : those indistinguishable from the best, and those not compared, since nothing shows how far
@@ -83,7 +84,7 @@ def find(assessments: Sequence[Assessment], metric: str) -> Answer:
     validated = [a for a in tested if a.validation is not None]
     return Answer(
         best=best,
-        cheapest=cheapest(networks or [best, *equals], metric),
+        cheapest=cheapest(networks, metric) if networks else None,
         test=interval_of_best(samples, best.name),
         by_validation=max(
             validated, key=lambda a: metrics.sign(metric) * (a.validation or 0.0), default=None
@@ -125,6 +126,7 @@ def ranked(assessments: Sequence[Assessment], metric: str) -> list[Assessment]:
         key=lambda a: (
             a.test is None,
             -_goodness(a, metric) if a.test else 0.0,
+            a.comparison is not None,  # of exact ties the best comes first
             a.validation is None,
             -metrics.sign(metric) * (a.validation or 0.0),
         ),
@@ -180,7 +182,6 @@ def _equals(answer: Answer, assessments: Sequence[Assessment], metric: str) -> l
     """What cannot be told from the best, and the cheapest of it."""
     best, cheap = answer.best, answer.cheapest
     assert best is not None
-    assert cheap is not None
     lines = []
     if answer.unknown:
         many = len(answer.unknown)
@@ -196,10 +197,9 @@ def _equals(answer: Answer, assessments: Sequence[Assessment], metric: str) -> l
         lines.append(f"The data tell the other {_many(worse)} from it: each is worse.")
     networks = [a for a in answer.equals if a.entry.is_network]
     references = [a for a in answer.equals if not a.entry.is_network]
-    if cheap is not best:
-        kind = "network" if cheap.entry.is_network else "one"
+    if cheap is not None and cheap is not best:
         lines.append(
-            f"{_name(cheap)} is the cheapest {kind} that the data cannot tell from it"
+            f"{_name(cheap)} is the cheapest network that the data cannot tell from it"
             f"{_saving(cheap, best, metric)}."
         )
     elif len(networks) == 1:
@@ -208,10 +208,10 @@ def _equals(answer: Answer, assessments: Sequence[Assessment], metric: str) -> l
         lines.append(
             f"The data cannot tell {_many(len(networks))} other networks from it; none of them is cheaper."
         )
-    if cheap.entry.is_network and best.entry.is_network and references:
+    if references:
         names = ", ".join(_name(a) + _saving(a, best, metric) for a in references)
         lines.append(f"Of the references, the data cannot tell from it {names}.")
-    unreached = not (cheap.entry.is_network or answer.unknown or answer.better)
+    unreached = cheap is None and not (answer.unknown or answer.better)
     if unreached and _networks_tested(assessments):
         lines.append("No network reaches it.")
     return lines

@@ -36,8 +36,8 @@ _PICTURES = {
     ),
     "hardest": (
         "Hardest test images",
-        "True class, class predicted, and probability of the true one, mean over all trainings that were "
-        "tested on the image.",
+        "True class, class predicted, and probability of the true one, mean over all trainings of networks "
+        "that were tested on the image (of references where there is no network).",
     ),
     "learning": (
         "Learning curves",

@@ -11,6 +11,7 @@ from bench import tasks
 from bench.errors import UserError
 from bench.tasks import Candidate, Preset, Task
 from bench.tasks.contract.plug_ins import load_file
+from bench.worker.references import REFERENCES
 
 PRECISIONS = ("float32", "mixed")
 PRESETS = ("smoke", "quick", "full")
@@ -99,7 +100,11 @@ class Settings:
 def find_task(name: str | None) -> Task:
     """Find a task by name, or by the path of its file; a UserError where there is none, or it cannot be used."""
     if name and architectures.is_path(name):
-        return load_file("TASK", name, tasks.load, tasks.names())
+        task = load_file("TASK", name, tasks.load, tasks.names())
+        if unknown := [reference for reference in task.references if reference not in REFERENCES]:
+            expected = f"some of {', '.join(REFERENCES)}"
+            raise UserError(f"TASK={name}: found the reference {unknown[0]!r}; expected {expected}")
+        return task
     if not name or name not in tasks.names():
         raise UserError(
             f"TASK={name or ''}: found {_said(name)}; expected one of {', '.join(tasks.names())}, "

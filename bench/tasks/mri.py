@@ -173,7 +173,7 @@ class Mri(Task):
         names = tuple(classes or ("normal", "tumour"))
         if sorted(names) != ["normal", "tumour"]:
             raise UserError(
-                f"CLASSES={','.join(names)}: found classes that cannot be made; expected normal,tumour"
+                f"--classes={','.join(names)}: found classes that cannot be made; expected normal,tumour"
             )
         recipe = Recipe(classes=names, purpose="pretraining")
         return generate_dataset(samples or _PRETRAINING_SUBJECTS, recipe, _STORED, workers=cores())[0]

@@ -153,7 +153,7 @@ class Spect(Task):
         try:
             settings = generator.randomised(names)
         except ValueError as error:
-            raise UserError(f"CLASSES={','.join(names)}: found {error}") from None
+            raise UserError(f"--classes={','.join(names)}: found {error}") from None
         return generator.generate(settings, samples or _PRETRAINING_IMAGES)
 
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:

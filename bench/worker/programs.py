@@ -51,9 +51,28 @@ def build(
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy({"mixed": "mixed_bfloat16"}.get(precision, precision))
     try:
-        return found.build(hp, model_shape(found, sample_shape), n_classes)
+        return checked(found.build(hp, model_shape(found, sample_shape), n_classes), n_classes)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def checked(model: Any, n_classes: int) -> Any:
+    """What a `build` returned, if it is a model that ends in logits.
+
+    Raises
+    ------
+    TypeError, ValueError : it is none; else an output too many would be trained, tested and compared.
+    """
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`build` returned {type(model).__name__}; expected a keras.Model")
+    if model.output_shape != (None, n_classes):
+        raise ValueError(f"`build` ended in {model.output_shape}; expected logits, (None, {n_classes})")
+    last = getattr(model.layers[-1], "activation", None)
+    if last in (keras.activations.softmax, keras.activations.sigmoid):
+        raise ValueError(f"`build` ended in {last.__name__}; expected logits, without an activation")
+    return model
 
 
 @functools.lru_cache(maxsize=4)

@@ -26,14 +26,14 @@ def find(description: dict[str, Any]) -> dict[str, Any]:
     opened = arrays.dataset(description["dataset"])
     architecture = architectures.load(description["architecture"])
     x = task.prepare(np.asarray(opened.x[:1]), description["preprocessing"])
-    shape = programs.model_shape(architecture, x.shape[1:])
+    shape, n_classes = programs.model_shape(architecture, x.shape[1:]), len(opened.classes)
     transfer = description["transfer"].removesuffix(FROZEN)
     held = getattr(architecture, "imagenet_values", {}) if transfer == "imagenet" else {}
     if programs.is_frozen(description):
         held = held | getattr(architecture, "frozen_values", {})
     searches_structure = transfer == "scratch" and description["searches_structure"]
     described = space.discover(
-        lambda hp: architecture.build(hp, shape, len(opened.classes)),
+        lambda hp: programs.checked(architecture.build(hp, shape, n_classes), n_classes),
         _training_space(task, description),
         held=None if searches_structure else held,
         fixed=description["fixed"],

@@ -64,7 +64,7 @@ def to_slice(volume: Volume, slices: tuple[int, int] | None = None, name: str = 
     first, last = slices or slab(array, spacing)
     if not 0 <= first < last <= array.shape[2]:
         raise UserError(
-            f"{name}: slices {first} to {last - 1}, expected a range within 0 to {array.shape[2] - 1}"
+            f"{name}: PREPROCESS=slices={first}-{last - 1}, expected a range within 0 to {array.shape[2] - 1}"
         )
     plane = array[:, :, first:last].mean(axis=2)
     in_mni = plane.shape == (COLUMNS, ROWS) and np.allclose(spacing[:2], SPACING_MM, atol=0.01)

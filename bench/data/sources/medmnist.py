@@ -65,7 +65,8 @@ def cache_medmnist(file: str | Path, cache: str | Path) -> Path:
     """
     file = Path(file)
     if not file.is_file():
-        raise UserError(f"{file}: found no file, expected {_EXPECTED}")
+        found = "a folder" if file.is_dir() else "no file"
+        raise UserError(f"DATA={file}: found {found}, expected {_EXPECTED}")
     stat = file.stat()
     key = hashlib.sha256(
         f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns}".encode()

@@ -40,7 +40,7 @@ def test_the_slices_may_be_said(folder):
     assert "slices 3 to 6" in dataset.provenance
     # The mean of slices 3 to 6, which are 4 to 7 times as bright.
     np.testing.assert_allclose(dataset.x[0, ..., 0], 5.5 * images[1], rtol=1e-3, atol=1e-3)
-    with pytest.raises(UserError, match=r"slices 15 to 20, expected a range within 0 to 19$"):
+    with pytest.raises(UserError, match=r"PREPROCESS=slices=15-20, expected a range within 0 to 19$"):
         spect_folder.load(path, (15, 20))
 
 

@@ -65,7 +65,7 @@ def test_slices_can_be_given(subjects):
     volume = Volume(volume_of(subjects.x[0, ..., 0]), (2, 2, 2))
     result = to_slice(volume, (30, 33))
     np.testing.assert_allclose(result, volume.displayed()[30:33].mean(axis=0), rtol=1e-5)
-    with pytest.raises(UserError, match=r"scan\.nii.*90 to 94.*0 to 90"):
+    with pytest.raises(UserError, match=r"scan\.nii.*90-94.*0 to 90"):
         to_slice(volume, (90, 95), "scan.nii")
 
 

@@ -56,6 +56,21 @@ def test_one_seed_of_each_claims_nothing(tmp_path):
     assert found.answer.cheapest is found.answer.best
 
 
+def test_of_exact_ties_the_table_begins_with_the_best(tmp_path):
+    found = _built(tmp_path, networks={"net": 1.0}, references={"rbf_svm": 1.0}, n_test=40)
+    found = results.build(tmp_path / "run")
+    assert {a.test.estimate for a in found.assessments} == {1.0}
+    assert found.assessments[0] is found.answer.best
+
+
+def test_references_alone_have_no_cheapest_network(tmp_path):
+    found = _built(tmp_path, networks={}, references={"rbf_svm": 0.9, "nearest": 0.9}, n_test=40)
+    assert found.answer.cheapest is None
+    page = markdown_report.markdown(found, {})
+    assert "cheapest" not in page.split("## Rules")[0].replace("*Cheapest", "")
+    assert "the data cannot tell from it" in page
+
+
 def test_references_need_no_seeds(tmp_path):
     settings = {"networks": {}, "references": {"rbf_svm": 0.95, "nearest": 0.5}}
     assert "each is worse" in " ".join(_words(_built(tmp_path, **settings)))

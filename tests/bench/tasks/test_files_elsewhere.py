@@ -130,6 +130,7 @@ def test_what_the_files_say_is_part_of_what_a_result_means(files, tmp_path, monk
         ("raises.py", "\n\nimport nothing_of_the_kind\n", r"raises\.py, line 3: found ModuleNotFoundError"),
         ("keyed.py", "{}['absent']\n", r"keyed\.py, line 1: found KeyError"),
         ("empty.py", "", r"found TypeError: empty\.py: `architecture` needs name, title, input and build"),
+        ("class.py", NET.replace("architecture = Net()", "architecture = Net"), "build, and is no class"),
         ("misnamed.py", NET, "`architecture` is named 'net_of_mine', not as its file"),
     ],
 )
@@ -148,6 +149,11 @@ def test_a_file_that_cannot_be_used_is_told_in_a_line(tmp_path, name, text, mess
         ('metric = "accuracy"', 'metric = "acc"', "ValueError: metric 'acc' is unknown"),
         ('("smoke", "quick", "full")', '("quick", "full")', "`presets` lacks smoke"),
         ('Candidate("compact")', 'Candidate("wyde")', "`candidates` has 'wyde', which is no architecture"),
+        (
+            "references = ()",
+            'references = ("nearest",)',
+            "the reference 'nearest'; expected some of nearest_nei",
+        ),
         ("def load(", "def loads(", "`task` has no `load`"),
     ],
 )
