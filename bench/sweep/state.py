@@ -60,9 +60,8 @@ class State:
             self.plans.update({candidate["name"]: plan for candidate in plan.get("candidates", [])})
             self.plans.update(dict.fromkeys(plan.get("references", []), plan))
         elif kind == "ended":
-            if (
-                self._session and event.get("reason") != "finished"
-            ):  # else its last piece has just been recorded
+            # "finished" follows the last piece at once, or is said by a later call that found it missing.
+            if self._session and event.get("reason") != "finished":
                 self._session = (self._session[0], now)
             self._end_session()
         elif self._session and kind != "dropped":  # the next start says that, hours later perhaps
