@@ -153,8 +153,8 @@ def measure_models(
     - `runtimes`: runtime to a dict of `status` (`measured`, `not installed`, `cannot convert`, `disagrees`),
       `reason`, `version`, `max_difference` (largest absolute difference of the output from Keras' own) and
       `threads`: the number as text to `inference_ms`, `inference_p95_ms`, `throughput_32`,
-      `round_medians_ms`, `round_medians_32_ms`, `samples_ms` (batch 1, by round, thinned) and
-      `reference_gflops` (1e9 operations a second of a NumPy matrix product timed among the models).
+      `round_medians_ms`, `round_medians_32_ms` and `reference_gflops` (1e9 operations a second of a NumPy
+      matrix product timed among the models).
     - `peak_memory_bytes`: above an idle TensorFlow, the model included; `peak_memory_total_bytes`: of the whole
       process; `energy_1000_inferences_joules`, `energy_method`: all in Keras, batch 1, one thread.
     - `machine_drift`: slowest over fastest round of that matrix product.

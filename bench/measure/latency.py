@@ -13,7 +13,6 @@ Call = Callable[[int], object]
 
 WARM_UP_CALLS = 3
 WARM_UP_SHARE = 0.1
-SAMPLES_KEPT = 20
 SAMPLES = 8  # that a call at batch 1 goes round
 
 
@@ -41,11 +40,6 @@ class Timing:
     def p95_ms(self) -> float:
         """The 95th percentile over the samples of all rounds: what a user waits one time in twenty."""
         return float(np.percentile([sample for samples in self.rounds_ms for sample in samples], 95))
-
-    def thinned_ms(self, keep: int = SAMPLES_KEPT) -> list[list[float]]:
-        """Return at most about `keep` evenly spaced raw samples of each round, to 0.1 microsecond."""
-        strided = (samples[:: max(1, -(-len(samples) // keep))] for samples in self.rounds_ms)
-        return [[round(sample, 4) for sample in samples] for samples in strided]
 
 
 def over_samples(predict: Callable[[np.ndarray], object], x: np.ndarray, batch: int) -> Call:

@@ -233,7 +233,6 @@ def _summary(single: Timing, batched: Timing) -> dict[str, Any]:
         "throughput_32": BATCH / (batched.median_ms / 1000),
         "round_medians_ms": single.round_medians_ms,
         "round_medians_32_ms": batched.round_medians_ms,
-        "samples_ms": single.thinned_ms(),
     }
 
 

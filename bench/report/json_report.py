@@ -78,17 +78,9 @@ def _answer(content: Content) -> dict[str, Any]:
 
 
 def _inference(cost: dict[str, Any]) -> dict[str, Any]:
-    """Times by runtime and number of threads, without the single samples."""
-    return {
-        runtime: {
-            "status": described["status"],
-            "threads": {
-                threads: {name: value for name, value in timing.items() if name != "samples_ms"}
-                for threads, timing in described["threads"].items()
-            },
-        }
-        for runtime, described in cost.get("runtimes", {}).items()
-    }
+    """Times by runtime and number of threads."""
+    found = cost.get("runtimes", {})
+    return {name: {part: each[part] for part in ("status", "threads")} for name, each in found.items()}
 
 
 def dumps(found: dict[str, Any]) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.caches.cached_dataset import open_cached, save_dataset
+from bench.data.caches.cached_dataset import open_cached
 from bench.data.dataset import Dataset
 from bench.data.folders.resampled_folder import build_cache
 from bench.data.formats import read
-from bench.data.generators.mri import Recipe, generate_dataset
+from bench.data.generators.mri import Header, Recipe, generate_dataset
 from bench.data.preprocess.grid import Grid, to_grid
 from bench.data.preprocess.mri import prepare
 from bench.data.preprocess.mri_features import features
@@ -28,12 +28,10 @@ from bench.tasks import (
     Ablation,
     Candidate,
     Task,
-    builtin_options,
     full,
     generated,
     is_builtin,
     no_augmentation,
-    permuted,
     quick,
     smoke,
 )
@@ -149,8 +147,7 @@ class Mri(Task):
                 raise UserError(
                     "PREPROCESS=brain_mask: found generated brains without a skull; expected DATA=folder"
                 )
-            options = builtin_options(data or "builtin", _OPTIONS)
-            return generated(cache, "mri-builtin", options, lambda target: _save_builtin(options, target))
+            return generated(cache, "mri-builtin", data, _OPTIONS, _builtin)
         if not data.endswith(".npz"):
             return build_cache(Path(data), grid, cache, name=f"mri-{Path(data).resolve().name}")
         if grid.brain_mask:
@@ -198,8 +195,8 @@ def _grid(preprocessing: dict[str, Any] | None) -> Grid:
     return replace(_GRID, brain_mask=bool((preprocessing or {}).get("brain_mask")))
 
 
-def _save_builtin(options: dict[str, int], folder: Path) -> None:
-    """Generate the brains and save them with the headers that their files would have."""
+def _builtin(options: dict[str, int]) -> tuple[Dataset, list[Header]]:
+    """Generate the brains, and the headers that their files would have."""
     confounded = bool(options["scanner"])
     recipe = Recipe(seed=options["seed"], tumours=not confounded, scanner_by_class=confounded)
     n = options["subjects"] + options["test"]
@@ -210,9 +207,7 @@ def _save_builtin(options: dict[str, int], folder: Path) -> None:
             official_test=np.arange(n) >= options["subjects"],
             provenance=f"{dataset.provenance} The last {options['test']} subjects are the test part.",
         )
-    if options["permute"]:
-        dataset = permuted(dataset, options["permute"])
-    save_dataset(dataset, folder, headers=headers)
+    return dataset, headers
 
 
 task = Mri()

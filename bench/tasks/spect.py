@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.caches.cached_dataset import save_dataset
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.folders import spect_folder
 from bench.data.generators import spect as generator
@@ -21,12 +20,10 @@ from bench.tasks import (
     Ablation,
     Candidate,
     Task,
-    builtin_options,
     full,
     generated,
     is_builtin,
     no_augmentation,
-    permuted,
     quick,
     smoke,
     store,
@@ -134,10 +131,7 @@ class Spect(Task):
             return store(spect_folder.load(Path(data), slices), cache)
         if slices is not None:
             raise UserError("PREPROCESS=slices: found generated data, slices already; expected DATA=folder")
-        options = builtin_options(data or "builtin", _OPTIONS)
-        return generated(
-            cache, "spect-builtin", options, lambda target: save_dataset(_builtin(options), target)
-        )
+        return generated(cache, "spect-builtin", data, _OPTIONS, _builtin)
 
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return imagenet_weights.fetch(source)
@@ -161,7 +155,7 @@ class Spect(Task):
         return spect_folder.read_slices([(path, None) for path in paths], slices)[..., None]
 
 
-def _builtin(options: dict[str, int]) -> Dataset:
+def _builtin(options: dict[str, int]) -> tuple[Dataset, list[dict[str, Any]]]:
     """The generated study; with `test`, fresh subjects of the same sites stand for an official test part."""
     normal, seed, n = bool(options["normal"]), options["seed"], options["subjects"]
     if (recipe := options["recipe"]) not in (1, 2):
@@ -183,9 +177,7 @@ def _builtin(options: dict[str, int]) -> Dataset:
             fingerprint=fingerprint(dataset.fingerprint, test.fingerprint),
             provenance=f"{dataset.provenance} Test: {test.provenance}",
         )
-    if options["permute"]:
-        dataset = permuted(dataset, options["permute"])
-    return dataset
+    return dataset, []
 
 
 task = Spect()

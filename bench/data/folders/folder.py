@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.data.folders.items import PART_NAMES, Item
-from bench.data.folders.labels_csv import LABELS, LabelRow, labels_file, read_labels
+from bench.data.folders.labels_csv import LABELS, labels_file, read_labels
 from bench.data.folders.scan_checks import (
     Found,
     check_labels,
@@ -158,12 +158,14 @@ def beside_series(path: Path) -> list[Path]:
 def _from_labels(folder: Path, labels: Path, found: Found) -> list[Item]:
     items = []
     seen: dict[Path, tuple[int, str]] = {}
-    for row in read_labels(labels, found.problems):
-        where = f"{labels}, line {row.line}"
+    for line, row in read_labels(labels, found.problems).items():
+        where = f"{labels}, line {line}"
         with _reported(folder / row.path, found):
-            path = _path_of(folder, row)
+            path = folder / row.path
+            if "\\" in str(row.path) and not path.exists() and not path.is_symlink():  # written on Windows
+                path = folder / str(row.path).replace("\\", "/")
             inside = Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder))
-            if not inside and not Path(row.path).is_absolute():
+            if not inside and not row.path.is_absolute():
                 found.problems.append(
                     f"{where}: found {row.path}, which leads out of the folder, expected a path inside it, or an "
                     "absolute one"
@@ -171,23 +173,17 @@ def _from_labels(folder: Path, labels: Path, found: Found) -> list[Item]:
                 continue
             identity = path if is_broken_link(path) else header_of(path.resolve())
             if identity in seen:
-                line, label = seen[identity]
+                before, label = seen[identity]
                 what = f"label {row.label!r} and {label!r}" if label != row.label else "twice"
                 found.problems.append(
-                    f"{where}: found {row.path} {what} (also line {line}), expected each path once"
+                    f"{where}: found {row.path} {what} (also line {before}), expected each path once"
                 )
                 continue
-            seen[identity] = (row.line, row.label)
+            seen[identity] = (line, row.label)
             kind = _kind(path, where, found)
             if kind:
-                items.append(Item(path, row.label, row.subject, row.site, kind, row.part))
+                items.append(replace(row, path=path, kind=kind))
     return items
-
-
-def _path_of(folder: Path, row: LabelRow) -> Path:
-    path = folder / row.path
-    written_on_windows = "\\" in row.path and not path.exists() and not path.is_symlink()
-    return folder / row.path.replace("\\", "/") if written_on_windows else path
 
 
 def _from_class_folders(folder: Path, found: Found) -> list[Item]:

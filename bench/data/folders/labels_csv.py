@@ -2,27 +2,14 @@
 
 import csv
 import io
-from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.folders.items import PART_NAMES, PARTS
+from bench.data.folders.items import PART_NAMES, PARTS, Item
 from bench.data.formats.listing import broken_link_lines, is_broken_link
 
 LABELS = "labels.csv"
 _MAX_BYTES = 2**26  # a million rows
 _REQUIRED, _OPTIONAL = ("path", "label", "subject"), ("site", "split")
-
-
-@dataclass(frozen=True)
-class LabelRow:
-    """One row; `line` is its line in the file, from 1, for messages; `part` as in `Item`."""
-
-    line: int
-    path: str
-    label: str
-    subject: str
-    site: str | None
-    part: str | None
 
 
 def labels_file(folder: Path) -> Path | None:
@@ -31,23 +18,24 @@ def labels_file(folder: Path) -> Path | None:
     return max(named, key=lambda path: path.name == LABELS, default=None)
 
 
-def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
-    """Read the rows that are complete; append a line to `problems` for all others.
+def read_labels(file: Path, problems: list[str]) -> dict[int, Item]:
+    """Read the rows that are complete, by line from 1; append a line to `problems` for all others.
 
+    Paths are as they are written, and of no kind yet.
     Columns `path`, `label`, `subject` and optionally `site` and `split` (train, val or test), in any order and
     case; others are ignored.
     What spreadsheets write is understood: a byte order mark, and semicolons for commas.
     """
     if is_broken_link(file):
         problems.extend(broken_link_lines([file], file))
-        return []
+        return {}
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise OSError(f"more than {_MAX_BYTES} bytes")
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{file}: found {' '.join(str(error).split())}, expected a readable UTF-8 text")
-        return []
+        return {}
     header_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header_line.count)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
@@ -60,17 +48,17 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
             line = reader.line_num + 1
     except csv.Error as error:
         problems.append(f"{file}, line {reader.line_num}: found {error}, expected comma-separated text")
-        return []
+        return {}
     twice = [name for name in (*_REQUIRED, *_OPTIONAL) if header.count(name) > 1]
     if twice:
         problems.append(f"{file}, line 1: found the column {twice[0]} more than once, expected each once")
-        return []
+        return {}
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
         found = ",".join(header) or "an empty file"
         problems.append(f"{file}, line 1: found {found}, expected the columns path,label,subject (and site)")
-        return []
-    rows = []
+        return {}
+    rows = {}
     for line, cells in table:
         if not any(cell.strip() for cell in cells):
             continue
@@ -95,8 +83,8 @@ def read_labels(file: Path, problems: list[str]) -> list[LabelRow]:
         if "split" in values and part is None:
             problems.append(f"{where}: found split {values['split']!r}, expected one of {', '.join(PARTS)}")
             continue
-        rows.append(
-            LabelRow(line, values["path"], values["label"], values["subject"], values.get("site"), part)
+        rows[line] = Item(
+            Path(values["path"]), values["label"], values["subject"], values.get("site"), "", part
         )
     if not rows and not problems:
         problems.append(f"{file}: found no rows, expected one for each image")

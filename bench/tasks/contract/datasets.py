@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,12 +39,26 @@ def is_builtin(data: str | None) -> bool:
     return data is not None and data.split(":")[0] == "builtin"
 
 
-def generated(cache: Path, name: str, options: dict[str, int], save: Callable[[Path], None]) -> Path:
+def generated(
+    cache: Path,
+    name: str,
+    data: str | None,
+    defaults: dict[str, int],
+    make: Callable[[dict[str, int]], tuple[Dataset, list[dict[str, Any]]]],
+) -> Path:
     """The cache folder of a builtin dataset, which is made once for the same options and the same code.
 
-    `save` makes the dataset and saves it in the folder that it is given.
+    `make` gives dataset and headers (or none) for options, those of DATA or `defaults`; with `permute` among them,
+    labels are shuffled between subjects.
     """
+    options = builtin_options(data or "builtin", defaults)
     key = hashlib.sha256(f"{sorted(options.items())}{generators_digest()}".encode()).hexdigest()[:12]
+
+    def save(target: Path) -> None:
+        dataset, headers = make(options)
+        dataset = permuted(dataset, options["permute"]) if options["permute"] else dataset
+        save_dataset(dataset, target, headers=headers)
+
     return ensure(cache / f"{name}-{key}", save)
 
 

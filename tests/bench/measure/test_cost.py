@@ -43,7 +43,7 @@ def test_two_models_in_fresh_processes(save_entry):
         assert costs["machine_drift"] >= 1
         timing = costs["runtimes"]["keras"]["threads"]["1"]
         assert timing["reference_gflops"] > 0
-        assert len(timing["samples_ms"]) == len(timing["round_medians_ms"]) == 3
+        assert len(timing["round_medians_ms"]) == 3
         assert costs["inference_ms"] == np.median(timing["round_medians_ms"])
     # What loading took is not what running holds.
     assert found["mlp"]["peak_memory_bytes"] < 24 * 2**20

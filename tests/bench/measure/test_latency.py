@@ -80,8 +80,3 @@ def test_median_ignores_a_round_with_many_slow_samples():
 def test_p95_is_over_all_samples():
     samples = np.random.default_rng(0).gamma(2.0, size=(10, 50))
     assert Timing(samples.tolist()).p95_ms == np.percentile(samples, 95)
-
-
-def test_thinned_samples_are_spread_over_the_round():
-    kept = Timing([list(range(1000)), [1.23456789]]).thinned_ms(keep=10)
-    assert kept == [list(range(0, 1000, 100)), [1.2346]]
