@@ -79,9 +79,9 @@ def _official_parts(subjects: np.ndarray, y: np.ndarray) -> int:
 def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
     """Make a fold for each site, in alphabetical order, that tests all of its samples.
 
-    The other sites' subjects are divided into six parts, the first for validation (into fewer, at least two, where
-    a class has fewer subjects). Subjects seen at several
-    sites are left out of training where one of their sites is tested. An official split is not looked at.
+    The other sites' subjects are divided into six parts, the first for validation (into fewer, at least two,
+    where a class has fewer subjects). Subjects seen at several sites are left out of training where one of
+    their sites is tested. An official split is not looked at.
 
     Raises
     ------

@@ -47,8 +47,8 @@ def find_scans(source: Path, output: Path) -> tuple[list[Path], list[Path]]:
         found = scans_below(source, Found()) if source.is_dir() else [source]
         beside = [other for path in found if kind_of(path) == "dicom" for other in beside_series(path)]
         made = [path for path in (*found, *beside) if path.suffix.lower() == ".png" and sheets.is_one(path)]
-        files = [path for path in found if path == source or kind_of(path) is not None]
-        files = [path for path in files if path not in made]
+        readable = [path for path in found if path == source or kind_of(path) is not None]
+        files = [path for path in readable if path not in made]
     except OSError as error:
         raise UserError(unreadable_line(error, source)) from error
     if not files:
