@@ -4,8 +4,12 @@ Counting operations and converting to LiteRT or ONNX all start here, so that wha
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
@@ -48,9 +52,7 @@ def inference_graph(
     shape = tuple(model.inputs[0].shape[1:] if input_shape is None else input_shape)
     if None in shape:
         raise GraphError(f"{model.name}: input of shape {shape}; give input_shape without unknown dimensions")
-    signature = tf.TensorSpec((batch, *shape), model.inputs[0].dtype, name=INPUT)
-    traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(signature)
-    frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    frozen = _frozen(model, batch, shape, _digest(model))
     if len(frozen.outputs) != 1:
         raise GraphError(f"{model.name}: {len(frozen.outputs)} outputs; only models with one can be measured")
     library = {function.signature.name: function for function in frozen.graph.as_graph_def().library.function}
@@ -60,6 +62,21 @@ def inference_graph(
         [result] = _copy(frozen.graph, [frozen.inputs[0]], frozen.outputs, [x], library, substitutes or {})
         tf.identity(result, name=OUTPUT)
     return target
+
+
+def _digest(model: keras.Model) -> bytes:
+    found = blake2b()
+    for weight in model.weights:
+        found.update(np.ascontiguousarray(weight))
+    return found.digest()
+
+
+@lru_cache(maxsize=1)  # operations are counted and each runtime's file written one after the other
+def _frozen(model: keras.Model, batch: int, shape: tuple[int, ...], _: bytes) -> Any:
+    """Trace a model and turn its variables into constants, most of what converting a network takes."""
+    signature = tf.TensorSpec((batch, *shape), model.inputs[0].dtype, name=INPUT)
+    traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(signature)
+    return convert_variables_to_constants_v2(traced, lower_control_flow=False)
 
 
 def _copy(

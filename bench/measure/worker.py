@@ -5,8 +5,8 @@ A line on standard output says that all is imported; then the job is read from s
 folder of the runtimes' own files). The mode `all` is what `bench.measure.cost` asks for: it needs `counts` (the
 numbers of threads to time with) and `memory_seconds` (0: not measured) besides, and its result is `latency`, number
 of threads to name of the entry to what was found, and `memory`, name to what was found. `conversion`, `latency` and
-`memory` (of one entry) are its parts, each done in a process of its own; with latency, `counted` says whether
-operations are counted; to convert, each entry says for which `runtime`.
+`memory` (of one entry) are its parts, each done in a process of its own; to convert, each entry says for which
+`runtime`.
 """
 
 import functools
@@ -17,6 +17,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import groupby, pairwise, product
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from bench.measure.runtimes import (
     version,
 )
 from bench.measure.saved_models import count_parameters, import_packages, load_model, load_samples
+from tuning import durable
 from tuning.runtime import keep_freed_memory
 
 BATCH = 32
@@ -51,21 +54,19 @@ def measure(job: dict[str, Any], _: Turn) -> dict[str, Any]:
 
     Each in a process of its own; what one that crashes while it converts leaves out is converted where it is timed.
     """
+    counts, seconds = job["counts"], job["memory_seconds"]
     if job["runtimes"] != ["keras"]:
-        # By runtime too: a single large network takes long, and each converter takes seconds to import.
-        parts = [
-            {**entry, "runtime": runtime}
-            for entry in job["entries"]
-            for runtime in job["runtimes"]
-            if runtime in PORTABLE
-        ]
-        shares = [parts[first :: max(job["counts"])] for first in range(max(job["counts"]))]
-        each = [_process("conversion", {**job, "entries": share}, 1) for share in shares if share]
-        for process in each:
+        processes = max(counts)
+        # Whole models where there are enough; a single large network takes long, and is divided by runtime.
+        turns = sorted(range(len(job["entries"])), key=lambda place: place % processes)
+        portable = [runtime for runtime in job["runtimes"] if runtime in PORTABLE]
+        parts = [{**job["entries"][i], "runtime": runtime} for i in turns for runtime in portable]
+        cuts = [len(parts) * place // processes for place in range(processes + 1)]
+        shares = [parts[first:last] for first, last in pairwise(cuts) if first < last]
+        for process in [_process("conversion", {**job, "entries": share}, 1) for share in shares]:
             with suppress(ProcessDied):
                 process.result()
-    counts, seconds = job["counts"], job["memory_seconds"]
-    timing = [("latency", {**job, "counted": count == counts[0]}, count) for count in counts]
+    timing = [("latency", job, count) for count in counts]
     latency = {
         str(count): _result(process, *described)
         for count, described, process in zip(counts, timing, _prepared(timing), strict=True)
@@ -147,14 +148,9 @@ def _prepare(entry: dict[str, str], job: dict[str, Any], calls: dict[str, Call])
         "parameters": count_parameters(model),
         "trainable_parameters": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
         "bytes_on_disk": Path(entry["model"]).stat().st_size,
-        "macs_reason": None,
+        **_operations(model, x.shape[1:], _kept(job, entry["name"], 1)),
         "runtimes": {},
     }
-    try:
-        if job.get("counted", True):  # once is enough
-            result["macs"] = macs(model, input_shape=x.shape[1:])
-    except UncountableError as error:
-        result |= {"macs": None, "macs_reason": str(error)}
     # Keras comes first: its answers are what the others are checked against.
     answers: dict[int, np.ndarray] = {}
     for runtime in job["runtimes"]:
@@ -166,15 +162,33 @@ def _prepare(entry: dict[str, str], job: dict[str, Any], calls: dict[str, Call])
 
 
 def convert(job: dict[str, Any], _: Turn) -> dict[str, Any]:
-    """Write models' files, each for the `runtime` of its entry; what fails is told where it is timed."""
-    for entry in job["entries"]:
+    """Count models' operations and write their files, each for the `runtime` of its entry.
+
+    What fails is told where it is timed.
+    """
+    for (name, path, samples), parts in groupby(job["entries"], itemgetter("name", "model", "samples")):
         with suppress(Exception):
-            model, shape = load_model(entry["model"]), load_samples(entry["samples"], 1).shape[1:]
-            for batch in (1, BATCH):
+            model, shape, runtimes = load_model(path), load_samples(samples, 1).shape[1:], [*parts]
+            _operations(model, shape, _kept(job, name, 1))
+            for batch, part in product((1, BATCH), runtimes):
                 with suppress(ImportError, ConversionError):
-                    kept = _kept(job, entry["name"], batch)
-                    PORTABLE[entry["runtime"]].content(model, batch, shape, kept)
+                    PORTABLE[part["runtime"]].content(model, batch, shape, _kept(job, name, batch))
     return {}
+
+
+def _operations(model: keras.Model, shape: tuple[int, ...], kept: Path | None) -> dict[str, Any]:
+    """MACs of a sample, or the reason why there is no number, counted once where they are `kept`."""
+    file = kept and kept.with_name(f"{kept.name}.macs.json")
+    if file and file.exists():
+        return json.loads(file.read_text())
+    found: dict[str, Any] = {"macs": None, "macs_reason": None}
+    try:
+        found["macs"] = macs(model, input_shape=shape)
+    except UncountableError as error:
+        found["macs_reason"] = str(error)
+    if file:
+        durable.write(file, json.dumps(found))
+    return found
 
 
 def _kept(job: dict[str, Any], name: str, batch: int) -> Path | None:

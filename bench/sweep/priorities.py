@@ -69,7 +69,7 @@ class Priorities:
                 _KIND_ORDER.get(piece.kind, 2),
                 -left.get(piece.owner, 0.0),
                 self._seconds[piece.owner] + busy[piece.owner],
-                self._tracing_needed(slot, piece.structure),
+                self.tracing_needed(slot, piece.structure),
             )
 
         piece = min(pieces, key=rank, default=None)
@@ -91,7 +91,7 @@ class Priorities:
             self.plan.go_on_without(waiting)
         return self.next_item(slot, ())
 
-    def _tracing_needed(self, slot: int, structure: str) -> int:
+    def tracing_needed(self, slot: int, structure: str) -> int:
         """0: this worker has traced the structure; 1: nobody has; 2: another has, leave it to that one."""
         if structure in self.traced[slot]:
             return 0

@@ -91,10 +91,13 @@ class Sweep:
         self._share_budget()
         return self._priorities.next_item(slot, self._running.values())
 
-    def _next_measurement(self, _: int) -> WorkItem | None:
-        """Training steps are timed one piece at a time, while nothing else runs."""
-        missing = (piece for piece in self.plan.measurements() if piece.key not in self.state.deferred)
-        return None if self._running else next(missing, None)
+    def _next_measurement(self, slot: int) -> WorkItem | None:
+        """Training steps are timed one piece at a time, while nothing else runs, where the graph has been traced."""
+        missing = [piece for piece in self.plan.measurements() if piece.key not in self.state.deferred]
+        tracing = {piece.key: self._priorities.tracing_needed(slot, piece.structure) for piece in missing}
+        piece = min(missing, key=lambda piece: tracing[piece.key], default=None)
+        is_anothers = piece is not None and tracing[piece.key] == 2 and slot < self.workers.slots - 1
+        return None if self._running or is_anothers else piece
 
     def _share_budget(self) -> None:
         if self._priorities.share_budget(self.workers.slots, self._measuring):

@@ -149,7 +149,7 @@ def test_who_waits_for_a_turn_that_nobody_will_give_ends(monkeypatch):
 @pytest.mark.slow
 def test_where_it_cannot_fork_a_new_process_does_the_same(save_entry, mlp, monkeypatch):
     monkeypatch.setattr(fresh_process, "can_fork", lambda: False)
-    whole = job(save_entry("m", mlp), packages=["architectures"], counted=True)
+    whole = job(save_entry("m", mlp), packages=["architectures"])
     found = worker._process("latency", whole, 1).result()["m"]
     assert (found["status"], found["macs"]) == ("measured", 8 * 4 + 4 * 2)
     assert found["runtimes"]["keras"]["timing"]["inference_ms"] > 0
@@ -190,6 +190,12 @@ def test_every_network_is_converted_once_for_each_runtime(monkeypatch):
     whole = {"entries": [{"name": "a"}], "runtimes": runtimes, "counts": [1, 2], "memory_seconds": 0}
     worker.measure(whole, lambda: None)
     assert converted == [[("a", "litert")], [("a", "onnxruntime")]]
+
+    converted.clear()
+    worker.measure({**whole, "entries": [{"name": name} for name in "abc"]}, lambda: None)
+    first, second = converted
+    assert first == [("a", "litert"), ("a", "onnxruntime"), ("c", "litert")]
+    assert second == [("c", "onnxruntime"), ("b", "litert"), ("b", "onnxruntime")]
 
 
 def test_custom_layers_are_found_in_packages(tmp_path, monkeypatch):

@@ -545,3 +545,22 @@ def test_what_measures_is_started_while_the_last_refit_runs_and_is_idle_when_ste
     assert log[refit + 1 : refit + 3] == ["started", "idle"]
     assert all(piece.startswith("timing/") for piece in log[refit + 3 :])
     assert log[refit + 3 :]
+
+
+def test_steps_are_timed_by_a_worker_that_has_traced_their_graph(tmp_path):
+    traced: dict[tuple, set[int]] = {}
+    timed: dict[tuple, int] = {}
+
+    class Noted(FakeWorkers):
+        def submit(self, slot, function, description):
+            structure = description["candidate"], description.get("values", {}).get("units")
+            if description["kind"] == "timing":
+                timed[structure] = slot
+            else:
+                traced.setdefault(structure, set()).add(slot)
+            return super().submit(slot, function, description)
+
+    candidates = tuple(Candidate(name) for name in ("compact", "wide", "deep"))
+    sweep_with(Noted(slots=2), settings_for(tmp_path, measure=True, candidates=candidates))
+    assert len(timed) == 4  # three networks and the reference
+    assert all(timed[structure] in traced[structure] for structure in timed if structure[1])
