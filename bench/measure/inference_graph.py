@@ -67,7 +67,7 @@ def inference_graph(
 def _digest(model: keras.Model) -> bytes:
     found = blake2b()
     for weight in model.weights:
-        found.update(np.ascontiguousarray(weight))
+        found.update(np.asarray(weight).tobytes())
     return found.digest()
 
 

@@ -92,7 +92,7 @@ class Sweep:
         return self._priorities.next_item(slot, self._running.values())
 
     def _next_measurement(self, slot: int) -> WorkItem | None:
-        """Training steps are timed one piece at a time, while nothing else runs, where the graph has been traced."""
+        """Training steps are timed one piece at a time, nothing else running, where their graph was traced."""
         missing = [piece for piece in self.plan.measurements() if piece.key not in self.state.deferred]
         tracing = {piece.key: self._priorities.tracing_needed(slot, piece.structure) for piece in missing}
         piece = min(missing, key=lambda piece: tracing[piece.key], default=None)
