@@ -11,6 +11,12 @@ import numpy as np
 
 from bench.commands.inference import measure_inference
 from bench.commands.load_dataset import load_dataset
+from bench.commands.preconditions import (
+    check_notes,
+    drop_damaged_checkpoints,
+    require_fitting,
+    require_writable,
+)
 from bench.data.caches import cached_dataset
 from bench.data.dataset import Dataset
 from bench.data.folders.folder import collected_warnings
@@ -64,7 +70,7 @@ def bench(settings: Settings, display: Display) -> Outcome:
     identity = identity_of(settings, dataset)
     candidates = candidate_digests(settings)
     folder, differences = run_directory.find(settings, identity, candidates)
-    _require_writable(settings.reports)
+    require_writable(settings.reports)
     journal = Journal(folder)
     is_new = not journal.events
     try:
@@ -143,16 +149,6 @@ def _already_done(settings: Settings, folder: Path, display: Display) -> Outcome
     return Outcome(0, folder, path)
 
 
-def _require_writable(reports: Path) -> None:
-    """Find out before the work, not after it, whether the report can be written."""
-    try:
-        reports.mkdir(parents=True, exist_ok=True)
-        (reports / ".writable").touch()
-        (reports / ".writable").unlink()
-    except OSError as error:
-        raise UserError(f"REPORTS={reports}: {error.strerror}; expected a writable folder") from error
-
-
 def _sweep(
     settings, dataset, dataset_folder, warnings, identity, digests, folder, journal, state, display
 ) -> Outcome:
@@ -169,6 +165,7 @@ def _sweep(
         closing(MeasuringProcess()) as measuring,
     ):
         import_tensorflow()
+        require_fitting(settings, dataset)
         drop_damaged_checkpoints(folder, display)
         checked = check_notes(state, dataset)
         for line in checked:
@@ -222,33 +219,10 @@ def _sweep(
     return Outcome(0 if sweep.plan.winners() else 1, folder, report)
 
 
-def drop_damaged_checkpoints(folder: Path, display: Display) -> None:
-    """Delete checkpoints that cannot be read, and say so: their trainings begin with the first epoch."""
-    from tuning.training import Checkpoint
-
-    for path in sorted((folder / "work").glob("*.npz")):
-        if Checkpoint(path).load() is None:
-            display.say(f"dropped {path}: damaged; its training begins with the first epoch")
-            path.unlink()
-
-
 def _pretraining_folder(settings: Settings, display: Display) -> Path | None:
     if not any(candidate.source == "phantom" for candidate in settings.candidates):
         return None
     return pretraining.pretraining(settings.task, settings.runs / "cache", say=display.say)
-
-
-def check_notes(state: State, dataset: Dataset) -> list[str]:
-    """What a check of the dataset warns of; looked for once in a run folder.
-
-    What reading the user's folder warns of is not among it: that is found anew at each start.
-    """
-    recorded = state.sweep.get("checked", state.sweep.get("notes"))  # once, these were all the notes
-    if recorded is not None:
-        return recorded
-    from bench.data.checks.dataset_check import check_dataset
-
-    return check_dataset(dataset)[1]
 
 
 def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dict:
@@ -273,7 +247,7 @@ def write_report(reports: Path, folder: Path) -> Path:
     """Write the report of a run folder; returns the markdown's path."""
     from bench import report
 
-    _require_writable(reports)
+    require_writable(reports)
     try:
         return report.write(folder, reports)
     except OSError as error:

@@ -39,10 +39,10 @@ def write(folder: Path, reports: Path) -> Path:
     found = results.build(folder)
     task = found.source.task
     reports.mkdir(parents=True, exist_ok=True)
-    pictures = figures.draw(found, reports / task)
     rows = pd.concat([found.rows, published.rows(found)])
     durable.write(reports / f"{task}.csv", result_rows.rounded(rows).to_csv(index=False))
     durable.write(reports / f"{task}.json", json_report.dumps(json_report.document(found)))
+    pictures = figures.draw(found, reports / task)
     path = reports / f"{task}.md"
     durable.write(
         path, markdown_report.markdown(found, {name: f"{task}/{file}" for name, file in pictures.items()})

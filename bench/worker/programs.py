@@ -22,9 +22,7 @@ def model_shape(architecture: architectures.Architecture, sample_shape: tuple[in
     axes = {"image": 3, "volume": 4}.get(architecture.input, len(sample_shape))
     if len(sample_shape) != axes:
         shape = " x ".join(map(str, sample_shape))
-        raise ValueError(
-            f"{architecture.name} is for samples of the kind {architecture.input}, found {shape}"
-        )
+        raise ValueError(f"an architecture for samples of the kind {architecture.input}, not for {shape}")
     return (int(np.prod(sample_shape)),) if architecture.input == "vector" else tuple(sample_shape)
 
 

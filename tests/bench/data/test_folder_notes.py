@@ -11,7 +11,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from bench import tasks
-from bench.commands import run_sweep
+from bench.commands import preconditions, run_sweep
 from bench.commands.main import EXIT_USER, main
 from bench.errors import UserError
 from bench.sweep import run_directory
@@ -84,7 +84,7 @@ def test_the_dataset_is_checked_once_in_a_run_folder(one_patient, bench, monkeyp
     assert second[-1] == "a constant image"
     assert "warning: a constant image" in said
     older = State(sweep={"notes": ["all that there was to note"]})
-    assert run_sweep.check_notes(older, None) == ["all that there was to note"]
+    assert preconditions.check_notes(older, None) == ["all that there was to note"]
 
 
 @pytest.mark.parametrize("verb", ["check", "bench"])

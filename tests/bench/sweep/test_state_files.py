@@ -98,7 +98,7 @@ def test_a_damaged_checkpoint_is_none_or_the_whole_one(tmp_path):
 
 
 def test_a_damaged_checkpoint_is_dropped_with_a_word(tmp_path, said):
-    from bench.commands.run_sweep import drop_damaged_checkpoints
+    from bench.commands.preconditions import drop_damaged_checkpoints
 
     work = tmp_path / "work"
     for name in ("whole", "damaged"):
