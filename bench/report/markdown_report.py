@@ -25,11 +25,12 @@ from bench.worker.references import REFERENCES
 _FEW_SUBJECTS = 5
 
 _NOTES = (
-    "*Validation*: the score of each search's best trial on validation subjects, mean over folds; the search "
-    "chose by it, so it is optimistic. *Test*: mean over seeds on test subjects that no decision has seen, folds "
-    "pooled, with a 95% interval by bootstrap over subjects, the seeds' own variance added, which all rows show "
-    "together; where none has two seeds, it is the interval of the one training. *Optimism*: validation less "
-    "test. *Seeds ±*: standard deviation over seeds.",
+    "*Validation*: the score of each search's best trial on validation subjects, mean over folds. The search "
+    "chose by it, which makes it optimistic; its network has not learned from these subjects, as those tested "
+    "have, which makes it pessimistic where subjects are few. *Test*: mean over seeds on test subjects that no "
+    "decision has seen, folds pooled, with a 95% interval by bootstrap over subjects, the seeds' own variance "
+    "added, which all rows show together; where none has two seeds, it is the interval of the one training. "
+    "*Optimism*: validation less test. *Seeds ±*: standard deviation over seeds.",
     "*Parameters*: all of the network, trainable or not. *MACs*: multiply-accumulates of one sample. *Inference*: "
     "one sample (batch 1), NumPy array to NumPy array, median and in brackets 95th percentile, milliseconds: a "
     "network in Keras, a compiled call on one thread of the processor, in a fresh process with nothing else "
