@@ -92,12 +92,12 @@ REFERENCES = {
         "binding_ratios",
     ),
     "pca_svm": Reference(
-        "PCA + SVM on voxels",
+        "PCA + SVM on intensities",
         tuple({"share": k, "C": c} for k in (0.8, 0.95) for c in (1.0, 10.0)),
         _whitened(_svm, class_weight="balanced"),
     ),
     "pca_logistic": Reference(
-        "PCA + logistic regression on voxels",
+        "PCA + logistic regression on intensities",
         tuple({"share": k, "C": c} for k in (0.8, 0.95) for c in (0.1, 1.0)),
         _whitened(_logistic, max_iter=1000, class_weight="balanced"),
     ),
