@@ -133,11 +133,15 @@ def _calibration(chosen: Chosen, trial: dict[str, Any]) -> dict[str, Any]:
     they are the same network with the same hyperparameters, trained on as much more as validation is.
     """
     validation = run_results.load_validation(chosen.folder, chosen.content.source.state, trial)
-    if validation is None:
+    if not validation:
         return {"temperature": 1.0, "subjects": 0}
-    temperature = fit_temperature(validation.y, validation.probabilities, validation.subjects)
-    found: dict[str, Any] = {"temperature": temperature, "subjects": len(np.unique(validation.subjects))}
-    for part, runs in (("validation", [validation]), ("test", chosen.runs)):
+    y, probabilities, subjects = (
+        np.concatenate([getattr(run, name) for run in validation])
+        for name in ("y", "probabilities", "subjects")
+    )
+    temperature = fit_temperature(y, probabilities, subjects)
+    found: dict[str, Any] = {"temperature": temperature, "subjects": len(np.unique(subjects))}
+    for part, runs in (("validation", [Run(y, probabilities, subjects, 0, 0)]), ("test", chosen.runs)):
         before = np.mean([run.probabilities for run in runs], axis=0)
         after = np.mean([scaled(run.probabilities, temperature) for run in runs], axis=0)
         y = runs[0].y

@@ -26,8 +26,9 @@ class Difference:
     estimate, low, high : the difference and its 95% limits, not corrected for other comparisons.
     p : two-sided, that a and b are equal over all subjects and seeds; not corrected.
     effect_size : Cohen's d_z (Cohen 1988, section 2.3; Lakens 2013): the difference over the standard
-        deviation of the subjects' own differences; where not paired, Cohen's d, over that of the subjects'
-        values. 0.2 is called small, 0.5 medium, 0.8 large.
+        deviation of the subjects' own differences, as a bootstrap over subjects shows it; where not paired,
+        Cohen's d, over that of the subjects' values. 0.2 is called small, 0.5 medium, 0.8 large; nan where they
+        do not vary.
     paired : whether both predicted the same subjects and so are compared subject by subject.
     n_subjects : subjects compared; of the smaller side where not paired.
     estimates : of a and of b, over the subjects that were compared.
@@ -183,7 +184,7 @@ def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
         low=max(estimate - half, lowest - highest),
         high=min(estimate + half, highest - lowest),
         p=float(2 * stdtr(spread.degrees_of_freedom, -abs(estimate) / error)) if estimate else 1.0,
-        effect_size=estimate / _deviation(a, b, spread.subject, paired) if estimate else 0.0,
+        effect_size=estimate / _deviation(a, b, paired) if estimate else 0.0,
         paired=paired,
         n_subjects=n_subjects,
         estimates=(a.estimate, b.estimate),
@@ -191,9 +192,12 @@ def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
     )
 
 
-def _deviation(a: Replicates, b: Replicates, squared_error: float, paired: bool) -> float:
-    """The standard deviation that an effect size is measured in."""
-    if paired:
-        return math.sqrt(a.n_subjects * squared_error)
-    per_subject = [sample.n_subjects * variance.of_estimate(sample).subject for sample in (a, b)]
-    return math.sqrt(max(sum(per_subject) / 2, squared_error))
+def _deviation(a: Replicates, b: Replicates, paired: bool) -> float:
+    """The standard deviation that an effect size is measured in; nan where there is none."""
+    means = [sample.values.mean(axis=1) for sample in (a, b)]
+    each = [means[0] - means[1]] if paired else means
+    counts = [a.n_subjects, b.n_subjects]
+    variances = [
+        count * float(np.nanvar(values, ddof=1)) for count, values in zip(counts, each, strict=False)
+    ]
+    return math.sqrt(sum(variances) / len(variances)) or math.nan

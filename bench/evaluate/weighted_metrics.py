@@ -10,7 +10,7 @@ Only the AUC compares samples within a fold alone, since the scores of different
 pools the pairs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -50,6 +50,15 @@ def evaluate(name: str, arranged: list[list[Run]], subjects: np.ndarray, weights
                 shares[:, number] += counts.reshape(-1, width)
     totals = weights @ shares.reshape(len(subjects), -1)
     return value(totals.reshape(len(weights), len(arranged), -1))
+
+
+def pooled(name: str, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """A metric of what several networks predicted, `(y, probabilities)` of each, as `evaluate` pools folds."""
+    if name != "auc" or len(parts) == 1:
+        y, probabilities = map(np.concatenate, zip(*parts, strict=True))
+        return metrics.score(name, y, probabilities)
+    runs = [Run(y, answers, np.zeros(len(y), str), place, 0) for place, (y, answers) in enumerate(parts)]
+    return float(evaluate(name, [runs], np.zeros(1, str), np.ones((1, 1)))[0, 0])
 
 
 def _family(name: str, n_classes: int) -> Family:

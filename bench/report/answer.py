@@ -50,7 +50,8 @@ class Answer:
     ----------
     best, cheapest : None before the first test; may be the same. The cheapest is a network, or None.
     test : of the best, corrected for its choice; None before the first test.
-    by_validation : what validation alone would have chosen; None if nothing tested has been validated.
+    by_validation : what validation alone would have chosen, the task's first of exact ties; None if nothing tested
+        has been validated.
     equals, unknown : those indistinguishable from the best, and those not compared, since nothing shows how far
         seeds scatter; in the order of the table.
     better : those tested on fewer subjects than the best, and better than it over these.
@@ -70,8 +71,8 @@ class Answer:
 
 
 def find(assessments: Sequence[Assessment], metric: str) -> Answer:
-    """Apply the rules."""
-    tested = [a for a in assessments if a.test is not None]
+    """Apply the rules to assessments in the task's order."""
+    tested = [a for a in ranked(assessments, metric) if a.test is not None]
     if not tested:
         return Answer()
     # The best is the one that the others have been compared with.
@@ -81,7 +82,7 @@ def find(assessments: Sequence[Assessment], metric: str) -> Answer:
     networks = [a for a in (best, *equals) if a.entry.is_network]
     samples = {a.name: a.sample for a in tested if a.sample}
     among = contenders(samples)
-    validated = [a for a in tested if a.validation is not None]
+    validated = [a for a in assessments if a.test is not None and a.validation is not None]
     return Answer(
         best=best,
         cheapest=cheapest(networks, metric) if networks else None,
@@ -281,7 +282,7 @@ def _without_tests(assessments: Sequence[Assessment], metric: str) -> str:
     if any(a.entry.runs for a in assessments):
         why = f"in {title}, which is not defined on the test subjects of any fold"
     return (
-        f"There is no answer {why}. On validation, which overstates, {_name(leading)} leads "
+        f"There is no answer {why}. On validation, which may overstate, {_name(leading)} leads "
         f"with {formatting.value(metric, leading.validation)} {title}."
     )
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 from bench.evaluate import metrics
+from bench.evaluate.comparisons import SIGNIFICANCE
 
 NONE = "–"  # stands where there is no number
 MINUS = "−"
@@ -85,8 +86,9 @@ def difference_limits(metric: str, number: float | None, low: float | None, high
 
 @_of_known
 def p_value(p: float) -> str:
-    """Write a p value: `p = 0.03`, `p < 0.001`."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
+    """Write a p value: `p = 0.03`, `p < 0.001`; with a digit more where it would seem to be 0.05."""
+    digits = 3 if float(f"{p:.2g}") == SIGNIFICANCE else 2
+    return "p < 0.001" if p < 0.001 else f"p = {p:.{digits}g}" if p < 0.1 else f"p = {p:.2f}"
 
 
 @_of_known

@@ -28,9 +28,10 @@ _NOTES = (
     "*Validation*: the score of each search's best trial on validation subjects, mean over folds. The search "
     "chose by it, which makes it optimistic; its network has not learned from these subjects, as those tested "
     "have, which makes it pessimistic where subjects are few. *Test*: mean over seeds on test subjects that no "
-    "decision has seen, folds pooled, with a 95% interval by bootstrap over subjects, the seeds' own variance "
-    "added, which all rows show together; where none has two seeds, it is the interval of the one training. "
-    "*Optimism*: validation less test. *Seeds ±*: standard deviation over seeds.",
+    "decision has seen, folds pooled, with a 95% interval: a score interval (Wilson) with a t quantile, for as "
+    "many subjects as would have the variance of a bootstrap over subjects with that of seeds added, which all "
+    "rows show together (an ensemble's has none); where none has two seeds, it is of the one training. "
+    "*Optimism*: by how much validation is better than test. *Seeds ±*: standard deviation over seeds.",
     "*Parameters*: all of the network, trainable or not. *MACs*: multiply-accumulates of one sample. *Inference*: "
     "one sample (batch 1), NumPy array to NumPy array, median and in brackets 95th percentile, milliseconds: a "
     "network in Keras, a compiled call on one thread of the processor, in a fresh process with nothing else "
@@ -38,7 +39,8 @@ _NOTES = (
     "its steps, timed alone, without tracing; where nothing but a head learns, the features of its samples too, "
     "which a sweep computes once; of a reference, one fit.",
     "*Trials*: done of planned, over all folds; of a reference, the settings tried on validation. *Verdict*: the "
-    "paired difference from the best with its 95% interval; p corrected (Holm) for all pairs in the table.",
+    "paired difference from the best with its 95% interval, a t interval with the same variances and that of two "
+    "imagined subjects more, one right by each alone; p corrected (Holm) for all pairs in the table.",
 )
 
 SMOKE = "> **Smoke preset.** Made to see that everything works; trained too little to compare anything."
@@ -105,22 +107,35 @@ def _answer(content: Content) -> list[str]:
 def _warnings(content: Content) -> list[str]:
     notes = [*content.source.sweep.get("notes", []), *content.source.dropped]
     notes += [text for a in content.tested if (text := _suspicion(content, a))]
-    notes += [*_uninformed(content), *_few_subjects(content)]
+    notes += [*_of_class(content), *_uninformed(content), *_few_subjects(content)]
     return [f"> **Note.** {prose(note)}" for note in notes]
 
 
-def _uninformed(content: Content) -> list[str]:
-    """A warning where the best may be no better than what has not looked at a single image."""
-    best, test, metric = content.answer.best, content.answer.test, content.metric
-    if best is None or test is None:
+def _of_class(content: Content) -> list[str]:
+    """Which class the primary metric is the sensitivity of, where it is that of one."""
+    column = metrics.get(content.metric).of_class
+    if column is None:
         return []
-    chance = best_uninformed(best.entry.runs, metric)
-    is_better = test.low > chance if metrics.sign(metric) > 0 else test.high < chance
-    if is_better or not (math.isfinite(chance) and math.isfinite(test.estimate)):
-        return []
+    title, label = metrics.get(content.metric).title, content.source.classes[column]
     return [
-        f"{best.entry.title} is not shown to be better than an answer that is the same for every image, the best "
-        f"of which has {formatting.value(metric, chance)} {formatting.metric_title(metric)}."
+        f"{title} is the share of the images of class {label} that are called so, whatever is made of others."
+    ]
+
+
+def _uninformed(content: Content) -> list[str]:
+    """A warning where the best, or the cheapest, may be no better than what has not looked at a single image."""
+    metric, unproved = content.metric, []
+    for a in content.shown:
+        test = content.answer.test if a is content.answer.best else a.test
+        chance = best_uninformed(a.entry.runs, metric)
+        if test is None or not (math.isfinite(chance) and math.isfinite(test.estimate)):
+            continue
+        if not (test.low > chance if metrics.sign(metric) > 0 else test.high < chance):
+            unproved.append((a.entry.title, formatting.value(metric, chance)))
+    return [
+        f"{title} is not shown to be better than an answer that is the same for every image, the best of which has "
+        f"{chance} {formatting.metric_title(metric)}."
+        for title, chance in unproved
     ]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.evaluate import metrics
 from bench.evaluate.comparisons import Difference
 from bench.evaluate.intervals import Interval
 from bench.report.markdown import without_paths
@@ -83,7 +84,7 @@ def _row(source: Source, assessment: Assessment) -> dict[str, Any]:
     # Other programs rely on the first 19 names and on their order.
     entry, comparison, sample = assessment.entry, assessment.comparison, assessment.sample
     difference = comparison.difference if comparison else None
-    validation, test = assessment.validation, assessment.test
+    validation, test, sign = assessment.validation, assessment.test, metrics.sign(source.metric)
     return {
         "task": source.task,
         "architecture": entry.name,
@@ -108,7 +109,7 @@ def _row(source: Source, assessment: Assessment) -> dict[str, Any]:
         "trials_failed": int(entry.searches.trials_failed.sum()),
         "seeds_planned": entry.seeds_planned,
         "folds_planned": entry.folds_planned,
-        "optimism": validation - test.estimate if validation is not None and test else None,
+        "optimism": sign * (validation - test.estimate) if validation is not None and test else None,
         "seed_spread": sample.estimates.std(ddof=1) if sample and len(sample.estimates) > 1 else None,
         **interval(assessment.ensemble, "ensemble", "ensemble_low", "ensemble_high"),
         **interval(difference, "difference_from_best", "difference_low", "difference_high"),

@@ -90,11 +90,11 @@ def build(folder: Path) -> Content:
     UserError : no sweep has been recorded there.
     """
     found = run_results.read(folder)
-    assessments = answer.ranked(statistics.assess(found), found.metric)
+    assessments = statistics.assess(found)
     return Content(
         found,
         _title(found),
-        assessments,
+        answer.ranked(assessments, found.metric),
         answer.find(assessments, found.metric),
         ablation.find(found),
     )

@@ -237,17 +237,12 @@ def _reference(folder: Path, state: State, name: str, in_plan: bool, dropped: li
     return entry
 
 
-def load_validation(folder: Path, state: State, trial: dict) -> Run | None:
-    """What a fully trained trial predicted of validation subjects, inner folds in a row; None where it is gone."""
+def load_validation(folder: Path, state: State, trial: dict) -> list[Run]:
+    """What a fully trained trial predicted of validation subjects, by inner fold; empty where any of it is gone."""
     parts = [state.done.get(key, {}) for key in trial.get("stages", ())] or [trial]
-    found = [load_predictions(folder, part, 0, 0, [])[0] for part in parts]
+    found = [load_predictions(folder, part, inner, 0, [])[0] for inner, part in enumerate(parts)]
     runs = [run for run in found if run is not None]
-    if len(runs) < len(found):
-        return None
-    y, probabilities, subjects = (
-        np.concatenate([getattr(run, name) for run in runs]) for name in ("y", "probabilities", "subjects")
-    )
-    return Run(y, probabilities, subjects, 0, 0)
+    return runs if len(runs) == len(found) else []
 
 
 def load_predictions(

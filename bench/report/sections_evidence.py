@@ -1,5 +1,6 @@
 """The evidence: other metrics, errors, images, hyperparameters, how the searches went, what failed."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -165,8 +166,9 @@ def _choices(content: Content) -> list[str]:
         "*Within it*: the other trials whose own score lies in the interval of the best one's, which the search "
         "could have chosen as well; of trials ended early, the score when they were ended. *Mattered most*: "
         "hyperparameters by how the scores of all trials, each after the same first epochs (where full trainings "
-        "are scored on inner folds, the AUC after them), went along with them: Spearman's ρ of a number, η² of a "
-        "choice; p by Spearman's and Kruskal and Wallis' tests, corrected (Holm) for their number.",
+        "are scored on inner folds, the AUC after them), went along with them: Spearman's ρ of a number, above 0 "
+        "where larger ones did better, η² of a choice; p by Spearman's and Kruskal and Wallis' tests, corrected "
+        "(Holm) for their number.",
     ]
 
 
@@ -177,8 +179,8 @@ def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str
     sign = metrics.sign(metric)
     validation = load_validation(source.folder, source.state, chosen)
     limits, within = formatting.NONE, formatting.NONE
-    if validation is not None:
-        found = interval([validation], metric)
+    if validation:
+        found = interval(validation, metric)
         limits = formatting.with_limits(metric, chosen["score"], found.low, found.high)
         lowest = min(sign * found.low, sign * found.high)
         others = [trial for other, trial in trials.items() if trial and other != number]
@@ -195,6 +197,8 @@ def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str
 def _mattered(source: Source, search: str, trials: dict[int, dict | None], sign: int) -> str:
     stages, few = source.state.stages(search), "inner" in source.sweep["identity"].get("splits", {})
     first = [stages.get(number, {}).get((0, 0)) or trial for number, trial in trials.items() if trial]
+    usual = Counter(trial["epochs"] for trial in first).most_common(1)  # Hyperband's brackets differ
+    first = [trial for trial in first if [trial["epochs"]] == [epochs for epochs, _ in usual]]
     found = importances(
         [trial["values"] for trial in first], [early_quality(trial, sign, few) for trial in first]
     )

@@ -2,10 +2,13 @@
 
 import contextlib
 
+import numpy as np
 import pandas as pd
 
 from bench.data.splits import divide
 from bench.errors import UserError
+from bench.evaluate import metrics
+from bench.evaluate.predictions import by_fold
 from bench.report import formatting
 from bench.report.markdown import code, escape, facts, prose, table, without_paths
 from bench.report.results import Content
@@ -63,23 +66,58 @@ def _data(content: Content) -> list[str]:
 
 
 def _parts(content: Content) -> list[str]:
-    """How many samples are in the parts of each fold; in the test parts alone where the dataset is not at hand."""
+    """What is in the parts of each fold, and the best's result; test parts alone where the dataset is gone."""
     splits = content.source.sweep["identity"].get("splits", {})
-    found = []
-    if content.images is not None and "seed" in splits:
+    found, images = [], content.images
+    if images is not None and "seed" in splits:
         with contextlib.suppress(UserError):
-            found = divide(content.images.dataset, content.source.plan["folds"], splits)
-    if found:
+            found = divide(images.dataset, content.source.plan["folds"], splits)
+    if images is not None and found:
+        subjects = images.dataset.subjects
         columns = {"Fold": [escape(fold.name) for fold in found]}
         for part in ("train", "validation", "test"):
-            columns[part.capitalize()] = [formatting.whole(len(getattr(fold, part))) for fold in found]
-        note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {splits['seed']}."
-        return [table(pd.DataFrame(columns)), note]
+            columns[part.capitalize()] = [_counted(subjects[getattr(fold, part)]) for fold in found]
+        if len(found) > 1 and content.answer.best:
+            title = f"{content.answer.best.entry.title}, test {formatting.metric_title(content.metric)}"
+            columns[escape(title)] = _by_fold(content, len(found))
+        return [table(pd.DataFrame(columns)), _parts_note(content.source, splits)]
     tested = content.trainings[content.trainings.run.notna()].drop_duplicates("fold").sort_values("fold")
     if tested.empty:
         return []
     numbers = [f"{len(run.y):,}" for run in tested.run]
     return [table(pd.DataFrame({"Fold": tested.fold.map(str), "Test samples": numbers}))]
+
+
+def _counted(subjects: np.ndarray) -> str:
+    """A number of samples, and of their subjects where that is another."""
+    count = len(np.unique(subjects))
+    return f"{len(subjects):,}" + (f" of {count:,} subjects" if count != len(subjects) else "")
+
+
+def _by_fold(content: Content, folds: int) -> list[str]:
+    """What the best has in each fold, mean over its seeds."""
+    best = content.answer.best
+    runs = by_fold(best.entry.runs) if best else {}
+    scores = {
+        fold: float(np.mean([metrics.score(content.metric, run.y, run.probabilities) for run in members]))
+        for fold, members in runs.items()
+    }
+    return [formatting.value(content.metric, scores.get(fold)) for fold in range(folds)]
+
+
+def _parts_note(source: Source, splits: dict) -> str:
+    note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {splits['seed']}."
+    if inner := splits.get("inner"):
+        note += (
+            f" A trial that is trained to its end is scored on {inner} inner folds of what is not tested, train "
+            "and validation together: each validates a network that has been trained on the others."
+        )
+    if source.by_site:
+        note += (
+            " Intervals are about subjects of these sites: how much another site's would differ, the "
+            "results of the folds show."
+        )
+    return note
 
 
 def _environment(content: Content) -> str:

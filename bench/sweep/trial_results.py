@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.evaluate import metrics
+from bench.evaluate.weighted_metrics import pooled
 from bench.sweep.halving import FAILED, Standing
 from bench.sweep.plan import Plan
 from bench.sweep.state import State, split_stage
@@ -35,7 +36,7 @@ def trial_result(folder: Path, state: State, standing: Standing, metric: str) ->
             with np.load(folder / result["files"]["predictions"]["path"]) as file:
                 parts.append((file["y"], file["probabilities"]))
         y, probabilities = map(np.concatenate, zip(*parts, strict=True))
-        found["score"] = metrics.score(metric, y, probabilities)
+        found["score"] = pooled(metric, parts)
         found["metrics"] = metrics.all_metrics(y, probabilities, state.sweep["dataset"]["classes"])
         if not np.isfinite(found["score"]):
             raise ArithmeticError(f"{metric} is not defined on the validation subjects")

@@ -14,6 +14,7 @@ import numpy as np
 from bench import tasks
 from bench.data.splits import inner_parts
 from bench.evaluate import metrics
+from bench.evaluate.weighted_metrics import pooled
 from bench.measure.saved_models import count_parameters
 from bench.worker import arrays, programs, spaces, timing
 from bench.worker.files import Progress, Stopped, save, save_predictions
@@ -202,7 +203,6 @@ def _fitted(description: dict[str, Any]) -> dict[str, Any]:
     n_classes, y, metric = len(opened.classes), opened.y, description["metric"]
     splits = description["splits"]
     parts = [inner_parts(opened, fold, splits, index) for index in range(splits.get("inner", 1))]
-    validated = [validation for _, validation in parts]
     started = time.perf_counter()
     scores = []
     for settings in reference.grid:
@@ -210,8 +210,8 @@ def _fitted(description: dict[str, Any]) -> dict[str, Any]:
         for train, validation in parts:
             estimator = reference.make(description["seed"], **settings)
             estimator.fit(features[train], y[train])
-            answers.append(probabilities(estimator, features[validation], n_classes))
-        scores.append(metrics.score(metric, y[np.concatenate(validated)], np.concatenate(answers)))
+            answers.append((y[validation], probabilities(estimator, features[validation], n_classes)))
+        scores.append(pooled(metric, answers))
     finite = [i for i, score in enumerate(scores) if np.isfinite(score)]
     if not finite:
         raise ArithmeticError(f"{metric} is not defined on these validation subjects")

@@ -35,7 +35,7 @@ class FolderTask(AnyDataTask):
         if data is None or not folder.is_dir():
             return self
         items = check_folder(folder).items  # what is wrong with them, `load` says
-        chosen = read_task_toml(folder, self.axes, len({item.label for item in items}))
+        chosen = read_task_toml(folder, self.axes, sorted({item.label for item in items}))
         preprocessing = {name: chosen.get(name, usual) for name, usual in self.preprocessing.items()}
         if "size" not in chosen:
             preprocessing["size"] = self._usual_size(items) or preprocessing["size"]

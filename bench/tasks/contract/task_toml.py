@@ -1,7 +1,7 @@
 """`task.toml`: what a user may say of a folder of images, in the folder itself."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ FILE = "task.toml"
 _SIDES = {2: (8, 1024), 3: (2, 256)}
 
 
-def read_task_toml(folder: Path, axes: int, n_classes: int) -> dict[str, Any]:
-    """Read the file, if there is one, of a folder with samples of so many axes (2 or 3) and so many classes.
+def read_task_toml(folder: Path, axes: int, classes: Sequence[str]) -> dict[str, Any]:
+    """Read the file, if there is one, of a folder with samples of so many axes (2 or 3) and these classes, sorted.
 
     Returns a dict with those of `title`, `size` (a list), `crop`, `colour`, `folds`, `metric`, `candidates`
-    (a list of names) and `normalisation` that the file has.
+    (a list of names) and `normalisation` that the file has; a metric `sensitivity:CLASS` as `metrics.get` names it.
 
     Raises UserError: the file is no TOML, or a key or value is not one of these; the line says what is.
     """
@@ -29,9 +29,12 @@ def read_task_toml(folder: Path, axes: int, n_classes: int) -> dict[str, Any]:
             f"{file}: found no TOML ({' '.join(str(error).split())}); expected keys = values"
         ) from error
     least, most = _SIDES[axes]
-    metrics = [
-        name for name, metric in METRICS.items() if metric.primary and (n_classes == 2 or not metric.binary)
-    ]
+    metrics = {
+        name: name
+        for name, metric in METRICS.items()
+        if metric.primary and (len(classes) == 2 or not metric.binary)
+    }
+    metrics |= {f"sensitivity:{label}": f"sensitivity[{column}]" for column, label in enumerate(classes)}
     keys: dict[str, tuple[Callable[[Any], bool], str]] = {
         "title": (lambda v: isinstance(v, str) and bool(v.strip()), "a text"),
         "size": (
@@ -57,7 +60,7 @@ def read_task_toml(folder: Path, axes: int, n_classes: int) -> dict[str, Any]:
         accepts, expected = keys[key]
         if not accepts(value):
             raise UserError(f"{file}: found {key} = {value!r}; expected {expected}")
-    return found
+    return found | ({"metric": metrics[found["metric"]]} if "metric" in found else {})
 
 
 def _is_whole(value: Any, least: int, most: int) -> bool:

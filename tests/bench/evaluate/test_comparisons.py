@@ -42,7 +42,7 @@ def test_paired_p_is_that_of_a_paired_t_test():
     limits = expected.confidence_interval()
     assert (found.low, found.high) == pytest.approx((limits.low, limits.high), abs=0.004)
     of_subjects = correct_a - correct_b
-    assert found.effect_size == pytest.approx(of_subjects.mean() / of_subjects.std(ddof=1), rel=0.05)
+    assert found.effect_size == pytest.approx(of_subjects.mean() / of_subjects.std(ddof=1), rel=0.03)
 
 
 def test_five_to_nil_is_not_significant_as_by_the_exact_test_of_mcnemar():

@@ -29,4 +29,5 @@ def test_a_choice_is_told_by_the_share_between_its_values():
 
 
 def test_a_handful_of_trials_says_nothing():
-    assert importances([{"rate": 0.1}, {"rate": 0.2}, {"rate": 0.3}], [1.0, 2.0, 3.0]) == []
+    assert importances([{"rate": rate} for rate in range(7)], range(7)) == []
+    assert len(importances([{"rate": rate} for rate in range(8)], range(8))) == 1

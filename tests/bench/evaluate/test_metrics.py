@@ -20,7 +20,7 @@ from sklearn.metrics import (
 )
 
 from bench.evaluate import metrics
-from bench.evaluate.weighted_metrics import evaluate
+from bench.evaluate.weighted_metrics import evaluate, pooled
 
 NAMES = [name for name, metric in metrics.METRICS.items() if not metric.binary]
 
@@ -46,6 +46,19 @@ def test_two_classes_have_sensitivity_and_specificity_of_class_one():
     assert metrics.score("sensitivity", run.y, run.probabilities) == pytest.approx(1 / 2)
     assert metrics.score("specificity", run.y, run.probabilities) == pytest.approx(3 / 4)
     assert metrics.score("auc", run.y, run.probabilities) == pytest.approx((3 + 0.5 + 0.5) / 8 + 1 / 8)
+
+
+def test_networks_are_pooled_as_folds_are_their_scores_never_ranked_together():
+    """The area of three inner folds' networks together was another estimate than that of the test."""
+    y = np.array([0, 0, 1, 1])
+    low, high = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.6, 0.7, 0.8, 0.9])
+    parts = [(y, np.stack([1 - p, p], axis=1)) for p in (low, high)]
+    assert pooled("auc", parts) == 1
+    together = np.concatenate([p for _, p in parts])
+    assert metrics.score("auc", np.r_[y, y], together) == 0.75
+    for name in ("balanced_accuracy", "log_loss"):
+        assert pooled(name, parts) == metrics.score(name, np.r_[y, y], together)
+    assert pooled("auc", parts[:1]) == metrics.score("auc", *parts[0])
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10])

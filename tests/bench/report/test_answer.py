@@ -116,3 +116,35 @@ def test_what_is_no_better_than_always_the_same_answer_is_said(tmp_path, metric,
     page = markdown_report.markdown(_built(tmp_path, networks=networks, metric=metric, n_test=100), {})
     text = "is not shown to be better than an answer that is the same for every image, the best of which has 100.0%"
     assert (text in page) == warned
+    of_class = "Sensitivity is the share of the images of class tumour that are called so"
+    assert (of_class in page) == (metric == "sensitivity")
+
+
+def test_a_cheapest_that_has_seen_nothing_is_said_too(tmp_path):
+    networks, times = {"large": 0.72, "small": 0.5}, {"large": 9.0, "small": 1.0}
+    found = _built(tmp_path, networks=networks, times=times, references={}, n_test=40, seeds=3)
+    assert (found.answer.best.name, found.answer.cheapest.name) == ("large", "small")
+    page = markdown_report.markdown(found, {})
+    assert "The small one is not shown to be better than an answer that is the same for every image" in page
+
+
+def test_of_networks_validated_alike_the_first_of_the_task_is_taken(tmp_path):
+    """The better of them on test was: a choice that had seen the test subjects."""
+    sweep = Sweep(networks={"first": 0.8, "second": 0.9}, references={}, n_test=200, seeds=3)
+    events = sweep.events(tmp_path / "run")
+    for event in events:
+        if event.get("piece", "").startswith("trial/"):
+            event["result"]["score"] = 0.85
+    found = results.build(sweep.write(tmp_path / "run", events))
+    assert (found.answer.best.name, found.answer.by_validation.name) == ("second", "first")
+
+
+def test_optimism_is_a_validation_that_is_better_whatever_better_means(tmp_path):
+    sweep = Sweep(networks={"small": 0.8}, references={}, metric="log_loss")
+    events = sweep.events(tmp_path / "run")
+    for event in events:
+        if event.get("piece", "").startswith("trial/"):
+            event["result"]["score"] = 2.0
+    row = results.build(sweep.write(tmp_path / "run", events)).rows.iloc[0]
+    assert row.optimism == pytest.approx(row.test - 2.0)
+    assert row.optimism < 0

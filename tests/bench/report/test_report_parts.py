@@ -385,6 +385,8 @@ def test_numbers_as_readers_see_them():
         "2 h 5 min",
     ]
     assert formatting.size(1536) == "1.50 KiB"
+    found = [formatting.p_value(p) for p in (0.0301, 0.0496, 0.0501, 0.4)]
+    assert found == ["p = 0.03", "p = 0.0496", "p = 0.0501", "p = 0.40"]
     assert [formatting.number(x) for x in (9.994, 9.996, 99.96)] == ["9.99", "10.0", "100"]
     assert [formatting.count(x) for x in (999_499, 999_500, 9_999_999)] == ["999 k", "1.00 M", "10.0 M"]
     assert [formatting.size(x) for x in (2**20 - 1024, 2**20 - 1)] == ["1,023 KiB", "1.00 MiB"]
@@ -451,3 +453,19 @@ def test_a_report_names_no_path_of_the_machine_that_it_was_made_on(tmp_path):
     text = json_report.dumps(json_report.document(results.build(sweep.write(tmp_path / "run", events))))
     assert "/home/me" not in text
     assert "small.py" in text
+
+
+def test_parts_are_counted_in_subjects_too_and_the_best_is_shown_in_each_fold(tmp_path):
+    sweep = Sweep(folds=2, metric="accuracy")
+    events = sweep.events(tmp_path / "run")
+    events[0]["identity"]["splits"] = {"seed": 0, "inner": 3}
+    content = results.build(sweep.write(tmp_path / "run", events, cache=True))
+    page = markdown_report.markdown(content, {})
+    head, _, first, second = re.search(r"\| Fold +\| +Train .*\n.*\n.*\n.*", page)[0].splitlines()
+    assert re.sub(" +", " ", head) == "| Fold | Train | Validation | Test | The large one, test accuracy |"
+    shares = [float(row.split("|")[5].strip(" %")) for row in (first, second)]
+    assert np.mean(shares) == pytest.approx(100 * content.answer.best.test.estimate, abs=0.06)
+    assert "is scored on 3 inner folds of what is not tested" in page
+    owners = np.array(["a", "a", "b"])
+    assert sections_setup._counted(owners) == "3 of 2 subjects"
+    assert sections_setup._counted(owners[1:]) == "2"

@@ -75,6 +75,16 @@ def test_task_toml_chooses(pictures, tmp_path):
     assert "PREPROCESS=size=20x24,crop=0.75" in chosen.command()
 
 
+def test_the_metric_may_be_the_sensitivity_of_a_class_by_name(pictures):
+    classes = sorted(path.name for path in pictures.iterdir() if path.is_dir())
+    for column, label in enumerate(classes):
+        (pictures / "task.toml").write_text(f'metric = "sensitivity:{label}"\n')
+        assert settings_of("images", pictures).task.metric == f"sensitivity[{column}]"
+    (pictures / "task.toml").write_text('metric = "sensitivity:nobody"\n')
+    with pytest.raises(UserError, match=f"found metric = 'sensitivity:nobody'.*sensitivity:{classes[0]}"):
+        settings_of("images", pictures)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
