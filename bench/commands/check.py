@@ -80,7 +80,7 @@ def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: 
 def _draw(dataset: Dataset, task: Task, path: Path) -> list[str]:
     """Draw some samples of each class; say where."""
     with figure_style.settings():
-        figure = rows_of_classes(Images(dataset, task.name, {}), dataset.classes)
+        figure = rows_of_classes(Images(dataset, task.reference, task.preprocessing), dataset.classes)
         if figure is None:
             return []
         try:

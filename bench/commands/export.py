@@ -24,8 +24,6 @@ def run(arguments: argparse.Namespace) -> int:
         facts = export(task, chosen, building)
     for name, found in facts["agreement"].items():
         print(f"{name}: the same classes in {found['cases']} test cases, within {found['difference']:.1e}")
-    command = shlex.join(
-        ["scanbench", "predict", task.reference, "--model", str(folder), "--input", "FOLDER"]
-    )
-    print(f"{folder}: {facts['title']}; apply it with `{command}`")
+    words = ["scanbench", "predict", task.reference, "--model", str(folder), "--input", "FOLDER"]
+    print(f"{folder}: {facts['title']}" + (f"; apply it with `{shlex.join(words)}`" * task.reads_files()))
     return 0

@@ -10,6 +10,7 @@ import numpy as np
 
 import architectures
 from bench.measure.cost import Entry, MeasurementError, MeasuringProcess, measure_models
+from bench.sweep.identity import candidate_digests
 from bench.sweep.plan import Plan
 from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
@@ -29,6 +30,11 @@ def measure_inference(
     winners, key = plan.winners(), plan.latency_key()
     if not winners or plan.state.settled(key):
         return
+    known = plan.state.candidates
+    for name, digest in candidate_digests(settings).items():
+        if name in winners and known.get(name, digest) != digest:
+            _leave_out(plan, journal, display, f"the file of {name} has changed since the sweep began")
+            return
     display.say("measuring inference time, nothing else running")
     (folder / "work").mkdir(exist_ok=True)
     chosen = np.random.default_rng(0).choice(len(dataset.x), min(_SAMPLES, len(dataset.x)), replace=False)
@@ -58,9 +64,7 @@ def measure_inference(
             process=process,
         )
     except MeasurementError as error:
-        reason = str(error).splitlines()[-1]
-        plan.state.apply(journal.append("failed", piece=key, reason=reason, environment=True))  # tried again
-        display.say(f"inference was not measured: {reason}")
+        _leave_out(plan, journal, display, str(error).splitlines()[-1])
         return
     for name, (trial, _) in winners.items():
         costs[name] = {**costs[same_as[name]], "trial": trial, "preprocessing_ms": preprocessing_ms}
@@ -69,6 +73,13 @@ def measure_inference(
     plan.state.apply(journal.append("done", piece=key, result={"costs": costs}))
     for entry in entries:
         Path(entry.samples).unlink(missing_ok=True)
+
+
+def _leave_out(plan: Plan, journal, display: Display, reason: str) -> None:
+    """Record that inference could not be measured; the next start tries again."""
+    record = journal.append("failed", piece=plan.latency_key(), reason=reason, environment=True)
+    plan.state.apply(record)
+    display.say(f"inference was not measured: {reason}")
 
 
 def _network(model: Path) -> bytes:

@@ -14,7 +14,10 @@ def load_dataset(
 ) -> Path:
     """Bring a task's dataset into the cache; returns its folder."""
     try:
-        return task.load(data, data_folder / task.name, runs / "cache", preprocessing)
+        found = task.load(data, data_folder / task.name, runs / "cache", preprocessing)
+        if not isinstance(found, Path):
+            raise TypeError(f"`load` returned {type(found).__name__}, not the dataset's folder")
+        return found
     except OSError as error:
         source = data_folder / task.name if data is None else Path(data)
         if _lies_in(error.filename, source) and not _lies_in(error.filename, runs):

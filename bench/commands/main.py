@@ -200,7 +200,7 @@ def _interrupt(*_: object) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
-    parser = _parser()
+    parser, parsed = _parser(), argparse.Namespace(verb=None)
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -213,5 +213,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"scanbench: {error}", file=sys.stderr)
         return EXIT_USER
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it was", file=sys.stderr)
+        goes_on = "; the same command goes on where it was" if parsed.verb == "bench" else ""
+        print(f"interrupted{goes_on}", file=sys.stderr)
         return EXIT_INTERRUPTED

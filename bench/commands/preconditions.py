@@ -42,7 +42,9 @@ def require_fitting(settings: Settings, dataset: Dataset) -> None:
         try:
             model_shape(found, shape)
         except ValueError as error:
-            raise UserError(f"ARCH={candidate.name}: found {error}; expected one that takes these") from None
+            raise UserError(
+                f"ARCH, or candidates of the task: {candidate.name}: found {error}; expected one that takes these"
+            ) from None
         if candidate.source == "imagenet" and not hasattr(found, "imagenet"):
             raise UserError(
                 f"ARCH={candidate.name}: found no `imagenet` in {found.name}.py; expected weights from elsewhere"

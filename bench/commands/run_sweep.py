@@ -1,6 +1,8 @@
 """`make bench`: from settings to a report, going on from whatever is there."""
 
 import errno
+import json
+import math
 import os
 import time
 from contextlib import closing
@@ -86,7 +88,7 @@ def bench(settings: Settings, display: Display) -> Outcome:
         if not is_new and plan.finished() and _describes(state.sweep, settings):
             if journal.events[-1]["event"] != "ended":  # killed after its last piece
                 journal.append("ended", reason="finished")
-            return _already_done(settings, folder, display)
+            return _already_done(settings, folder, state, display)
         run_directory.clean(folder, state)
         digests = {"candidates": candidates, "ablations": ablations}
         _say_start(display, settings, dataset, folder, differences, state, is_new)
@@ -139,14 +141,29 @@ def _say_start(display, settings, dataset, folder, differences, state, is_new) -
         display.say(f"  differs from the last run: {line}")
 
 
-def _already_done(settings: Settings, folder: Path, display: Display) -> Outcome:
-    path = settings.reports / f"{settings.task.name}.md"
+def _already_done(settings: Settings, folder: Path, state: State, display: Display) -> Outcome:
+    """See to it that its report lies there, and that it is the latest sweep, which other commands speak of."""
     display.say(f"{folder} is finished: nothing is left to run. Raise TRIALS, SEEDS or FOLDS to go on.")
-    newer = path.exists() and path.stat().st_mtime >= (folder / FILE).stat().st_mtime
-    if not newer or run_directory.latest(settings.runs, settings.task.name) != folder:
+    path = settings.reports / f"{settings.task.name}.md"
+    if run_directory.latest(settings.runs, settings.task.name) != folder:
+        (folder / FILE).touch()
+    if not _is_reported(path, folder, state):
         path = write_report(settings.reports, folder)
-    display.say(f"report: {path} (`make report TASK={settings.task.name}` writes it again)")
+    display.say(f"report: {path}")
     return Outcome(0, folder, path)
+
+
+def _is_reported(page: Path, folder: Path, state: State) -> bool:
+    """Whether the report there is whole, and of this sweep as it is now: REPORTS may serve several RUNS."""
+    files = [page.with_name(f"{page.stem}{suffix}") for suffix in (".md", ".csv", ".json")]
+    try:
+        if min(file.stat().st_mtime for file in files) < (folder / FILE).stat().st_mtime:
+            return False
+        found = json.loads(files[-1].read_text(encoding="utf-8"))
+        same_time = math.isclose(found["seconds"], state.seconds, rel_tol=1e-5)
+        return same_time and found["identity"] == state.sweep["identity"]
+    except (OSError, ValueError, LookupError):
+        return False
 
 
 def _sweep(

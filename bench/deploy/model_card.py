@@ -126,7 +126,9 @@ def _data(facts: dict[str, Any], dataset: Dataset, fold: Fold) -> list[str]:
     counts = pd.DataFrame({"": list(parts)})
     counts["Subjects"] = [f"{len(np.unique(dataset.subjects[part])):,}" for part in parts.values()]
     for label, name in enumerate(dataset.classes):
-        counts[escape(name)] = [f"{np.sum(dataset.y[part] == label):,}" for part in parts.values()]
+        counts[f"Samples, {escape(name)}"] = [
+            f"{np.sum(dataset.y[part] == label):,}" for part in parts.values()
+        ]
     return [
         "## Data",
         f"{escape(data['name'])} (fingerprint {code(data['fingerprint'])}): {prose(data['provenance'])}",
@@ -210,12 +212,14 @@ def _how(task: Task, facts: dict[str, Any]) -> list[str]:
         ],
         columns=["File", "Test cases run", "Largest difference of a probability"],
     )
+    command = f"```sh\nscanbench predict {shlex.quote(task.reference)} --model FOLDER --input scans\n```"
+    usage = ["Without scanbench's commands:", f"```python\n{USAGE.format(task=task.reference)}```"]
     return [
         "## How to use it",
-        f"```sh\nscanbench predict {shlex.quote(task.reference)} --model FOLDER --input scans\n```",
+        *([command] if task.reads_files() else []),
         f"Each file takes a prepared sample, float32 {shape} (LiteRT and ONNX one at a time), and gives the "
-        "calibrated probability of each class. Without scanbench's commands:",
-        f"```python\n{USAGE.format(task=task.reference)}```",
+        "calibrated probability of each class.",
+        *(usage if task.reads_files() else []),
         table(agreement),
         "The classes were the same in all of them.",
     ]

@@ -193,5 +193,6 @@ def load_keras(path: Path, own: Sequence[str] = ()) -> "keras.Model":
     except Exception as error:  # a damaged file makes Keras raise many kinds
         what = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(
-            f"{path}: found a damaged network ({what}); expected Keras' format, with layers of Keras or scanbench"
+            f"{path}: found a network that cannot be opened ({what}); expected Keras' format, whole, with layers "
+            "of Keras or scanbench alone"
         ) from error

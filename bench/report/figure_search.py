@@ -83,7 +83,8 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
                 markersize=size if len(x) <= 30 else 0,
                 label=labels[a.name] if size else None,
             )
-            axes.plot(x[-1:], y[-1:], look.marker(a.name), color=look.colour(a.name), markersize=6)
+            colour = look.colour(a.name)
+            axes.plot(x[-1:], y[-1:], look.marker(a.name), color=colour, markersize=6, clip_on=False)
             ends.append(y[-1])
             starts.append(y[np.isfinite(y)][0])
         seconds.extend(second[0])

@@ -21,7 +21,7 @@ def status(entry: Entry) -> str:
     if entry.blocked and entry.refits.empty:
         return "failed"
     expected = (entry.folds_planned - _failed_folds(entry)) * entry.seeds_planned
-    searches, tested = entry.searches, len(entry.refits)
+    searches, tested = entry.searches, len(entry.tested)
     searched = not entry.is_network or (searches.trials_done >= searches.trials_planned).all()
     if searched and _current(entry) and tested + entry.refits_failed >= expected:
         return "done" if tested else "failed"
@@ -64,12 +64,12 @@ def progress(entry: Entry) -> list[str]:
 
 
 def _folds(entry: Entry) -> int:
-    return entry.refits.fold.nunique()
+    return entry.tested.fold.nunique()
 
 
 def _seeds(entry: Entry) -> int:
     """Seeds in the fold that has the fewest of them."""
-    return 0 if entry.refits.empty else int(entry.refits.fold.value_counts().min())
+    return 0 if entry.tested.empty else int(entry.tested.fold.value_counts().min())
 
 
 def summary(source: Source, assessments: Sequence[Assessment]) -> pd.DataFrame:

@@ -56,8 +56,13 @@ class Entry:
         return self.trainings[self.trainings.stage == "refit"]
 
     @property
+    def tested(self) -> pd.DataFrame:
+        """The refits whose predictions are there."""
+        return self.refits[self.refits.run.notna()]
+
+    @property
     def runs(self) -> list[Run]:
-        return [run for run in self.refits.run if run is not None]
+        return [*self.tested.run]
 
     @property
     def is_network(self) -> bool:
@@ -144,8 +149,28 @@ def read(folder: Path) -> Source:
         (_reference if name in references else _network)(folder, state, name, name in names, dropped)
         for name in everything
     ]
+    _add_costs(entries, state)
     times = [event["time"] for event in events if "time" in event]
     return Source(folder, state, entries, min(times), max(times), dropped)
+
+
+def _add_costs(entries: list[Entry], state: State) -> None:
+    """Give each network its costs: of the measurement that has most of the latest plan's winners.
+
+    Times of one process after the other cannot be compared as those of networks that took turns can.
+    """
+    firsts = {e.name: e.searches.trial.head(1).dropna() for e in entries if e.is_network}
+    winners = {name: int(trial.iloc[0]) for name, trial in firsts.items() if len(trial)}
+    latest = [entry.name for entry in entries if entry.name in winners and entry.in_plan]
+
+    def of_winner(costs: dict[str, dict], name: str) -> bool:
+        return name in costs and costs[name].get("trial") == winners[name]
+
+    measured = [result["costs"] for key, result in state.done.items() if key.startswith("latency/")]
+    for costs in sorted(measured, key=lambda costs: sum(of_winner(costs, name) for name in latest)):
+        for entry in entries:
+            if entry.name in winners and of_winner(costs, entry.name):
+                entry.cost = costs[entry.name]
 
 
 def _network(folder: Path, state: State, name: str, in_plan: bool, dropped: list[str]) -> Entry:
@@ -170,9 +195,6 @@ def _network(folder: Path, state: State, name: str, in_plan: bool, dropped: list
     first = searches[0]["trial"]
     if first is not None:
         entry.timing = state.done.get(f"timing/{name}/{first}", {})
-        for key, result in state.done.items():
-            if key.startswith("latency/") and result["costs"].get(name, {}).get("trial") == first:
-                entry.cost = result["costs"][name]
     reported = {(search["fold"], search["trial"]) for search in searches}
     for key, reason in state.failed.items():
         parts = parse_key(key)

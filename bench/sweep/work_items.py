@@ -48,6 +48,7 @@ class WorkItemFactory:
         pretrained = self.state.done.get(f"pretrain/{candidate.name}")
         description.update(
             architecture=candidate.architecture,
+            digest=self.state.candidates.get(candidate.name),
             transfer=candidate.transfer,
             structural=space.get("structural", []),
             start=pretrained["files"]["weights"]["path"] if pretrained else None,
@@ -71,6 +72,7 @@ class WorkItemFactory:
             "piece": key,
             "kind": kind,
             "task": task.reference,
+            "task_digest": task.file_digest,
             "candidate": owner,
             "fold": fold,
             "splits": self.settings.splits,

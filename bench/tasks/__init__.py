@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).parent
+REQUIRED = tuple(name for name in Task.__annotations__ if not hasattr(Task, name))  # `name`, `title`, ...
 
 
 def names() -> list[str]:
@@ -72,12 +73,14 @@ def load(reference: str) -> Task:
 
 def _check(task: Task) -> None:
     """Raise a TypeError or a ValueError for what a task of a file lacks, before anything is done."""
+    if missing := [name for name in REQUIRED if not hasattr(task, name)]:
+        raise TypeError(f"`task` lacks {', '.join(missing)}")
     if not metrics.get(task.metric).primary:
         raise ValueError(
             f"metric {task.metric!r} is made perfect by a constant answer and is biased, expected another"
         )
-    if missing := {"smoke", "quick", "full"} - set(task.presets):
-        raise TypeError(f"`presets` lacks {', '.join(sorted(missing))}")
+    if absent := {"smoke", "quick", "full"} - set(task.presets):
+        raise TypeError(f"`presets` lacks {', '.join(sorted(absent))}")
     if type(task).load is Task.load:
         raise TypeError("`task` has no `load`")
     for candidate in task.candidates:

@@ -24,6 +24,7 @@ from tuning import runtime, training
 # What a machine does to a piece, by name where only TensorFlow or the data has the class.
 _ENVIRONMENT = (OSError, MemoryError, ImportError)
 _ENVIRONMENT_NAMES = {
+    "ChangedFile",
     "DamagedCacheError",
     "InternalError",  # of the GPU's libraries
     "MissingWeights",
@@ -46,6 +47,7 @@ def run(description: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         Path(description["folder"]).stat()  # a machine without the mount must not make one of its own
+        programs.require_unchanged(description)
         return {"result": _KINDS[description["kind"]](description)}
     except Stopped:
         return {"stopped": True}
@@ -76,7 +78,7 @@ def _failure(error: Exception) -> dict[str, Any]:
         if lines[0].startswith(_OF_A_GRAPH)
         else lines[0]
     )
-    reason = (what if name == "MissingWeights" else f"{name}: {what}").strip()[:300]
+    reason = (what if name in ("ChangedFile", "MissingWeights") else f"{name}: {what}").strip()[:300]
     if name in ("MemoryError", "ResourceExhaustedError"):
         reason = f"out of memory ({reason})"
     environment = isinstance(error, _ENVIRONMENT) or name in _ENVIRONMENT_NAMES

@@ -28,6 +28,7 @@ class Progress:
     def __init__(self, description: dict[str, Any]) -> None:
         self._path = Path(description["work"] + ".progress")
         self._stop = Path(description["stop"])
+        self._last = description.get("until") or description.get("epochs")
         self._path.parent.mkdir(exist_ok=True)
         self._write({"epoch": 0, "epochs": description.get("epochs")})
 
@@ -51,10 +52,10 @@ class Progress:
 
         Raises
         ------
-        Stopped : the sweep is to end.
+        Stopped : the sweep is to end, and there are epochs left; after the last, what is found is soon recorded.
         """
         self._write(record)
-        if self._stop.exists():
+        if self._stop.exists() and record["epoch"] != self._last:
             raise Stopped
 
     def _write(self, content: dict) -> None:

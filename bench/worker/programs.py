@@ -9,7 +9,39 @@ from typing import Any
 import numpy as np
 
 import architectures
+from bench import tasks
+from bench.data.caches.source_digest import code_digest, with_parts
 from bench.tasks import FROZEN
+
+
+class ChangedFile(Exception):
+    """A file says something else than when the sweep began."""
+
+
+def require_unchanged(description: dict[str, Any]) -> None:
+    """Import what a description is of as it was when the sweep began: a worker that starts later reads files anew.
+
+    Raises
+    ------
+    ChangedFile : the architecture's or the task's file, or what it imports of ours, says something else by now.
+    """
+    if expected := description.get("digest"):
+        _import_unchanged(description["architecture"], expected)
+    expected = description.get("task_digest")
+    if expected and tasks.load(description["task"]).file_digest != expected:
+        raise ChangedFile(_changed(Path(description["task"])))
+
+
+@functools.lru_cache
+def _import_unchanged(architecture: str, expected: str) -> None:
+    file = architectures.file_of(architecture)
+    if code_digest(with_parts(file, architectures.FOLDER)) != expected:
+        raise ChangedFile(_changed(file))
+    architectures.load(architecture)
+
+
+def _changed(file: Path) -> str:
+    return f"{file.name} has changed since the sweep began; run the command again, or put it back"
 
 
 def model_shape(architecture: architectures.Architecture, sample_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -44,7 +44,8 @@ def find(description: dict[str, Any]) -> dict[str, Any]:
         try:
             programs.start_weights({**description, **default_values(described)}, x.shape[1:])
         except FileNotFoundError as error:
-            file, fetch = str(error).split(":")[0], f"make data TASK={description['task']}"
+            fetching = description["task"] if description["task"] in ("mri", "spect") else "spect"
+            file, fetch = str(error).split(":")[0], f"make data TASK={fetching}"
             raise MissingWeights(
                 f"{file} is neither in WEIGHTS nor in Keras' cache; `{fetch}` fetches it"
             ) from error

@@ -20,6 +20,7 @@ from bench.data.formats import EXPECTED, kind_of
 from bench.data.formats.listing import (
     broken_link_lines,
     broken_links,
+    dicom_files,
     first_few,
     header_of,
     is_broken_link,
@@ -97,7 +98,7 @@ def check_folder(folder: str | Path) -> Found:
 def unlisted(folder: str | Path, report: Found) -> list[str]:
     """Warn of images in a folder that its `labels.csv` does not name, once all its rows can be read."""
     folder = Path(folder)
-    listed = {item.path.resolve() for item in report.items}
+    listed = {header_of(item.path.resolve()) for item in report.items}
     found = Found()
     with _reported(folder, found):
         labels = labels_file(folder)
@@ -257,13 +258,18 @@ def _refused_name(path: Path, found: Found) -> bool:
 
 
 def scans_below(path: Path, found: Found) -> list[Path]:
-    """List the scans of a file or folder: a DICOM series folder is one; the `.img` of a pair is none.
+    """List the scans of a file or folder: a DICOM series' folder is one; the `.img` of a pair is none.
+
+    Of DICOM files that are scans by themselves (`dicom.are_scans_each`) each is one.
 
     No folder is entered twice. A broken link is listed as a scan, since that is what it stands for.
     """
     if not path.is_dir():
         return [] if header_of(path) != path or is_sidecar(path) else [path]
     inside = found.enter(path)
-    if not any(entry.is_dir() for entry in inside) and kind_of(path) == "dicom":
-        return [path] if inside else []
+    if inside and not any(entry.is_dir() for entry in inside) and kind_of(path) == "dicom":
+        from bench.data.formats.dicom import are_scans_each  # its library takes long to import
+
+        if not are_scans_each(dicom_files(path)):
+            return [path]
     return [scan for entry in inside for scan in scans_below(entry, found)]

@@ -143,6 +143,27 @@ def _files(folder: Path, header_only: bool = False) -> list[tuple[Path, pydicom.
     return files
 
 
+def are_scans_each(files: Sequence[Path]) -> bool:
+    """Whether each of several files is a scan by itself, as an archive's multi-frame files of several patients are.
+
+    They are where no two are of one series, and each has several frames or a patient of its own: slices may have
+    been given a series each by what made them anonymous.
+    """
+    seen: set[str] = set()
+    patients: set[str] = set()
+    for number, path in enumerate(files, start=1):
+        try:
+            data = _read_file(path, header_only=True)
+        except Exception:  # whoever reads the scan says what is wrong
+            return False
+        seen.add(str(data.get("SeriesInstanceUID", "")))
+        patients.add(str(data.get("PatientID", "")))
+        is_own = len(patients) == number or int(_number(data.get("NumberOfFrames"), 1)) > 1
+        if len(seen) < number or not is_own:
+            return False
+    return len(files) > 1
+
+
 def probe(path: Path) -> dict[str, str]:
     """Read headers, and check the geometry of a series or of several frames; pixels stay on disk.
 

@@ -132,6 +132,10 @@ class Task:
         """Say whether there are generated images to pretrain on, and so `phantom` transfer."""
         return type(self).pretraining is not Task.pretraining
 
+    def reads_files(self) -> bool:
+        """Say whether scans can be read one by one, for `predict`."""
+        return type(self).read is not Task.read
+
     def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
         """Read files or DICOM series folders as `load` would store them, float32 `[n, ...]`."""
         raise UserError(f"TASK={self.name}: found a task that reads no image files; expected one that does")

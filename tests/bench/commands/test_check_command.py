@@ -1,6 +1,7 @@
 """`make check` on users' folders: everything at once, before any training."""
 
 import os
+from typing import ClassVar
 
 import nibabel as nib
 import numpy as np
@@ -18,7 +19,8 @@ from bench.data.preprocess.grid import Grid
 class _Task:
     """As far as a check asks."""
 
-    name = "own"
+    name = reference = "own"
+    preprocessing: ClassVar = {}
     reads_folders = True
 
     def load(self, data, folder, cache, preprocessing=None):

@@ -33,7 +33,7 @@ def test_networks_that_differ_in_weights_alone_are_measured_once(tmp_path, monke
         return {entry.name: {"inference_ms": float(len(given))} for entry in entries}
 
     monkeypatch.setattr(inference, "measure_models", measure_models)
-    state = SimpleNamespace(settled=lambda key: False, apply=events.append)
+    state = SimpleNamespace(settled=lambda key: False, apply=events.append, candidates={})
     plan = SimpleNamespace(winners=lambda: winners, latency_key=lambda: "latency/a", state=state)
     preset = SimpleNamespace(measure_seconds=1.0, runtimes=("keras",), careful=False)
     task = SimpleNamespace(prepare=lambda x, _: x)

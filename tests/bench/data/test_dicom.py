@@ -7,6 +7,8 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 
+from bench.data.folders.folder import scans_below
+from bench.data.folders.scan_checks import Found
 from bench.data.formats import kind_of, probe, read
 from bench.errors import UserError
 
@@ -343,3 +345,23 @@ def test_frames_of_one_file_are_probed_too(tmp_path):
     data.PerFrameFunctionalGroupsSequence = groups
     data.save_as(tmp_path / "e.dcm")
     assert "26.6 degrees" in probe(tmp_path / "e.dcm")["tilt"]  # one aside for two along the normal
+
+
+def test_files_that_are_scans_by_themselves_are_not_one_series(tmp_path):
+    """`predict` refused a flat folder of multi-frame files, one a patient, as archives export DaT SPECT."""
+
+    def write(folder, *files):
+        (tmp_path / folder).mkdir()
+        for place, (pixels, series, patient) in enumerate(files):
+            path = tmp_path / folder / f"{place}.dcm"
+            _header(path, pixels, "NM", SeriesInstanceUID=series, PatientID=patient).save_as(path)
+        return [path.name for path in scans_below(tmp_path / folder, Found())]
+
+    one = FRAMES[0]
+    each = ["0.dcm", "1.dcm"]
+    assert write("frames", (FRAMES, "1.1", "a"), (FRAMES, "1.2", "a")) == each
+    assert write("patients", (one, "1.1", "a"), (one, "1.2", "b")) == each
+    assert write("series", (one, "1.1", "a"), (one, "1.1", "a")) == ["series"]
+    assert write("anonymous", (one, "1.1", "a"), (one, "1.2", "a")) == ["anonymous"]  # slices, perhaps
+    assert write("mixed", (FRAMES, "1.1", "a"), (FRAMES, "1.1", "b")) == ["mixed"]
+    assert write("single", (FRAMES, "1.1", "a")) == ["single"]

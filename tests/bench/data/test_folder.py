@@ -116,7 +116,9 @@ def test_images_of_rows_that_cannot_be_read_are_not_without_a_row(labelled):
     assert (
         "1 images of the folder have no row (images/e.png)" in unlisted(labelled, check_folder(labelled))[0]
     )
-    _append(labelled, "images/e.png,,s9,X")
+    (labelled / "images" / "e.png").unlink()
+    nib.save(nib.AnalyzeImage(np.ones((3, 4, 5), np.int16), np.eye(4)), labelled / "images" / "f.img")
+    _append(labelled, "images/f.img,,s9,X")
     assert unlisted(labelled, check_folder(labelled)) == []
 
 

@@ -116,7 +116,10 @@ def test_it_is_applied_to_files_of_every_kind(model, tmp_path):
     ("damage", "names"),
     [
         (lambda folder: (folder / "model.json").unlink(), "found no saved network"),
-        (lambda folder: (folder / "model.keras").write_bytes(b"PK"), "model.keras: found a damaged network"),
+        (
+            lambda folder: (folder / "model.keras").write_bytes(b"PK"),
+            "found a network that cannot be opened",
+        ),
         (lambda folder: (folder / "model.json").write_text('{"task": "mri"}'), "a network for mri"),
         (lambda folder: (folder / "model.json").write_text('{"task": "spect"}'), "found no architecture"),
         (lambda folder: edit(folder, preprocessing={}), "expected choices of crop, normalisation"),

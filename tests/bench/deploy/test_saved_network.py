@@ -48,7 +48,11 @@ def test_networks_saved_without_calibration_get_it_when_they_are_loaded(tmp_path
 @pytest.mark.parametrize(
     ("network", "facts", "names"),
     [
-        (keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: x)]), FACTS, "damaged network"),
+        (
+            keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: x)]),
+            FACTS,
+            "network that cannot be opened",
+        ),
         (small(2), FACTS, "found a network of 2 classes; expected 3"),
         (small(), {**FACTS, "task": "mri"}, "a network for mri; expected one for spect"),
         (small(), {**FACTS, "classes": "abc"}, "found no classes; expected task, architecture, classes"),
@@ -162,5 +166,5 @@ def test_no_pickle_and_no_class_out_of_any_module_is_loaded(tmp_path):
                 )
                 assert b"Popen" in content
             new.writestr(name, content)
-    with pytest.raises(UserError, match="damaged network"):
+    with pytest.raises(UserError, match="network that cannot be opened"):
         saved_network.load_keras(tmp_path / "m.keras")

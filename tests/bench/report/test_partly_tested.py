@@ -131,3 +131,26 @@ def test_a_reference_is_not_said_to_be_unbeaten_by_a_network_that_is_better_in_t
     (tmp_path / "toy.json").write_text(json_report.dumps(json_report.document(found)))
     row = next(line for line in overview.overview(tmp_path).splitlines() if "toy.md" in line)
     assert "The part one" not in row  # no runner-up: it has another number of subjects
+
+
+def test_costs_are_those_of_the_measurement_in_which_all_took_turns(tmp_path):
+    """A later one of one network alone stood beside an earlier one's others, "interleaved in rounds"."""
+    sweep = Sweep()
+    events = sweep.events(tmp_path / "run")
+    (whole,) = (event for event in events if event.get("piece") == "latency/1")
+    alone = {"large": {**whole["result"]["costs"]["large"], "inference_ms": 99.0}}
+    events.append(sweep.done("latency/2", {"costs": alone}))
+    rows = results.build(sweep.write(tmp_path / "run", events)).rows.set_index("architecture")
+    assert rows.inference_ms["large"] == sweep.ms("large")
+    events[0]["plan"]["candidates"] = [{"name": "large", "architecture": "large", "transfer": "scratch"}]
+    rows = results.build(sweep.write(tmp_path / "other", events)).rows.set_index("architecture")
+    assert rows.inference_ms["large"] == 99.0
+
+
+def test_a_test_whose_predictions_are_gone_is_not_done(tmp_path):
+    sweep = Sweep()
+    folder = sweep.write(tmp_path / "run")
+    lost = next(path for path in (folder / "predictions").iterdir() if "large" in path.name)
+    lost.unlink()
+    rows = results.build(folder).rows.set_index("architecture")
+    assert (rows.status["large"], rows.seeds["large"], rows.status["small"]) == ("unfinished", 1, "done")

@@ -155,6 +155,7 @@ def test_a_file_that_cannot_be_used_is_told_in_a_line(tmp_path, name, text, mess
             "the reference 'nearest'; expected some of nearest_nei",
         ),
         ("def load(", "def loads(", "`task` has no `load`"),
+        ('    title = "Halves of digits"\n    metric = "accuracy"\n', "", "`task` lacks title, metric"),
     ],
 )
 def test_a_task_that_lacks_something_is_told_in_a_line(tmp_path, old, new, message):
@@ -172,6 +173,11 @@ def test_what_goes_wrong_in_a_task_s_own_load_is_told_in_a_line(tmp_path, capsys
         assert "line 24: found ZeroDivisionError: division by zero" in "".join(capsys.readouterr())
     assert main(["data", str(file)]) == 2
     assert "found nothing to fetch" in capsys.readouterr().err
+    file = tmp_path / "other" / "halves.py"  # a path is imported once in a process
+    file.parent.mkdir()
+    file.write_text(TASK.replace("return store(", "store("))
+    assert main(["bench", str(file), "--runs", str(tmp_path / "runs")]) == 2
+    assert "found TypeError: `load` returned NoneType, not the dataset's folder" in capsys.readouterr().err
 
 
 def test_two_files_of_one_name_and_tasks_that_are_none(files, tmp_path):

@@ -34,3 +34,15 @@ def test_a_folder_that_is_gone_is_not_made_again(tmp_path):
     with pytest.raises(FileNotFoundError):
         progress.epoch({"epoch": 1})
     assert not runs.exists()
+
+
+def test_a_stop_in_the_last_epoch_comes_too_late(tmp_path):
+    """It was thrown away, and with a short BUDGET again and again: such a sweep never ended."""
+    (tmp_path / "stop").touch()
+    places = {"work": str(tmp_path / "piece"), "stop": str(tmp_path / "stop")}
+    for lengths in ({"epochs": 3}, {"epochs": 9, "until": 3}):
+        progress = files.Progress({**places, **lengths})
+        for epoch in (1, 2):
+            with pytest.raises(files.Stopped):
+                progress.epoch({"epoch": epoch})
+        progress.epoch({"epoch": 3})

@@ -23,9 +23,12 @@ def _reference(monkeypatch, scores: list[float], metric: str = "auc", inner: int
     monkeypatch.setattr(execute.arrays, "reference_inputs", lambda description, features: x)
     monkeypatch.setattr(execute, "save_predictions", lambda *_: {})
     left = iter(scores)
-    monkeypatch.setattr(
-        execute.metrics, "score", lambda _, y, probabilities: (_scored.append(y), next(left))[1]
-    )
+
+    def pooled(_, parts):
+        _scored.append(np.concatenate([y for y, _ in parts]))
+        return next(left)
+
+    monkeypatch.setattr(execute, "pooled", pooled)
     splits = {"seed": 0, "inner": inner}
     return execute._reference(
         {"candidate": "nearest_neighbours", "metric": metric, "seed": 1, "splits": splits}
