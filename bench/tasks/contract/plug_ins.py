@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import architectures
 from bench.errors import UserError
 from bench.tasks.contract.candidate import TRANSFERS, Candidate
+from tuning.runtime import import_tensorflow
 
 if TYPE_CHECKING:
     from bench.tasks.contract.task import Task
@@ -64,6 +65,7 @@ def find_candidates(text: str | None, task: "Task", variable: str = "ARCH") -> t
         transfer = next((known for known in TRANSFERS if name.endswith(f"-{known}")), "")
         stem = os.path.expanduser(name.removesuffix(f"-{transfer}") if transfer else name)
         if architectures.is_path(stem):
+            import_tensorflow()  # or it says much about itself while the file imports it
             load_file(variable, stem, architectures.load, architectures.names())
             stem = str(architectures.file_of(stem).resolve())
         elif stem not in architectures.names():
