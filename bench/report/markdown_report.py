@@ -30,7 +30,8 @@ _NOTES = (
     "have, which makes it pessimistic where subjects are few. *Test*: mean over seeds on test subjects that no "
     "decision has seen, folds pooled, with a 95% interval: a score interval (Wilson) with a t quantile, for as "
     "many subjects as would have the variance of a bootstrap over subjects with that of seeds added, which all "
-    "rows show together (an ensemble's has none); where none has two seeds, it is of the one training. "
+    "rows show together (an ensemble's has none; of log loss it is symmetrical in the logarithm); where none has "
+    "two seeds, it is of the one training. "
     "*Optimism*: by how much validation is better than test. *Seeds ±*: standard deviation over seeds.",
     "*Parameters*: all of the network, trainable or not. *MACs*: multiply-accumulates of one sample. *Inference*: "
     "one sample (batch 1), NumPy array to NumPy array, median and in brackets 95th percentile, milliseconds: a "
@@ -40,7 +41,8 @@ _NOTES = (
     "which a sweep computes once; of a reference, one fit.",
     "*Trials*: done of planned, over all folds; of a reference, the settings tried on validation. *Verdict*: the "
     "paired difference from the best with its 95% interval, a t interval with the same variances and that of two "
-    "imagined subjects more, one right by each alone; p corrected (Holm) for all pairs in the table.",
+    "imagined subjects more, one right by each alone (none for log loss and Brier score); p corrected (Holm) for "
+    "all pairs in the table.",
 )
 
 SMOKE = "> **Smoke preset.** Made to see that everything works; trained too little to compare anything."

@@ -1,6 +1,5 @@
 """The evidence: other metrics, errors, images, hyperparameters, how the searches went, what failed."""
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -197,8 +196,9 @@ def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str
 def _mattered(source: Source, search: str, trials: dict[int, dict | None], sign: int) -> str:
     stages, few = source.state.stages(search), "inner" in source.sweep["identity"].get("splits", {})
     first = [stages.get(number, {}).get((0, 0)) or trial for number, trial in trials.items() if trial]
-    usual = Counter(trial["epochs"] for trial in first).most_common(1)  # Hyperband's brackets differ
-    first = [trial for trial in first if [trial["epochs"]] == [epochs for epochs, _ in usual]]
+    lengths = [trial["epochs"] for trial in first]  # Hyperband's brackets differ
+    usual = max(lengths, key=lengths.count, default=None)
+    first = [trial for trial in first if trial["epochs"] == usual]
     found = importances(
         [trial["values"] for trial in first], [early_quality(trial, sign, few) for trial in first]
     )
