@@ -38,8 +38,6 @@ def find(description: dict[str, Any]) -> dict[str, Any]:
         held=None if searches_structure else held,
         fixed=description["fixed"],
     )
-    if transfer == "imagenet" and not hasattr(architecture, "imagenet"):
-        raise ValueError(f"architectures/{architecture.name}.py has no `imagenet` that loads weights")
     if transfer == "imagenet":  # fails here, once, where there are no weights
         try:
             programs.start_weights({**description, **default_values(described)}, x.shape[1:])
