@@ -68,7 +68,7 @@ pretrain: $(VENV)/.bench ## train a network on generated images alone and save i
 	@$(python) -m bench pretrain $(task) $(call option,preset,PRESET) $(call option,arch,ARCH) $(call option,preprocess,PREPROCESS) $(call option,runs,RUNS)
 
 predict: $(VENV)/.bench ## apply a network to new scans, INPUT=...; writes a CSV and pictures
-	@$(python) -m bench predict $(task) $(call option,model,MODEL) $(call option,input,INPUT) $(call option,output,OUTPUT) $(call option,runs,RUNS)
+	@$(python) -m bench predict $(task) $(call option,model,MODEL) $(call option,arch,ARCH) $(call option,input,INPUT) $(call option,output,OUTPUT) $(call option,runs,RUNS)
 
 export: $(VENV)/.bench ## write a tested network as Keras, LiteRT and ONNX, with a model card
 	@$(python) -m bench export $(task) $(call option,model,MODEL) $(call option,output,OUTPUT) $(call option,runs,RUNS)

@@ -76,8 +76,8 @@ def load(reference: str) -> Architecture:
 def import_file(path: Path) -> ModuleType:
     """Import a Python file by its path, once in a process; a KeyError where there is none.
 
-    Its module's name hangs on the path alone: Keras writes it into what is saved of layers that the file
-    defines, and finds them by it in every process that has imported the file.
+    Layers that it defines are registered with Keras, so that every process that has imported the file opens what is
+    saved of them, wherever the file lies by then.
     """
     path = path.resolve()
     name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
@@ -93,4 +93,16 @@ def import_file(path: Path) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    _register_layers(module, path.stem)
     return module
+
+
+def _register_layers(module: ModuleType, stem: str) -> None:
+    """Register those of a module's layers that it has not registered itself, under its file's name."""
+    keras: Any = sys.modules.get("keras")  # a task's file need not bring it in
+    for value in vars(module).values() if keras else ():
+        ours = (
+            isinstance(value, type) and issubclass(value, keras.Layer) and value.__module__ == module.__name__
+        )
+        if ours and ">" not in keras.saving.get_registered_name(value):
+            keras.saving.register_keras_serializable(stem)(value)

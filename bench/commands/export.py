@@ -1,7 +1,6 @@
 """`bench export`: a network of the latest sweep as files that others can run, with a model card."""
 
 import argparse
-import shlex
 from pathlib import Path
 
 from bench.commands.arguments import latest_run
@@ -24,6 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
         facts = export(task, chosen, building)
     for name, found in facts["agreement"].items():
         print(f"{name}: the same classes in {found['cases']} test cases, within {found['difference']:.1e}")
-    words = ["scanbench", "predict", task.reference, "--model", str(folder), "--input", "FOLDER"]
-    print(f"{folder}: {facts['title']}" + (f"; apply it with `{shlex.join(words)}`" * task.reads_files()))
+    command = saved_network.command(task, folder, chosen.architecture)
+    print(f"{folder}: {facts['title']}" + (f"; apply it with `{command}`" * task.reads_files()))
     return 0

@@ -169,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     add_options(
         verb("pretrain", _pretrain, "train a network on generated images alone and save it", "runs"),
         preset="decides the number of epochs (default: full)",
-        arch="the architecture, by name (default: the task's first)",
+        arch="the architecture, by name or the path of its file (default: the task's first)",
         classes="classes to tell apart, parted by commas (default: normal and not)",
         samples="number of generated images (default: the task's)",
         epochs="epochs, of all networks together (default: the preset's)",
@@ -180,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
         verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures", "runs"),
         model=f"{model}, `ensemble` or `NAME-ensemble` (all its seeds), or a saved network's folder",
         input="an image, or a folder of images",
+        arch="the file of an architecture of your own, whose layers a saved network has",
         output="the CSV (default: predictions.csv); pictures are named after it",
     )
     add_options(
@@ -213,6 +214,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"scanbench: {error}", file=sys.stderr)
         return EXIT_USER
     except KeyboardInterrupt:
-        goes_on = "; the same command goes on where it was" if parsed.verb == "bench" else ""
+        goes_on = "; the same command goes on where it was" if parsed.verb in ("bench", "pretrain") else ""
         print(f"interrupted{goes_on}", file=sys.stderr)
         return EXIT_INTERRUPTED

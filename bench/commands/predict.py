@@ -12,6 +12,7 @@ from bench.deploy.saved_network import Network
 from bench.errors import UserError, printable
 from bench.sweep.settings import find_task
 from bench.tasks import Task
+from bench.tasks.contract.plug_ins import find_candidates
 from tuning import runtime
 
 
@@ -52,7 +53,8 @@ def open_network(task: Task, arguments: argparse.Namespace) -> tuple[Network, Kn
     """Open what MODEL names, and what its training data were like."""
     model = arguments.model
     if model and Path(model).is_dir():
-        network = saved_network.load(Path(model), task)
+        own = [candidate.architecture for candidate in find_candidates(arguments.arch, task)]
+        network = saved_network.load(Path(model), task, own)
         return network, familiarity.load(Path(model), network)
     if model and "/" in model:
         raise UserError(f"MODEL={model}: found no such folder; expected one with a saved network, or a name")

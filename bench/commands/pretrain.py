@@ -1,7 +1,6 @@
 """`bench pretrain`: a network trained on generated images alone, in a folder for `predict`."""
 
 import argparse
-import shlex
 from pathlib import Path
 
 import architectures
@@ -9,6 +8,7 @@ from bench.deploy import saved_network
 from bench.deploy.pretrain import pretrain
 from bench.errors import UserError
 from bench.sweep import settings
+from bench.tasks.contract.plug_ins import find_candidates
 from tuning import durable, runtime
 
 
@@ -16,10 +16,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Train and save; says where."""
     task = settings.find_task(arguments.task)
     preset = task.presets[settings.choice("PRESET", arguments.preset, settings.PRESETS, "full")]
-    architecture = settings.choice(
-        "ARCH", arguments.arch, tuple(architectures.names()), task.candidates[0].architecture
-    )
     runtime.configure()  # before an architecture brings Keras in
+    candidate, *others = find_candidates(arguments.arch, task)
+    if arguments.arch and (others or candidate.transfer != "scratch"):
+        raise UserError(
+            f"ARCH={arguments.arch}: found {candidate.name}; expected one architecture, from nothing"
+        )
+    architecture = candidate.architecture
     kinds = {architectures.load(candidate.architecture).input for candidate in task.candidates} | {"vector"}
     kind = architectures.load(architecture).input
     if kind not in kinds:
@@ -40,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"RUNS={runs}: cannot write ({error.strerror}); expected a writable folder"
         ) from error
-    folder = Path(arguments.output or runs / "models" / f"{task.name}-{architecture}-pretrained")
+    stem = architectures.file_of(architecture).stem
+    folder = Path(arguments.output or runs / "models" / f"{task.name}-{stem}-pretrained")
     with saved_network.replaced(folder, "history") as building:
         pretrain(
             task,
@@ -54,8 +58,5 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.preprocess
             else task.alone_preprocessing,
         )
-    command = shlex.join(
-        ["scanbench", "predict", task.reference, "--model", str(folder), "--input", "FOLDER"]
-    )
-    print(f"{folder}: apply it with `{command}`")
+    print(f"{folder}: apply it with `{saved_network.command(task, folder, architecture)}`")
     return 0

@@ -3,8 +3,8 @@
 After Mitchell et al. 2019, "Model cards for model reporting", FAT*.
 """
 
-import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.data.dataset import Dataset
 from bench.data.splits import Fold
+from bench.deploy import saved_network
 from bench.deploy.calibration import scaled
 from bench.deploy.familiarity import ALARMS
 from bench.deploy.run_network import Chosen
@@ -49,7 +50,7 @@ def text(task: Task, chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fo
         *_protocol(chosen, facts),
         *_preprocessing(task, facts),
         *_limits(chosen, facts, dataset, fold),
-        *_how(task, facts),
+        *_how(task, facts, chosen.architecture),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -203,7 +204,7 @@ def _limits(chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fold: Fold)
     return ["## Limits", "\n".join(f"- {limit}" for limit in limits)]
 
 
-def _how(task: Task, facts: dict[str, Any]) -> list[str]:
+def _how(task: Task, facts: dict[str, Any], architecture: str) -> list[str]:
     shape = " x ".join(map(str, facts["input_shape"]))
     agreement = pd.DataFrame(
         [
@@ -212,11 +213,11 @@ def _how(task: Task, facts: dict[str, Any]) -> list[str]:
         ],
         columns=["File", "Test cases run", "Largest difference of a probability"],
     )
-    command = f"```sh\nscanbench predict {shlex.quote(task.reference)} --model FOLDER --input scans\n```"
+    command = saved_network.command(task, "FOLDER", Path(architecture).name)
     usage = ["Without scanbench's commands:", f"```python\n{USAGE.format(task=task.reference)}```"]
     return [
         "## How to use it",
-        *([command] if task.reads_files() else []),
+        *([f"```sh\n{command}\n```"] if task.reads_files() else []),
         f"Each file takes a prepared sample, float32 {shape} (LiteRT and ONNX one at a time), and gives the "
         "calibrated probability of each class.",
         *(usage if task.reads_files() else []),

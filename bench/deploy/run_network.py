@@ -45,6 +45,13 @@ class Chosen:
     def folder(self) -> Path:
         return self.content.source.folder
 
+    @property
+    def architecture(self) -> str:
+        """Its name, or the path of its file."""
+        entry = self.assessment.entry
+        plan = next(c for c in entry.plan["candidates"] if c["name"] == entry.name)
+        return str(plan["architecture"])
+
 
 def choose(folder: Path, model: str | None) -> Chosen:
     """Find what MODEL names: nothing (the best network of the report), a candidate, `ensemble`, `NAME-ensemble`.
@@ -95,7 +102,6 @@ def open_network(chosen: Chosen, task: Task) -> Network:
     """Load the networks of a candidate, calibrated by what its winning trial predicted on validation."""
     source, entry = chosen.content.source, chosen.assessment.entry
     trial = source.state.done[f"trial/{search_name(entry.name, 0)}/{chosen.trial}"]
-    plan = next(c for c in entry.plan["candidates"] if c["name"] == entry.name)
     calibration = _calibration(chosen, trial)
     identity, data = source.sweep["identity"], source.sweep["dataset"]
     code = {
@@ -104,7 +110,7 @@ def open_network(chosen: Chosen, task: Task) -> Network:
     }
     facts = {
         "task": task.name,
-        "architecture": architectures.file_of(plan["architecture"]).stem,
+        "architecture": architectures.file_of(chosen.architecture).stem,
         "title": entry.title + (f", ensemble of {len(chosen.files)} seeds" if chosen.ensemble else ""),
         "classes": source.classes,
         "preprocessing": identity["preprocessing"],
@@ -120,7 +126,7 @@ def open_network(chosen: Chosen, task: Task) -> Network:
         "seeds": [run.seed for run in chosen.runs],
         "data": {k: v for k, v in data.items() if k != "folder"},
     }
-    own = (plan["architecture"],)
+    own = (chosen.architecture,)
     networks = (load_keras(path, own) for path in chosen.files)
     models = tuple(calibrated(network, calibration["temperature"]) for network in networks)
     return Network(entry.name, models, facts, own)

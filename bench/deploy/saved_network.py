@@ -9,6 +9,7 @@ may come from anybody, so nothing in it is run: Keras' safe mode, no pickles.
 import json
 import math
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -138,8 +139,17 @@ def _file(place: int) -> str:
     return f"{Path(MODEL).stem}-{place + 1}{Path(MODEL).suffix}" if place else MODEL
 
 
-def load(folder: Path, task: Task) -> Network:
-    """Load what `save` has written; a UserError where there is none, it is another task's, or it is damaged."""
+def command(task: Task, folder: str | Path, architecture: str) -> str:
+    """The command that applies what is in `folder`."""
+    words = ["scanbench", "predict", task.reference, "--model", str(folder), "--input", "scans"]
+    return shlex.join([*words, *(["--arch", architecture] if architectures.is_path(architecture) else [])])
+
+
+def load(folder: Path, task: Task, own: Sequence[str] = ()) -> Network:
+    """Load what `save` has written; `own` as in `load_keras`.
+
+    Raises UserError: there is none, it is another task's, or it is damaged.
+    """
     try:
         facts = json.loads((folder / FACTS).read_text())
         wrong = [name for name, kind in _NEEDED.items() if not isinstance(facts.get(name), kind)]
@@ -155,12 +165,12 @@ def load(folder: Path, task: Task) -> Network:
     models = []
     for place in range(facts.get("networks", 1)):
         path = folder / _file(place)
-        network = load_keras(path)
+        network = load_keras(path, own)
         outputs, n = network.output_shape[-1], len(facts["classes"])
         if outputs != n:
             raise UserError(f"{path}: found a network of {outputs} classes; expected {n}, as {FACTS} says")
         models.append(calibrated(network, facts.get("temperature", 1.0)))
-    return Network(folder.name, tuple(models), facts)
+    return Network(folder.name, tuple(models), facts, tuple(own))
 
 
 def _check_values(path: Path, facts: dict[str, Any], task: Task) -> None:
@@ -191,8 +201,11 @@ def load_keras(path: Path, own: Sequence[str] = ()) -> "keras.Model":
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file makes Keras raise many kinds
-        what = " ".join(str(error).split())[:200] or type(error).__name__
+        cause = str(error).rpartition("Exception encountered:")[
+            2
+        ]  # Keras puts the whole configuration before it
+        what = " ".join(cause.split())[:200] or type(error).__name__
         raise UserError(
             f"{path}: found a network that cannot be opened ({what}); expected Keras' format, whole, with layers "
-            "of Keras or scanbench alone"
+            "of Keras, scanbench or the file that ARCH names alone"
         ) from error

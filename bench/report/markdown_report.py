@@ -1,6 +1,7 @@
 """The page: answer first, then the table, then the evidence, then how it was made."""
 
 import math
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -225,7 +226,7 @@ def verdict(content: Content, a: Assessment) -> str:
     if a.test is None:
         if status(a.entry) == "failed":
             reason = a.entry.blocked or next(iter(a.entry.failures), "every refit failed")
-            return f"failed: {prose(reason)}"
+            return f"failed: {prose(textwrap.shorten(reason, 160, placeholder=' …'))}"
         if a.entry.runs:
             return f"{formatting.metric_title(content.metric)} is not defined on these test subjects"
         return "not started" if status(a.entry) == "not started" else "not tested yet"

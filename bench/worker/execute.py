@@ -206,17 +206,21 @@ def _fitted(description: dict[str, Any]) -> dict[str, Any]:
     splits = description["splits"]
     parts = [inner_parts(opened, fold, splits, index) for index in range(splits.get("inner", 1))]
     started = time.perf_counter()
-    scores = []
+    scores, errors = [], []
     for settings in reference.grid:
         answers = []
-        for train, validation in parts:
-            estimator = reference.make(description["seed"], **settings)
-            estimator.fit(features[train], y[train])
-            answers.append((y[validation], probabilities(estimator, features[validation], n_classes)))
-        scores.append(pooled(metric, answers))
+        try:
+            for train, validation in parts:
+                estimator = reference.make(description["seed"], **settings)
+                estimator.fit(features[train], y[train])
+                answers.append((y[validation], probabilities(estimator, features[validation], n_classes)))
+        except ValueError as error:  # more neighbours than subjects, say: other settings may do
+            errors.append(error)
+        scores.append(pooled(metric, answers) if len(answers) == len(parts) else np.nan)
     finite = [i for i, score in enumerate(scores) if np.isfinite(score)]
     if not finite:
-        raise ArithmeticError(f"{metric} is not defined on these validation subjects")
+        undefined = ArithmeticError(f"{metric} is not defined on these validation subjects")
+        raise errors[0] if errors else undefined
     best = max(finite, key=lambda i: metrics.sign(metric) * scores[i])
     estimator = reference.make(description["seed"], **reference.grid[best])
     seen = np.sort(np.concatenate([fold.train, fold.validation]))

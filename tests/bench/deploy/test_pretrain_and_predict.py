@@ -1,8 +1,13 @@
 """A network is trained on generated images alone, saved, and applied to files of every kind."""
 
 import csv
+import functools
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -10,7 +15,7 @@ import pytest
 from PIL import Image
 
 from bench import tasks
-from bench.commands.main import EXIT_USER, main
+from bench.commands.main import EXIT_INTERRUPTED, EXIT_USER, main
 from bench.data.generators import spect
 from bench.data.generators.mri import Recipe, scan_subject
 from bench.deploy import saved_network
@@ -60,6 +65,68 @@ def test_a_saved_network_says_what_it_is(model):
     assert 0.05 < facts["temperature"] < 20
     names = ["model-2.keras", "model-3.keras", "model-4.keras", "model.json", "model.keras"]
     assert sorted(path.name for path in model.iterdir()) == names
+
+
+def test_pretraining_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("tuning.training.CHECKPOINT_SECONDS", 0.0)
+    words = ["pretrain", "spect", "--samples", "40", "--epochs", "8"]
+    assert main([*words, "--runs", str(tmp_path / "whole")]) == 0
+    capsys.readouterr()
+
+    def interrupted(text):
+        if text.startswith("network 3 of 4, epoch 1"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.deploy.pretrain.print", interrupted, raising=False)
+    assert main([*words, "--runs", str(tmp_path / "parts")]) == EXIT_INTERRUPTED
+    assert "the same command goes on" in capsys.readouterr().err
+    monkeypatch.delattr("bench.deploy.pretrain.print")
+    assert main([*words, "--runs", str(tmp_path / "parts")]) == 0
+    epochs = [line for line in capsys.readouterr().out.splitlines() if line.startswith("network")]
+    asked = [(3, 2), (4, 1), (4, 2)]
+    assert [line[:26] for line in epochs] == [f"network {n} of 4, epoch {e} of" for n, e in asked]
+    whole, parts = (
+        saved_network.load(tmp_path / name / "models" / "spect-vgg16-pretrained", tasks.load("spect"))
+        for name in ("whole", "parts")
+    )
+    for one, other in zip(whole.models, parts.models, strict=True):
+        for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert not list((tmp_path / "parts" / "cache").glob("spect-pretrain-*"))
+
+
+OWN_LAYERS = """
+import keras
+
+class Scale(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+class Own:
+    name, title, input = "own", "Own", "image"
+    def build(self, hp, shape, n_classes):
+        inputs = keras.Input(shape)
+        return keras.Model(inputs, keras.layers.Dense(n_classes)(keras.layers.Flatten()(Scale()(inputs))))
+
+architecture = Own()
+"""
+
+
+def test_a_network_with_layers_of_its_own_is_opened_by_whoever_names_its_file(tmp_path, capsys):
+    (tmp_path / "own.py").write_text(OWN_LAYERS)
+    words = ["pretrain", "spect", "--samples", "40", "--epochs", "4", "--runs", str(tmp_path / "runs")]
+    assert main([*words, "--arch", str(tmp_path / "own.py"), "--output", str(tmp_path / "net")]) == 0
+    assert f"--arch {tmp_path / 'own.py'}" in capsys.readouterr().out
+    write_images(tmp_path / "images")
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "own.py").rename(tmp_path / "moved" / "own.py")
+    words = [sys.executable, "-m", "bench", "predict", "spect", "--model", "net", "--input", "images"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(tasks.__file__).parents[2])}
+    run = functools.partial(subprocess.run, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    refused = run(words)
+    assert refused.returncode == EXIT_USER
+    assert "Could not locate class 'Scale'" in refused.stderr
+    assert run([*words, "--arch", "moved/own.py"]).returncode == 0
 
 
 def test_networks_are_asked_together(model):

@@ -1,5 +1,6 @@
 """References: which setting wins."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -41,6 +42,16 @@ def test_a_score_that_is_not_defined_never_wins(monkeypatch):
     assert (found["values"], found["score"]) == (grid[2], 0.7)
     assert [each["score"] for each in found["grid"]] == [0.5, 0.7]
     assert _reference(monkeypatch, [0.5, np.nan, 0.7] + [0.5] * 99, "log_loss")["values"] == grid[0]
+
+
+def test_a_setting_that_cannot_be_fitted_leaves_the_others(monkeypatch):
+    known = REFERENCES["nearest_neighbours"]
+    grid = ({"n_neighbors": 1000}, {"n_neighbors": 3})
+    monkeypatch.setitem(execute.REFERENCES, "nearest_neighbours", replace(known, grid=grid))
+    assert _reference(monkeypatch, [0.5] * 99)["grid"] == [{"values": grid[1], "score": 0.5}]
+    monkeypatch.setitem(execute.REFERENCES, "nearest_neighbours", replace(known, grid=grid[:1]))
+    with pytest.raises(ValueError, match="n_neighbors"):
+        _reference(monkeypatch, [0.5] * 99)
 
 
 def test_where_no_score_is_defined_the_reference_fails_with_the_reason(monkeypatch):
