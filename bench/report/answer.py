@@ -168,10 +168,13 @@ def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) ->
         if a.comparison
     ]
     chosen = answer.by_validation
-    if chosen is best:
-        lines.append("Validation alone would have chosen it too.")
-    elif chosen is not None and chosen.test is not None:
-        lines.append(f"Validation alone would have chosen {_name(chosen)}: {_result(metric, chosen.test)}.")
+    if chosen is not None and chosen.test is not None:
+        tied = [a for a in assessments if a.test and a.validation == chosen.validation and a is not chosen]
+        level = f", level there with {', '.join(map(_name, tied))}" if tied else ""
+        which = (
+            f"it too{level}" if chosen is best else f"{_name(chosen)}{level}: {_result(metric, chosen.test)}"
+        )
+        lines.append(f"Validation alone would have chosen {which}.")
     return lines + _equals(answer, assessments, metric)
 
 

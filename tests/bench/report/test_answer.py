@@ -137,6 +137,8 @@ def test_of_networks_validated_alike_the_first_of_the_task_is_taken(tmp_path):
             event["result"]["score"] = 0.85
     found = results.build(sweep.write(tmp_path / "run", events))
     assert (found.answer.best.name, found.answer.by_validation.name) == ("second", "first")
+    said = "would have chosen **The first one**, level there with **The second one**: "
+    assert said in markdown_report.markdown(found, {})
 
 
 def test_optimism_is_a_validation_that_is_better_whatever_better_means(tmp_path):
