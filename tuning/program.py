@@ -17,6 +17,8 @@ from tuning.augment import Augmentation, mirroring_unless
 from tuning.initial_weights import backbone_weights, fresh_model, in_head, start_from
 
 SCHEDULES = {"constant": 0.0, "cosine": 1.0}
+# Training hyperparameters that every program has as variables.
+SETTINGS = ("learning_rate", "schedule", "stable", "weight_decay", "dropout", "label_smoothing", "clean")
 # A batch predicted at once: a network's activations are tens of times as large as what it is given.
 _PREDICTED_BYTES = 4 * 2**20
 _PREDICTED_SAMPLES = 256
@@ -57,8 +59,7 @@ class Program:
         self.model = build()
         self.sample_shape = tuple(sample_shape)
         self.augmentation = augmentation
-        names = ["learning_rate", "schedule", "stable", "weight_decay", "dropout", "label_smoothing", "clean"]
-        names += ["frozen"] if freezable else []
+        names = [*SETTINGS, *(["frozen"] if freezable else [])]
         names += augmentation.strengths if augmentation else ()
         self.settings = {name: tf.Variable(0.0, name=name) for name in names}
         self._total_steps = tf.Variable(1.0, name="total_steps")
@@ -215,6 +216,11 @@ class Program:
             total = loss + tf.add_n(self.model.losses) if self.model.losses else loss
         trainable = self.model.trainable_variables
         gradients = tape.gradient(total, [variable.value for variable in trainable])
+        idle = [v.path for v, gradient in zip(trainable, gradients, strict=True) if gradient is None]
+        if idle:
+            raise ValueError(
+                f"the loss does not hang on the weight {idle[0]}; expected that it does, or no such weight"
+            )
         learns = [self._learns(variable) for variable in trainable]
         gradients = [g if share is None else g * share for g, share in zip(gradients, learns, strict=True)]
         for variable, share in zip(trainable, learns, strict=True):

@@ -17,13 +17,19 @@ def load_dataset(
         found = task.load(data, data_folder / task.name, runs / "cache", preprocessing)
         if not isinstance(found, Path):
             raise TypeError(f"`load` returned {type(found).__name__}, not the dataset's folder")
+        if found.parent.resolve() != (runs / "cache").resolve() or not (found / "meta.json").is_file():
+            raise ValueError(
+                f"`load` returned {found}, no dataset in {runs / 'cache'} (bench.tasks.store makes one)"
+            )
         return found
     except OSError as error:
         source = data_folder / task.name if data is None else Path(data)
         if _lies_in(error.filename, source) and not _lies_in(error.filename, runs):
             raise UserError(unreadable_line(error, source)) from error
+        if task.file is not None and not _lies_in(error.filename, runs):
+            raise UserError(fault("TASK", str(task.file), error)) from error
         raise UserError(
-            f"{error.filename or runs}: {error.strerror}; expected a writable folder with free space"
+            f"{error.filename or runs}: {error.strerror or error}; expected a writable folder with free space"
         ) from error
     except Exception as error:
         if task.file is None or isinstance(error, UserError):

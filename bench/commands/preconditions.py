@@ -7,10 +7,13 @@ import numpy as np
 import architectures
 from bench.data.dataset import Dataset
 from bench.errors import UserError
+from bench.evaluate import metrics
 from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
 from bench.sweep.state import State
+from bench.tasks import Task
 from bench.tasks.contract.plug_ins import fault
+from tuning import space
 
 
 def require_writable(reports: Path) -> None:
@@ -28,12 +31,24 @@ def require_fitting(settings: Settings, dataset: Dataset) -> None:
 
     Raises
     ------
-    UserError : the first that cannot, or whose file cannot be imported; or an augmentation that does not exist.
+    UserError : the first that cannot, or whose file cannot be imported; or a task whose metric is of other classes,
+        whose preprocessing fails, or whose training has hyperparameters or augmentation that do not exist.
     """
     from bench.worker.programs import model_shape
-    from tuning.augment import STRENGTHS
 
-    shape = settings.task.prepare(np.asarray(dataset.x[:1]), settings.preprocessing).shape[1:]
+    task = settings.task
+    metric, n_classes = metrics.get(task.metric), len(dataset.classes)
+    if (metric.binary and n_classes != 2) or (metric.of_class or 0) >= n_classes:
+        raise UserError(
+            f"TASK={task.reference}: found the metric {task.metric}, and {n_classes} classes; expected one of these"
+        )
+    try:
+        shape = task.prepare(np.asarray(dataset.x[:1]), settings.preprocessing).shape[1:]
+    except Exception as error:
+        if task.file is None:
+            raise
+        raise UserError(fault("TASK", str(task.file), error)) from error
+    _require_training(task)
     for candidate in settings.candidates:
         try:
             found = architectures.load(candidate.architecture)
@@ -49,10 +64,27 @@ def require_fitting(settings: Settings, dataset: Dataset) -> None:
             raise UserError(
                 f"ARCH={candidate.name}: found no `imagenet` in {found.name}.py; expected weights from elsewhere"
             )
-    if unknown := set(settings.task.augmentation) - set(STRENGTHS):
+
+
+def _require_training(task: Task) -> None:
+    from tuning.augment import STRENGTHS
+    from tuning.program import SETTINGS
+    from tuning.training import Recipe
+
+    if unknown := set(task.augmentation) - set(STRENGTHS):
         raise UserError(
-            f"TASK={settings.task.reference}: found augmentation {min(unknown)!r}; "
-            f"expected some of {', '.join(STRENGTHS)}"
+            f"TASK={task.reference}: found augmentation {min(unknown)!r}; expected some of {', '.join(STRENGTHS)}"
+        )
+    try:
+        recipe = Recipe.from_values(space.defaults(task.training_space), epochs=1)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"TASK={task.reference}: found hyperparameters of no training ({error})") from error
+    if unknown := set(recipe.settings) - {*SETTINGS, *task.augmentation}:
+        expected = f"expected some of {', '.join(SETTINGS)}, and strengths of the task's augmentation"
+        raise UserError(f"TASK={task.reference}: found the hyperparameter {min(unknown)!r}; {expected}")
+    if recipe.batch_size < 1:
+        raise UserError(
+            f"TASK={task.reference}: found a batch_size of {recipe.batch_size}; expected 1 or more"
         )
 
 

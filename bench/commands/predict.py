@@ -52,13 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
 def open_network(task: Task, arguments: argparse.Namespace) -> tuple[Network, Known | None]:
     """Open what MODEL names, and what its training data were like."""
     model = arguments.model
+    own = [candidate.architecture for candidate in find_candidates(arguments.arch, task)]
     if model and Path(model).is_dir():
-        own = [candidate.architecture for candidate in find_candidates(arguments.arch, task)]
         network = saved_network.load(Path(model), task, own)
         return network, familiarity.load(Path(model), network)
     if model and "/" in model:
         raise UserError(f"MODEL={model}: found no such folder; expected one with a saved network, or a name")
     chosen = run_network.choose(latest_run(arguments), model)
-    network = run_network.open_network(chosen, task)
+    network = run_network.open_network(chosen, task, own[0] if arguments.arch else "")
     data = run_network.open_data(chosen, task)
     return network, run_network.learn(data, network) if data else None

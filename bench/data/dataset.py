@@ -46,6 +46,10 @@ class Dataset:
             value = getattr(self, name)
             if value is not None and len(value) != n:
                 raise ValueError(f"{name} has {len(value)} entries, x has {n}")
+        if "/" in self.name:
+            raise ValueError(f"the dataset's name {self.name!r} has a slash")
+        if np.asarray(self.y).dtype.kind not in "iu":
+            raise TypeError(f"y is of {np.asarray(self.y).dtype}, not of whole numbers")
         if n and not (int(self.y.min()) >= 0 and int(self.y.max()) < len(self.classes)):
             raise ValueError(f"y outside 0..{len(self.classes) - 1}")
 

@@ -19,6 +19,7 @@ from bench.deploy.familiarity import Known
 from bench.deploy.saved_network import Network
 from bench.errors import UserError, printable
 from bench.tasks import Task
+from bench.tasks.contract.plug_ins import fault
 from tuning import durable
 
 _BLOCK = 16
@@ -198,8 +199,14 @@ def _read(task: Task, files: list[Path], network: Network) -> tuple[list[Path], 
 def _stored(task: Task, files: list[Path], network: Network) -> np.ndarray:
     try:
         return task.read(files, network.facts["preprocessing"])
-    except KeyError as error:
-        raise _foreign(task, network, error) from error
+    except UserError:
+        raise
+    except Exception as error:
+        if task.file is not None:  # what its own `read` raises, whatever it is, is of these files
+            raise UserError(fault("TASK", str(task.file), error)) from error
+        if isinstance(error, KeyError):
+            raise _foreign(task, network, error) from error
+        raise
 
 
 def _write_csv(output: Path, classes: Sequence[str], predictions: Sequence[Prediction]) -> None:

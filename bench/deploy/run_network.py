@@ -98,8 +98,11 @@ def choose(folder: Path, model: str | None) -> Chosen:
     return Chosen(content, found, ensemble, trial, files, runs)
 
 
-def open_network(chosen: Chosen, task: Task) -> Network:
-    """Load the networks of a candidate, calibrated by what its winning trial predicted on validation."""
+def open_network(chosen: Chosen, task: Task, architecture: str = "") -> Network:
+    """Load the networks of a candidate, calibrated by what its winning trial predicted on validation.
+
+    `architecture` is where the file of its architecture lies by now, if it was moved.
+    """
     source, entry = chosen.content.source, chosen.assessment.entry
     trial = source.state.done[f"trial/{search_name(entry.name, 0)}/{chosen.trial}"]
     calibration = _calibration(chosen, trial)
@@ -126,7 +129,7 @@ def open_network(chosen: Chosen, task: Task) -> Network:
         "seeds": [run.seed for run in chosen.runs],
         "data": {k: v for k, v in data.items() if k != "folder"},
     }
-    own = (chosen.architecture,)
+    own = (architecture or chosen.architecture,)
     networks = (load_keras(path, own) for path in chosen.files)
     models = tuple(calibrated(network, calibration["temperature"]) for network in networks)
     return Network(entry.name, models, facts, own)

@@ -22,6 +22,7 @@ import architectures
 from bench.data.folders.resampled_folder import READING_VERSION
 from bench.errors import UserError
 from bench.tasks import Task
+from bench.tasks.contract.plug_ins import load_file
 from tuning import durable
 
 if TYPE_CHECKING:
@@ -196,8 +197,10 @@ def load_keras(path: Path, own: Sequence[str] = ()) -> "keras.Model":
     """
     import keras
 
-    for name in [*architectures.names(), *own]:  # registers their layers with Keras
+    for name in architectures.names():  # registers their layers with Keras
         architectures.load(name)
+    for name in filter(architectures.is_path, own):
+        load_file("ARCH", name, architectures.load, architectures.names())
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file makes Keras raise many kinds

@@ -77,7 +77,7 @@ def get(name: str) -> Metric:
         column = int(match[1])
         return Metric(name, f"Sensitivity of class {column}", per_class=True, of_class=column)
     raise ValueError(
-        f"metric {name!r} is unknown, expected one of {', '.join(METRICS)} or sensitivity[CLASS]"
+        f"metric {name!r} is unknown, expected one of {', '.join(METRICS)} or sensitivity[NUMBER]"
     )
 
 
@@ -100,7 +100,9 @@ def score(name: str, y: np.ndarray, probabilities: np.ndarray) -> float:
     metric = get(name)
     y, probabilities = np.asarray(y), np.asarray(probabilities, dtype=np.float64)
     if metric.binary and probabilities.shape[1] != 2:
-        raise ValueError(f"{name} is for two classes, found {probabilities.shape[1]}; use sensitivity[CLASS]")
+        raise ValueError(
+            f"{name} is for two classes, found {probabilities.shape[1]}; use sensitivity[NUMBER]"
+        )
     with warnings.catch_warnings():
         # Absent classes are expected in small test sets and are dealt with; scikit-learn warns of each.
         warnings.simplefilter("ignore")

@@ -9,11 +9,11 @@ import importlib
 from pathlib import Path
 
 import architectures
-from bench.data.caches.source_digest import code_digest
-from bench.evaluate import metrics
+from bench.data.caches.source_digest import code_digest, with_parts
 from bench.tasks.contract.ablation import NO_NORMALISATION, NO_TRANSFER, Ablation, no_augmentation
 from bench.tasks.contract.candidate import FROZEN, TRANSFERS, Candidate, Preset, full, quick, smoke
 from bench.tasks.contract.datasets import builtin_options, generated, is_builtin, permuted, store
+from bench.tasks.contract.requirements import require_contract
 from bench.tasks.contract.task import Task
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).parent
-REQUIRED = tuple(name for name in Task.__annotations__ if not hasattr(Task, name))  # `name`, `title`, ...
 
 
 def names() -> list[str]:
@@ -66,23 +65,6 @@ def load(reference: str) -> Task:
     if file is not None:
         if task.name != file.stem:
             raise TypeError(f"{file.name}: `task` is named {task.name!r}, not as its file")
-        _check(task)
-        task.file, task.file_digest = file, code_digest([file])
+        require_contract(task)
+        task.file, task.file_digest = file, code_digest(with_parts(file))
     return task
-
-
-def _check(task: Task) -> None:
-    """Raise a TypeError or a ValueError for what a task of a file lacks, before anything is done."""
-    if missing := [name for name in REQUIRED if not hasattr(task, name)]:
-        raise TypeError(f"`task` lacks {', '.join(missing)}")
-    if not metrics.get(task.metric).primary:
-        raise ValueError(
-            f"metric {task.metric!r} is made perfect by a constant answer and is biased, expected another"
-        )
-    if absent := {"smoke", "quick", "full"} - set(task.presets):
-        raise TypeError(f"`presets` lacks {', '.join(sorted(absent))}")
-    if type(task).load is Task.load:
-        raise TypeError("`task` has no `load`")
-    for candidate in task.candidates:
-        if not architectures.file_of(candidate.architecture).is_file():
-            raise TypeError(f"`candidates` has {candidate.architecture!r}, which is no architecture")

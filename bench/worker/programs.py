@@ -81,7 +81,13 @@ def build(
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy({"mixed": "mixed_bfloat16"}.get(precision, precision))
     try:
-        return checked(found.build(hp, model_shape(found, sample_shape), n_classes), n_classes)
+        model = checked(found.build(hp, model_shape(found, sample_shape), n_classes), n_classes)
+        if values and (new := set(hp.values) - set(values)):
+            raise ValueError(
+                f"`build` asked for {min(new)!r} for some values of others alone; expected that in "
+                "`with hp.conditional_scope(...)`, or it is never searched"
+            )
+        return model
     finally:
         keras.config.set_dtype_policy(before)
 

@@ -1,6 +1,7 @@
 """The hyperparameters of a candidate: what its architecture asks for, and what its training has."""
 
 import copy
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,12 @@ def find(description: dict[str, Any]) -> dict[str, Any]:
         held=None if searches_structure else held,
         fixed=description["fixed"],
     )
+    if architectures.is_path(description["architecture"]):
+        known = default_values(described)
+        structure = {
+            name: known["values"][name] for name in described["structural"] if name in known["values"]
+        }
+        _require_usable(programs.build(description["architecture"], structure, x.shape[1:], n_classes))
     if transfer == "imagenet":  # fails here, once, where there are no weights
         try:
             programs.start_weights({**description, **default_values(described)}, x.shape[1:])
@@ -48,6 +55,30 @@ def find(description: dict[str, Any]) -> dict[str, Any]:
                 f"{file} is neither in WEIGHTS nor in Keras' cache; `{fetch}` fetches it"
             ) from error
     return {**described, "title": architecture.title}
+
+
+def _require_usable(model: Any) -> None:
+    """Find out before anything is trained whether a network of the user's own could be measured and exported.
+
+    Raises
+    ------
+    ValueError : it ends in probabilities, or cannot be opened again once it is saved (a `Lambda`).
+    """
+    import keras
+
+    answers = np.asarray(model(np.random.default_rng(0).random((8, *model.input_shape[1:]), np.float32)))
+    if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
+        raise ValueError("`build` ended in probabilities; expected logits, without a softmax")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            model.save(f"{folder}/model.keras")
+            keras.saving.load_model(f"{folder}/model.keras", compile=False, safe_mode=True)
+        except Exception as error:
+            cause = " ".join((str(error).rpartition("Exception encountered:")[2]).split())[:150]
+            raise ValueError(
+                f"a network that cannot be opened once it is saved ({cause}); expected layers of Keras (no Lambda) or "
+                "of the file, with a `get_config` where they take arguments"
+            ) from error
 
 
 def _training_space(task: Task, description: dict[str, Any]) -> list:

@@ -2,10 +2,14 @@
 
 import ast
 import hashlib
+import importlib.util
+import sysconfig
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 _DATA = Path(__file__).parents[1]
+_OTHERS = {Path(path).resolve() for path in sysconfig.get_paths().values()}  # of Python and what is installed
 
 
 def code_digest(paths: Iterable[Path]) -> str:
@@ -26,12 +30,14 @@ def code_digest(paths: Iterable[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def with_parts(path: Path, package: Path) -> list[Path]:
-    """A module and what it imports, directly or not, of a package's own modules.
+def with_parts(path: Path, package: Path | None = None) -> list[Path]:
+    """A module and what it imports, directly or not, of a package's own modules and of a user's.
+
+    A user's are those that neither come with Python, nor are installed, nor are scanbench's.
 
     Parameters
     ----------
-    package : folder of the package (`architectures`).
+    package : folder of the package (`architectures`), if any is to count.
     """
     found: dict[Path, None] = {}
     waiting = [path]
@@ -41,19 +47,34 @@ def with_parts(path: Path, package: Path) -> list[Path]:
             continue
         found[current] = None
         for node in ast.walk(ast.parse(current.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-                    waiting += _module_files(name, package)
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in names:
+                waiting += _module_files(name, package)
     return sorted(found)
 
 
-def _module_files(name: str, package: Path) -> list[Path]:
-    """The file of a module of a package, by its dotted name; none for the package itself and for others'."""
+def _module_files(name: str, package: Path | None) -> list[Path]:
+    """The file of a module by its dotted name: of `package` but not the package itself, or of a user's."""
     first, *rest = name.split(".")
-    if first != package.name or not rest:
+    if package is not None and first == package.name:
+        stem = package.joinpath(*rest)
+        return [path for path in (stem.with_suffix(".py"), stem / "__init__.py") if rest and path.is_file()]
+    spec = None
+    with suppress(ImportError, ValueError):  # looks for it, and imports nothing
+        spec = importlib.util.find_spec(first) if first not in ("bench", "tuning", "architectures") else None
+    if spec is None:
         return []
-    stem = package.joinpath(*rest)
-    return [path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()]
+    stems = [Path(root).joinpath(*rest) for root in spec.submodule_search_locations or () if rest]
+    files = [
+        Path(spec.origin or ""),
+        *(path for stem in stems for path in (stem.with_suffix(".py"), stem / "__init__.py")),
+    ]
+    found = [file.resolve() for file in files if file.suffix == ".py" and file.is_file()]
+    return [file for file in found if not any(map(file.is_relative_to, _OTHERS))]
 
 
 def generators_digest() -> str:

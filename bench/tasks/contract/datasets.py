@@ -63,7 +63,24 @@ def generated(
 
 
 def store(dataset: Dataset, cache: Path) -> Path:
-    """Put a dataset that was read into the cache; one that is there already and whole is left alone."""
+    """Put a dataset that was read into the cache; one that is there already and whole is left alone.
+
+    Its fingerprint is made of all that it says, whatever the task took for its own.
+    """
+    facts = [dataset.fingerprint, dataset.provenance, *dataset.classes, str(sorted(dataset.details.items()))]
+    entries = (
+        dataset.x,
+        dataset.y,
+        dataset.subjects,
+        dataset.sites,
+        dataset.official_test,
+        dataset.official_validation,
+    )
+    arrays = [
+        np.asarray(each, np.float32 if each is dataset.x else None) for each in entries if each is not None
+    ]
+    texts = [array.astype(str) if array.dtype == object else array for array in arrays]
+    dataset = replace(dataset, fingerprint=fingerprint(*facts, *texts))
     folder = cache / f"{dataset.name}-{dataset.fingerprint}"
     return ensure(folder, lambda target: save_dataset(dataset, target))
 

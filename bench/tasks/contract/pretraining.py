@@ -20,6 +20,8 @@ def pretraining(
 
     `classes` and `samples` are others than the task's own choice; see `Task.pretraining`.
     """
+    if not task.has_generator():
+        task.pretraining(classes, samples)  # says so
     text = f"{classes}{samples}{generators_digest()}"
     folder = cache / f"{task.name}-pretraining-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 

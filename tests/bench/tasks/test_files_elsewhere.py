@@ -1,13 +1,19 @@
 """Tasks and architectures in files of the user's own: named by a path, in every process, in what a result means."""
 
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import architectures
 from bench import tasks
 from bench.commands.main import main
 from bench.commands.status import recorded_settings
+from bench.data.caches.cached_dataset import open_cached
 from bench.data.sources import digits_standin
 from bench.errors import UserError
 from bench.sweep import run_directory
@@ -15,12 +21,13 @@ from bench.sweep.identity import candidate_digests, identity
 from bench.sweep.settings import find_task
 from bench.tasks import Candidate
 from bench.tasks.contract.plug_ins import find_candidates
+from bench.worker import programs, spaces
 
 TASK = '''
 """Half of the digits."""
 from pathlib import Path
 
-from bench.tasks import Candidate, Preset, Task, store
+from bench.tasks import Ablation, Candidate, Preset, Task, store
 from bench.data.sources import digits_standin
 from tuning.space import Choice, Float
 
@@ -121,6 +128,82 @@ def test_what_the_files_say_is_part_of_what_a_result_means(files, tmp_path, monk
     assert changed[1]["xnet_of_mine"] != before[1]["net_of_mine"]
 
 
+def test_so_is_what_a_module_of_the_user_s_says_that_they_import(files, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "parts_of_mine").mkdir()
+    for name in ("__init__", "deeper"):
+        (tmp_path / "parts_of_mine" / f"{name}.py").write_text("scale = 1\n")
+    (tmp_path / "helpers_of_mine.py").write_text("from parts_of_mine.deeper import scale\n")
+    for file in files:
+        file.write_text("from helpers_of_mine import scale\n" + file.read_text())
+    candidate = SimpleNamespace(candidates=(Candidate(str(files[1])),))
+    found = []
+    for text in ("scale = 1\n", "scale = 2\n"):
+        (tmp_path / "parts_of_mine" / "deeper.py").write_text(text)
+        found.append((tasks.load(str(files[0])).file_digest, candidate_digests(candidate)))
+    assert found[0][0] != found[1][0]
+    assert found[0][1] != found[1][1]
+
+
+def test_what_is_stored_is_told_apart_by_all_that_it_says(tmp_path):
+    dataset = replace(digits_standin.load(), fingerprint="always the same")
+    subjects = np.where(np.arange(len(dataset.y)) % 2, "a", "b")
+    others = [
+        replace(dataset, subjects=subjects),
+        replace(dataset, classes=tuple("abcdefghij")),
+        replace(dataset, x=np.asarray(dataset.x) + 1),
+        replace(dataset, sites=subjects.astype(object)),
+    ]
+    folders = {tasks.store(each, tmp_path) for each in (dataset, dataset, *others)}
+    assert len(folders) == 5
+    assert len({open_cached(folder).fingerprint for folder in folders}) == 5
+
+
+BRANCH = """
+        if hp.Choice("kind", ["a", "b"]) == "b":
+            hp.Int("more", 1, 3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name="head")(x))', 'name="head", activation="softmax")(x))', "ended in softmax; expected logits"),
+        (
+            'Dense(n_classes, name="head")(x))',
+            'Softmax()(keras.layers.Dense(n_classes, name="head")(x)))',
+            "prob",
+        ),
+        ('Twice(name="twice")', "keras.layers.Lambda(lambda x: 2 * x)", "cannot be opened once it is saved"),
+        ('@keras.saving.register_keras_serializable(package="mine")\n', "", None),
+    ],
+)
+def test_a_network_that_could_not_be_used_is_refused_before_it_is_trained(tmp_path, old, new, message):
+    folder = tasks.store(digits_standin.load(), tmp_path)
+    (tmp_path / "net_of_mine.py").write_text(NET.replace(old, new))
+    description = {
+        "architecture": str(tmp_path / "net_of_mine.py"),
+        "task": "digits",
+        "dataset": str(folder),
+        "preprocessing": tasks.load("digits").preprocessing,
+        "transfer": "scratch",
+        "searches_structure": True,
+        "fixed": {},
+    }
+    with pytest.raises(ValueError, match=message) if message else nullcontext():
+        assert "units" in spaces.find(description)["structural"]
+
+
+def test_what_build_asks_for_beside_what_was_found_is_told(tmp_path):
+    (tmp_path / "net_of_mine.py").write_text(NET.replace("        inputs =", BRANCH + "        inputs =", 1))
+    build = partial(programs.build, str(tmp_path / "net_of_mine.py"), sample_shape=(16, 16, 1), n_classes=10)
+    build({"kind": "a", "units": 8})
+    with pytest.raises(
+        ValueError, match=r"asked for 'more' for some values of others alone; .*conditional_scope"
+    ):
+        build({"kind": "b", "units": 8})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -156,6 +239,29 @@ def test_a_file_that_cannot_be_used_is_told_in_a_line(tmp_path, name, text, mess
         ),
         ("def load(", "def loads(", "`task` has no `load`"),
         ('    title = "Halves of digits"\n    metric = "accuracy"\n', "", "`task` lacks title, metric"),
+        ('Choice("batch_size", (64,))', "", "`training_space` lacks batch_size"),
+        ("augmentation = ()", 'augmentation = ("noise",)', "`training_space` lacks noise"),
+        ('(Candidate("compact"),)', "()", "`candidates` has none"),
+        ('(Candidate("compact"),)', '2 * (Candidate("compact"),)', "`candidates` has one twice"),
+        (
+            'Candidate("compact")',
+            'Candidate("compact", "pretrained")',
+            "has the transfer 'pretrained', not scr",
+        ),
+        ('Candidate("compact")', 'Candidate("compact", "phantom")', "the task has no `pretraining`"),
+        ('"half": "upper"', '"half": (1, 2)', "`preprocessing` has values that JSON does not give back"),
+        ("careful=False", "careful=False, judged_at=(5,)", r"judges trials at \(5,\) of 2 epochs"),
+        ("    def load", '    ablations = ("none",)\n\n    def load', "`ablations` has str, not an Ablation"),
+        (
+            "    def load",
+            '    ablations = (Ablation("a/b", "A"),)\n\n    def load',
+            "'a/b' twice, or as no name of letters",
+        ),
+        (
+            "    def load",
+            '    ablations = (Ablation("a", "A", "", {"crop": False}),)\n\n    def load',
+            "ablation 'a' changes 'crop', which the task does not have",
+        ),
     ],
 )
 def test_a_task_that_lacks_something_is_told_in_a_line(tmp_path, old, new, message):
@@ -178,6 +284,18 @@ def test_what_goes_wrong_in_a_task_s_own_load_is_told_in_a_line(tmp_path, capsys
     file.write_text(TASK.replace("return store(", "store("))
     assert main(["bench", str(file), "--runs", str(tmp_path / "runs")]) == 2
     assert "found TypeError: `load` returned NoneType, not the dataset's folder" in capsys.readouterr().err
+    for number, (code, message) in enumerate(
+        (
+            ("return folder", "no dataset in"),
+            ("open('/nowhere/x.npz')", "FileNotFoundError: [Errno 2]"),
+            ("raise OSError('of h5py')", "found OSError: of h5py"),
+        )
+    ):
+        file = tmp_path / str(number) / "halves.py"
+        file.parent.mkdir()
+        file.write_text(TASK.replace("return store(digits_standin.load(), cache)", code))
+        assert main(["bench", str(file), "--runs", str(tmp_path / "runs")]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_two_files_of_one_name_and_tasks_that_are_none(files, tmp_path):

@@ -1,15 +1,12 @@
 """What every task promises, whichever files there are; or those of `make contract FILES=task.py`."""
 
-import json
-
 import keras_tuner
 import pytest
 from own_files import FILES, those_with
 
 import architectures
 from bench import tasks
-from bench.evaluate import metrics
-from bench.tasks import TRANSFERS
+from bench.tasks.contract.requirements import require_contract
 from bench.worker.references import REFERENCES
 from tuning.augment import STRENGTHS
 from tuning.training import Recipe
@@ -19,26 +16,13 @@ every_task = pytest.mark.parametrize("name", NAMES)
 
 
 @every_task
-def test_has_the_parts_of_the_contract(name):
+def test_keeps_the_contract(name):
     task = tasks.load(name)
+    require_contract(task)
     assert task.name == architectures.file_of(name).stem
     assert task.title
-    assert metrics.get(task.metric)
     assert set(task.references) <= set(REFERENCES)
-    assert set(task.presets) == {"smoke", "quick", "full"}
-    assert json.loads(json.dumps(task.preprocessing)) == task.preprocessing
     assert tasks.load(task.reference) is task
-
-
-@every_task
-def test_candidates_can_be_built_from(name):
-    task = tasks.load(name)
-    assert task.candidates
-    assert len({candidate.name for candidate in task.candidates}) == len(task.candidates)
-    for candidate in task.candidates:
-        assert architectures.file_of(candidate.architecture).is_file()
-        assert candidate.transfer in ("scratch", *TRANSFERS)
-        assert candidate.transfer != "phantom" or task.has_generator()
 
 
 @every_task
@@ -70,13 +54,3 @@ def test_options_of_preprocessing_spell_what_they_parse(name):
     for option in tasks.load(name).preprocessing_options.values():
         if option.default is not None:
             assert option.parse(option.spell(option.default)) == option.default
-
-
-@every_task
-def test_ablations_change_what_there_is(name):
-    task = tasks.load(name)
-    spaces = {entry.name for entry in (*task.training_space, *task.transfer_space)}
-    for ablation in task.ablations:
-        assert set(ablation.preprocessing) <= set(task.preprocessing), ablation.name
-        structural = set(ablation.values) - spaces - {"transfer"}
-        assert not structural or ablation.effect == "with", ablation.name
