@@ -23,8 +23,12 @@ def configure(threads: int = 1) -> None:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
     keep_freed_memory(1024)
     import_tensorflow()
+    import keras
     import tensorflow as tf
 
+    keras.config.set_floatx("float32")  # whatever `keras.json` in somebody's home says
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
     tf.get_logger().setLevel("ERROR")
     tf.config.experimental.enable_op_determinism()
     _seed_tensorflow()

@@ -177,7 +177,11 @@ def _metric_lines(before: Side, after: Side, found: list[Change]) -> list[str]:
     if not found:
         return ["", f"{title}: nothing was tested in both."]
     paired = all(change.difference.paired for change in found)
-    how = "paired over the same subjects" if paired else "subjects differ: not paired where it says so"
+    prints = {side.report["data"].get("fingerprint") for side in (before, after)}
+    same = (
+        "the same subjects" if len(prints) == 1 else "subjects of the same names; data differ: perhaps others"
+    )
+    how = f"paired over {same}" if paired else "subjects differ: not paired where it says so"
     width = max(len(_title(after, change.name)) for change in found)
     lines = ["", f"{title} on test, B less A ({how}; p corrected for {len(found)} comparisons):"]
     for change in found:

@@ -17,7 +17,7 @@ def load_dataset(
         found = task.load(data, data_folder / task.name, runs / "cache", preprocessing)
         if not isinstance(found, Path):
             raise TypeError(f"`load` returned {type(found).__name__}, not the dataset's folder")
-        if found.parent.resolve() != (runs / "cache").resolve() or not (found / "meta.json").is_file():
+        if not found.resolve().is_relative_to(runs.resolve()) or not (found / "meta.json").is_file():
             raise ValueError(
                 f"`load` returned {found}, no dataset in {runs / 'cache'} (bench.tasks.store makes one)"
             )

@@ -2,17 +2,20 @@
 
 import argparse
 import contextlib
+import errno
+import io
 import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 # One thread for linear algebra in this process: the Bayesian oracle's proposals must not hang on the
 # number of cores. Read when NumPy is imported, so set before anything else of ours is.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+    os.environ[_name] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import architectures  # noqa: E402
@@ -24,10 +27,20 @@ from bench.commands.arguments import (  # noqa: E402
     read_settings,
     settings_options,
 )
-from bench.errors import UserError  # noqa: E402
+from bench.errors import UserError, printable  # noqa: E402
 from bench.sweep.settings import find_task  # noqa: E402
 
-EXIT_WORSE, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_WORSE, EXIT_USER, EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNREAD = 1, 2, 70, 130, 141
+# What a file's owner, place or disk causes, wherever it comes up: a line, no traceback.
+_OF_FILES = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.ENAMETOOLONG,
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -200,7 +213,11 @@ def _interrupt(*_: object) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
+    """Run a command; returns the exit status: 0, one of the above, or that of the command.
+
+    Python's own for an exception is 1, which says of `compare` that something got worse: a fault of ours is 70.
+    """
+    _open_streams()
     parser, parsed = _parser(), argparse.Namespace(verb=None)
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, _interrupt)
@@ -209,7 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not parsed.verb:
             parser.print_help()
             return EXIT_USER
-        return parsed.function(parsed)
+        status = parsed.function(parsed)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"scanbench: {error}", file=sys.stderr)
         return EXIT_USER
@@ -217,3 +236,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         goes_on = "; the same command goes on where it was" if parsed.verb in ("bench", "pretrain") else ""
         print(f"interrupted{goes_on}", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read what this says wants no more
+        _let_go_of_output()
+        return EXIT_UNREAD
+    except OSError as error:
+        if error.errno not in _OF_FILES:
+            traceback.print_exc()
+            return EXIT_FAULT
+        found = f"{error.filename or 'output'}: {error.strerror}; expected what can be read and written"
+        print(f"scanbench: {printable(found)}", file=sys.stderr)
+        _let_go_of_output()
+        return EXIT_USER
+    except Exception:
+        traceback.print_exc()
+        return EXIT_FAULT
+
+
+def _open_streams() -> None:
+    """Give closed standard streams somewhere to go, and let them write any letter, as code where they have none."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go_of_output() -> None:
+    """What is left of it goes nowhere, if it can go nowhere else: Python writes it in the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -86,9 +86,9 @@ def bench(settings: Settings, display: Display) -> Outcome:
             state.apply(journal.append("dropped", piece=piece, reason=reason))
         plan = Plan(settings, state, metrics.direction(task.metric))
         if not is_new and plan.finished() and _describes(state.sweep, settings):
-            if journal.events[-1]["event"] != "ended":  # killed after its last piece
+            if journal.events[-1]["event"] not in ("ended", "shown"):  # killed after its last piece
                 journal.append("ended", reason="finished")
-            return _already_done(settings, folder, state, display)
+            return _already_done(settings, folder, journal, state, display)
         run_directory.clean(folder, state)
         digests = {"candidates": candidates, "ablations": ablations}
         _say_start(display, settings, dataset, folder, differences, state, is_new)
@@ -141,12 +141,14 @@ def _say_start(display, settings, dataset, folder, differences, state, is_new) -
         display.say(f"  differs from the last run: {line}")
 
 
-def _already_done(settings: Settings, folder: Path, state: State, display: Display) -> Outcome:
+def _already_done(
+    settings: Settings, folder: Path, journal: Journal, state: State, display: Display
+) -> Outcome:
     """See to it that its report lies there, and that it is the latest sweep, which other commands speak of."""
     display.say(f"{folder} is finished: nothing is left to run. Raise TRIALS, SEEDS or FOLDS to go on.")
     path = settings.reports / f"{settings.task.name}.md"
     if run_directory.latest(settings.runs, settings.task.name) != folder:
-        (folder / FILE).touch()
+        journal.append("shown")
     if not _is_reported(path, folder, state):
         path = write_report(settings.reports, folder)
     display.say(f"report: {path}")
@@ -156,8 +158,9 @@ def _already_done(settings: Settings, folder: Path, state: State, display: Displ
 def _is_reported(page: Path, folder: Path, state: State) -> bool:
     """Whether the report there is whole, and of this sweep as it is now: REPORTS may serve several RUNS."""
     files = [page.with_name(f"{page.stem}{suffix}") for suffix in (".md", ".csv", ".json")]
+    overview = page.with_name("README.md")
     try:
-        if min(file.stat().st_mtime for file in files) < (folder / FILE).stat().st_mtime:
+        if min(file.stat().st_mtime for file in (*files, overview)) < (folder / FILE).stat().st_mtime:
             return False
         found = json.loads(files[-1].read_text(encoding="utf-8"))
         same_time = math.isclose(found["seconds"], state.seconds, rel_tol=1e-5)

@@ -81,9 +81,11 @@ def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
     if row.inference_ms is not None:
         time = f"{formatting.number(row.inference_ms)} ms in Keras on one thread"
         shown.append(("Inference, one sample", time))
+    # In other folds the temperature may have been fitted to what is tested there.
     runs = [
         replace(run, probabilities=scaled(run.probabilities, facts["temperature"]))
         for run in chosen.assessment.entry.runs
+        if run.fold == chosen.runs[0].fold
     ]
     after = {name: value for name, value in statistics.estimates(runs).items() if metrics.get(name).graded}
     after = after if calibration["subjects"] else {}
@@ -105,7 +107,8 @@ def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
         "## Results",
         fact_table("Mean over seeds", shown),
         f"The row of the report's table: the mean of all refits (seeds: {row.seeds}, folds: {row.folds}) on test "
-        "subjects that no search has seen; those called calibrated are with this network's temperature."
+        "subjects that no search has seen; those called calibrated are with this network's temperature, and of its "
+        "fold alone."
         f"{best if len(tested) > 1 and chosen.assessment is tested[0] else ''} This network is the refit with seed "
         f"{this} in the first fold, which was not chosen by its result.",
     ]
@@ -123,7 +126,10 @@ def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
 
 def _data(facts: dict[str, Any], dataset: Dataset, fold: Fold) -> list[str]:
     data = facts["data"]
-    parts = {"Trained on": np.concatenate([fold.train, fold.validation]), "Tested on": fold.test}
+    parts = {
+        "This network was trained on": np.concatenate([fold.train, fold.validation]),
+        "This network was tested on": fold.test,
+    }
     counts = pd.DataFrame({"": list(parts)})
     counts["Subjects"] = [f"{len(np.unique(dataset.subjects[part])):,}" for part in parts.values()]
     for label, name in enumerate(dataset.classes):

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.data.folders.folder import beside_series, scans_below
 from bench.data.folders.scan_checks import Found
-from bench.data.formats import kind_of, read
+from bench.data.formats import kind_of, probe, read
 from bench.data.formats.listing import unreadable_line
 from bench.deploy import familiarity, saved_network, sheets
 from bench.deploy.familiarity import Known
@@ -71,7 +71,10 @@ def _check_output(output: Path, files: list[Path]) -> None:
         )
     try:
         if output.exists():
-            output.open("r+").close()
+            with output.open("r+", encoding="utf-8", errors="replace") as file:
+                header = file.readline().strip()
+            if header and not (header.startswith("file,class,") and header.endswith(",warnings")):
+                raise UserError(f"OUTPUT={output}: found a file that is not predict's; expected another name")
         there = next(folder for folder in output.absolute().parents if folder.exists())
         tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
@@ -101,7 +104,10 @@ def predict(
         x = prepared(task, network, block)
         found = probabilities(network, x)
         headers = [_facts(path) for path in paths]
-        warnings = [[*_of_values(facts), *([changed] if changed else [])] for facts in headers]
+        warnings = [
+            [*_of_values(facts), *_of_place(path), *([changed] if changed else [])]
+            for path, facts in zip(paths, headers, strict=True)
+        ]
         if known is not None:
             unlike = familiarity.warnings(known, familiarity.features_of(network, x), block, headers)
             warnings = [[*more, *other] for more, other in zip(unlike, warnings, strict=True)]
@@ -131,6 +137,15 @@ def _facts(path: Path) -> dict[str, Any]:
 def _of_values(facts: dict[str, Any]) -> list[str]:
     n = int(facts.get("non_finite", 0))
     return [f"values that are NaN or infinite, taken for background: {n}"] if n else []
+
+
+def _of_place(path: Path) -> list[str]:
+    """What resampling a volume assumes of where its slices lie, and is not so."""
+    try:
+        found = probe(path)
+    except UserError:
+        return []
+    return [found[name] for name in ("tilt", "spacing") if name in found]
 
 
 def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
@@ -221,9 +236,11 @@ def _write_csv(output: Path, classes: Sequence[str], predictions: Sequence[Predi
         told = [""] * (1 + len(classes))
         if row is not None:
             told = [classes[int(row.argmax())], *(f"{value:.6f}" for value in row)]
-        writer.writerow([prediction.path, *told, "; ".join(prediction.warnings)])
+        # A name that a spreadsheet would take for a formula is a path all the same.
+        path = f"./{prediction.path}" if str(prediction.path)[0] in "=+-@" else prediction.path
+        writer.writerow([path, *told, "; ".join(prediction.warnings)])
     output.parent.mkdir(parents=True, exist_ok=True)
-    durable.write(output, file.getvalue().encode(errors="surrogateescape"))
+    durable.write(output.resolve(), file.getvalue().encode(errors="backslashreplace"))
 
 
 def _draw(drawn: list[tuple[sheets.Picture, str]], output: Path) -> list[Path]:

@@ -64,6 +64,8 @@ def picture(caption: str, sample: np.ndarray, explanation: "Explanation", place:
         return Picture(caption, [("", grey, heat)])
     by_slice = heat.max(axis=(1, 2)) if explanation.slices is None else explanation.slices[place]
     chosen = np.sort(np.argsort(-by_slice, kind="stable")[:_SLICES])
+    if len(by_slice) > _SLICES and np.ptp(by_slice) == 0:  # one map for all: slices as channels of an image
+        chosen = np.linspace(0, len(by_slice) - 1, _SLICES + 2).round().astype(int)[1:-1]
     titles = [f"slice {index + 1}" for index in chosen]
     if explanation.slices is not None:
         titles = [f"{title}: {100 * by_slice[i]:.0f}%" for title, i in zip(titles, chosen, strict=True)]

@@ -114,4 +114,15 @@ def load(path: Path) -> dict[str, Any]:
     version = found.get("format") if isinstance(found, dict) else None
     if version != FORMAT:
         raise UserError(f"{path}: found format {version!r}; expected a report's JSON of format {FORMAT}")
+    if missing := {
+        "task",
+        "metric",
+        "data",
+        "identity",
+        "plan",
+        "environment",
+        "predictions",
+        *_FRAMES,
+    } - set(found):
+        raise UserError(f"{path}: found no {min(missing)}; expected a report's JSON, whole")
     return {**found, **{name: pd.DataFrame(found.get(name), dtype=object) for name in _FRAMES}}

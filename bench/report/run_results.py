@@ -150,7 +150,7 @@ def read(folder: Path) -> Source:
         for name in everything
     ]
     _add_costs(entries, state)
-    times = [event["time"] for event in events if "time" in event]
+    times = [event["time"] for event in events if "time" in event and event["event"] != "shown"]
     return Source(folder, state, entries, min(times), max(times), dropped)
 
 

@@ -15,6 +15,7 @@ from bench.errors import UserError
 from tuning import durable
 
 FILE = "journal.jsonl"
+_TAIL_BYTES = 2**20  # in which the last record is found
 # The last entry of each record: the CRC-32 of all bytes of the line before it.
 _CHECKSUM = re.compile(rb',"crc32":"([0-9a-f]{8})"}$')
 
@@ -29,6 +30,8 @@ def read(path: Path) -> tuple[list[dict], int, list[str]]:
         content = path.read_bytes()
     except FileNotFoundError:
         return [], 0, []
+    except OSError as error:
+        raise UserError(f"{path}: cannot read ({error.strerror}); expected a sweep's journal") from error
     events, dropped, position, signed = [], [], 0, False
     for number, line in enumerate(content.split(b"\n"), 1):
         end = position + len(line) + 1
@@ -44,6 +47,14 @@ def read(path: Path) -> tuple[list[dict], int, list[str]]:
             dropped.append(f"{path.name} line {number}: damaged, {len(line)} bytes")
         position = end
     return events, position, dropped
+
+
+def last_time(path: Path) -> float:
+    """When something was recorded last, in seconds since 1970: copies of a journal have other times of change."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
+        events = [event for line in file.read().split(b"\n") if (event := _decode(line, False))]
+    return events[-1].get("time", 0.0) if events else path.stat().st_mtime
 
 
 def _decode(line: bytes, signed: bool) -> dict | None:
@@ -114,7 +125,9 @@ class Journal:
 
         Raises UserError: the disk is full or not writable. What was recorded before stays readable.
         """
-        record = {"event": event, "time": round(time.time(), 3), **content}
+        # `clock` counts on where somebody sets the time; only differences within a session mean anything.
+        now = {"time": round(time.time(), 3), "clock": round(time.monotonic(), 3)}
+        record = {"event": event, **now, **content}
         text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()[:-1]
         line = text + b',"crc32":"%08x"}\n' % zlib.crc32(text)
         rest = memoryview(line)

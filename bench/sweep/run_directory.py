@@ -52,7 +52,7 @@ def _from_latest(runs: Path, identity_: dict[str, Any]) -> list[str]:
 def latest(runs: Path, task: str) -> Path | None:
     """The run folder of a task in which something was recorded last."""
     journals = [path for path in runs.glob(f"{glob.escape(task)}-*/{journal.FILE}") if _is_of(path, task)]
-    return max(journals, key=lambda path: path.stat().st_mtime).parent if journals else None
+    return max(journals, key=journal.last_time).parent if journals else None
 
 
 def _is_of(file: Path, task: str) -> bool:

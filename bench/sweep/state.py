@@ -46,7 +46,7 @@ class State:
     def apply(self, event: dict) -> None:
         """Take in one event; kinds that are not known are left to those who wrote them."""
         kind, key = event["event"], event.get("piece", "")
-        now = event.get("time", 0.0)
+        now = event.get("clock", event.get("time", 0.0))
         if kind == "sweep":
             self._end_session()
             self._session = (now, now)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bench import tasks
 from bench.data.splits import inner_parts
@@ -194,7 +195,8 @@ def _trained(description: dict[str, Any], program, history: list[dict], started:
 
 def _reference(description: dict[str, Any]) -> dict[str, Any]:
     """Choose a classical method's settings as a search does, by inner folds or on validation; fit on all, test."""
-    with Progress(description).preparing():  # a fit says nothing until it is done
+    # A fit says nothing until it is done; its sums must not hang on the number of cores.
+    with Progress(description).preparing(), threadpool_limits(1):
         return _fitted(description)
 
 

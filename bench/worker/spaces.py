@@ -76,7 +76,7 @@ def _require_usable(model: Any) -> None:
         except Exception as error:
             cause = " ".join((str(error).rpartition("Exception encountered:")[2]).split())[:150]
             raise ValueError(
-                f"a network that cannot be opened once it is saved ({cause}); expected layers of Keras (no Lambda) or "
+                f"a network that cannot be opened once it is saved ({cause}); expected Keras layers, no Lambda, or "
                 "of the file, with a `get_config` where they take arguments"
             ) from error
 

@@ -260,16 +260,19 @@ def _refused_name(path: Path, found: Found) -> bool:
 def scans_below(path: Path, found: Found) -> list[Path]:
     """List the scans of a file or folder: a DICOM series' folder is one; the `.img` of a pair is none.
 
-    Of DICOM files that are scans by themselves (`dicom.are_scans_each`) each is one.
+    What lies in folders inside a series' folder are other scans. Of DICOM files that are scans by themselves
+    (`dicom.are_scans_each`) each is one.
 
     No folder is entered twice. A broken link is listed as a scan, since that is what it stands for.
     """
     if not path.is_dir():
         return [] if header_of(path) != path or is_sidecar(path) else [path]
     inside = found.enter(path)
-    if inside and not any(entry.is_dir() for entry in inside) and kind_of(path) == "dicom":
+    folders = [entry for entry in inside if entry.is_dir()]
+    files = dicom_files(path) if inside else []
+    if files and (len(files) > 1 or not folders):
         from bench.data.formats.dicom import are_scans_each  # its library takes long to import
 
-        if not are_scans_each(dicom_files(path)):
-            return [path]
+        if not are_scans_each(files):
+            return [path, *(scan for entry in folders for scan in scans_below(entry, found))]
     return [scan for entry in inside for scan in scans_below(entry, found)]

@@ -50,17 +50,15 @@ def to_slice(volume: Volume, slices: tuple[int, int] | None = None, name: str = 
         no spacing, a range outside the volume.
     """
     array, spacing = volume.array, volume.spacing_mm
-    if array.ndim == 2:
-        if spacing is None:
-            found = "x".join(str(size) for size in array.shape)
-            raise UserError(
-                f"{name}: slices of {found} pixels, expected {ROWS}x{COLUMNS} or {COLUMNS}x{ROWS}"
-            )
-        return to_grid(array[::-1, ::-1].T, spacing[::-1])
+    if array.ndim == 2 and spacing is None:
+        found = "x".join(str(size) for size in array.shape)
+        raise UserError(f"{name}: slices of {found} pixels, expected {ROWS}x{COLUMNS} or {COLUMNS}x{ROWS}")
     if spacing is None:
         raise UserError(f"{name}: volume without voxel sizes, expected a header that gives them")
     if array.max() <= 0:
-        raise UserError(f"{name}: no voxel above 0, expected a SPECT volume")
+        raise UserError(f"{name}: no value above 0, expected a SPECT image")
+    if array.ndim == 2:
+        return to_grid(array[::-1, ::-1].T, spacing[::-1])
     first, last = slices or slab(array, spacing)
     if not 0 <= first < last <= array.shape[2]:
         raise UserError(
@@ -141,7 +139,7 @@ def _middle(plane: np.ndarray, spacing_mm: Sequence[float]) -> tuple[float, floa
     components, count = ndimage.label(ndimage.binary_opening(mask))
     if count:
         mask = components == 1 + np.argmax(np.bincount(components.ravel())[1:])
-    where = np.argwhere(mask)
+    where = np.argwhere(mask if mask.any() else np.ones_like(mask))
     low, high = np.percentile(where, [1, 99], axis=0)
     return float((low + high)[0] / 2 * spacing_mm[0]), float((low + high)[1] / 2 * spacing_mm[1])
 

@@ -4,7 +4,11 @@ import hashlib
 import http.client
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from bench.errors import UserError
 from tuning import durable
@@ -39,17 +43,19 @@ def fetch(url: str, target: Path, checksum: str) -> str:
     algorithm = "md5" if len(checksum) == 32 else "sha256"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and _digest(target, algorithm) == checksum:
-            return f"{target}: already there, checksum verified"
-        part = target.with_name(target.name + ".part")
-        _download(url, part)
-        found = _digest(part, algorithm)
-        if found != checksum:
-            part.unlink()
-            raise UserError(
-                f"{url}: found content with {algorithm} {found}; expected {checksum}; nothing was kept"
-            )
-        durable.replace(part, target)
+        lock = target.with_name(f".{target.name}.lock")
+        with FileLock(lock), removed(lock):  # another call may be fetching it
+            if target.exists() and _digest(target, algorithm) == checksum:
+                return f"{target}: already there, checksum verified"
+            part = target.with_name(target.name + ".part")
+            _download(url, part)
+            found = _digest(part, algorithm)
+            if found != checksum:
+                part.unlink()
+                raise UserError(
+                    f"{url}: found content with {algorithm} {found}; expected {checksum}; nothing was kept"
+                )
+            durable.replace(part, target)
     except urllib.error.HTTPError as error:
         raise UserError(f"{url}: found HTTP status {error.code}; expected the file") from error
     except ValueError as error:
@@ -65,19 +71,28 @@ def fetch(url: str, target: Path, checksum: str) -> str:
     return f"{target}: downloaded, checksum verified"
 
 
+@contextmanager
+def removed(path: Path) -> Iterator[None]:
+    """Remove a file in the end."""
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def _download(url: str, part: Path) -> None:
     start = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # everything had arrived already
+        if error.code == 416 and start:  # everything had arrived already
             return
         raise
     with response, open(part, "ab" if response.status == 206 else "wb") as file:
-        expected = response.headers.get("Content-Length")
+        expected = response.headers.get("Content-Length", "")
         received = 0
         while block := response.read(_BLOCK):
             received += file.write(block)
-    if expected is not None and received < int(expected):
+    if expected.isdigit() and received < int(expected):
         raise ConnectionError(f"it ended after {received} of {expected} bytes; run this again to go on")

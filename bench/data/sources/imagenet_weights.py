@@ -1,6 +1,7 @@
 """Fetching the weights that `keras.applications` learned on ImageNet."""
 
 from bench.errors import UserError
+from tuning.runtime import import_tensorflow
 
 _SOURCE = "https://storage.googleapis.com/tensorflow/keras-applications"
 # As in keras.applications: file, where it is, MD5.
@@ -19,6 +20,7 @@ def fetch(source: str | None = None) -> list[str]:
     ------
     UserError : no network, or other content than expected.
     """
+    import_tensorflow()
     import keras
 
     lines = []

@@ -168,8 +168,8 @@ def test_a_task_of_ones_own_whose_split_shares_subjects_is_told_in_lines(tmp_pat
                 "",
                 official_test=np.arange(40) % 2 == 1,
             )
-            save_dataset(made, tmp_path / "leaky")
-            return tmp_path / "leaky"
+            save_dataset(made, cache / "leaky")
+            return cache / "leaky"
 
     text, is_sound = check(Leaky(), None, tmp_path, tmp_path / "runs")
     assert not is_sound

@@ -1,10 +1,14 @@
 """The command line: exit statuses, and one line for everything that a user can get wrong."""
 
+import errno
 import gzip
+import os
+import subprocess
+import sys
 
 import pytest
 
-from bench.commands.main import EXIT_INTERRUPTED, EXIT_USER, main
+from bench.commands.main import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNREAD, EXIT_USER, main
 
 
 @pytest.fixture
@@ -135,10 +139,61 @@ def test_an_interrupt_says_how_to_go_on(capsys, monkeypatch):
     assert "the same command goes on" in capsys.readouterr().err
 
 
-def test_a_bug_shows_its_traceback(monkeypatch):
+def test_a_bug_shows_its_traceback(monkeypatch, capsys):
     def broken(*_):
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("bench.commands.run_sweep.bench", broken)
-    with pytest.raises(RuntimeError, match="a bug"):
-        main(["bench", "digits", "--quiet"])
+    assert (
+        main(["bench", "digits", "--quiet"]) == EXIT_FAULT
+    )  # 1 would say of `compare` that something got worse
+    assert capsys.readouterr().err.endswith("RuntimeError: a bug\n")
+
+
+def _run(code: str, **more):
+    """A process of its own, since it is about what a process begins and ends with."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **more)
+
+
+def test_output_that_nobody_reads_or_that_cannot_be_written_is_no_regression():
+    command = f"{sys.executable} -m bench list"
+    for target, status in (
+        ("| true; exit ${PIPESTATUS[0]}", {0, EXIT_UNREAD}),
+        ("> /dev/full", {EXIT_USER}),
+    ):
+        found = subprocess.run(["bash", "-c", f"{command} {target}"], capture_output=True, text=True)
+        assert found.returncode in status
+        assert "Traceback" not in found.stderr
+
+
+def test_letters_that_a_terminal_has_not_are_spelled():
+    code = "from bench.commands.main import main; main(['status', 'digits', '--runs', '\u00fc'])"
+    found = _run(code, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert "RUNS=\\xfc: found no sweep" in found.stderr
+
+
+def test_what_a_shell_or_a_home_folder_says_changes_no_result(tmp_path):
+    (tmp_path / "keras.json").write_text(
+        '{"floatx": "float16", "epsilon": 0.1, "backend": "jax", "image_data_format": "channels_first"}'
+    )
+    names = ("OMP_NUM_THREADS", "TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")
+    code = (
+        "import os; from bench.commands.main import main; from tuning import runtime; runtime.configure(); "
+        "from keras.config import *; print(floatx(), epsilon(), image_data_format(), backend()); "
+        f"print(*(os.environ[name] for name in {names}))"
+    )
+    shell = {"OMP_NUM_THREADS": "4", "TF_ENABLE_ONEDNN_OPTS": "0", "KERAS_BACKEND": "jax"}
+    found = _run(code, env={**os.environ, **shell, "KERAS_HOME": str(tmp_path)})
+    assert found.stdout.splitlines() == ["float32 1e-07 channels_last tensorflow", "1 1 tensorflow"]
+
+
+def test_a_file_that_its_owner_keeps_is_a_line(monkeypatch, capsys):
+    def kept(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", "runs/digits/predictions/a.npz")
+
+    monkeypatch.setattr("bench.commands.main.latest_run", kept)
+    assert main(["status", "digits"]) == EXIT_USER
+    assert (
+        capsys.readouterr().err
+        == "scanbench: runs/digits/predictions/a.npz: Permission denied; expected what can be read and written\n"
+    )

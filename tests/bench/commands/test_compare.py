@@ -133,6 +133,22 @@ def test_files_that_are_no_reports_are_refused(tmp_path):
         compare(good, tmp_path / "bad.json")
     with pytest.raises(UserError, match="cannot read"):
         compare(good, tmp_path / "missing.json")
+    for name in ("rows", "task", "data"):
+        (tmp_path / "bad.json").write_text(json.dumps({k: v for k, v in found.items() if k != name}))
+        with pytest.raises(UserError, match=f"found no {name}; expected a report's JSON, whole"):
+            compare(good, tmp_path / "bad.json")
+
+
+def test_subjects_of_other_data_may_only_have_the_same_names(tmp_path):
+    a = Sweep(n_test=100).write(tmp_path / "a")
+    assert "paired over the same subjects" in compare(a, a)[0]
+    report = json.loads(_json(a).read_text())
+    report["data"]["fingerprint"] = "another"
+    (tmp_path / "b.json").write_text(json.dumps(report))
+    assert (
+        "paired over subjects of the same names; data differ: perhaps others"
+        in compare(a, tmp_path / "b.json")[0]
+    )
 
 
 def test_one_seed_on_both_sides_is_no_evidence_of_a_change(tmp_path):

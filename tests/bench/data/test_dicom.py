@@ -365,3 +365,6 @@ def test_files_that_are_scans_by_themselves_are_not_one_series(tmp_path):
     assert write("anonymous", (one, "1.1", "a"), (one, "1.2", "a")) == ["anonymous"]  # slices, perhaps
     assert write("mixed", (FRAMES, "1.1", "a"), (FRAMES, "1.1", "b")) == ["mixed"]
     assert write("single", (FRAMES, "1.1", "a")) == ["single"]
+    (tmp_path / "series" / "more").mkdir()
+    np.save(tmp_path / "series" / "more" / "a.npy", one)
+    assert [path.name for path in scans_below(tmp_path / "series", Found())] == ["series", "a.npy"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -126,3 +127,14 @@ def test_a_folder_that_cannot_be_written(server, tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match=r"cannot write \((Not a directory|File exists)\)"):
         download.fetch(f"{server.url}/file", Path(tmp_path / "taken" / "file"), SHA256)
+
+
+def test_two_calls_at_once_fetch_one_file(server, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        targets = 2 * [tmp_path / "file"]
+        lines = list(pool.map(lambda path: download.fetch(f"{server.url}/file", path, SHA256), targets))
+    assert sorted(line.rpartition(": ")[2] for line in lines) == [
+        "already there, checksum verified",
+        "downloaded, checksum verified",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

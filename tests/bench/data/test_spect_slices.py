@@ -93,5 +93,9 @@ def test_whatever_a_reader_returns(subjects):
         to_slice(Volume(np.zeros((64, 64), np.float32)))
     with pytest.raises(UserError, match="voxel sizes"):
         to_slice(Volume(scan.array), name="scan.npy")
-    with pytest.raises(UserError, match="no voxel above 0"):
-        to_slice(Volume(np.zeros((9, 9, 9), np.float32), (2.0, 2.0, 2.0)))
+    for axes in (2, 3):
+        with pytest.raises(UserError, match="no value above 0"):
+            to_slice(Volume(np.zeros(axes * (9,), np.float32), axes * (2.0,)))
+    nearly = np.full((20, 20, 20), -1, np.float32)
+    nearly[3, 3, 3] = 1
+    assert to_slice(Volume(nearly, (2.0, 2.0, 2.0))).shape == (109, 91)

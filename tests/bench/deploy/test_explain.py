@@ -7,7 +7,8 @@ import pytest
 from keras import layers
 
 import architectures
-from bench.deploy.explain import explain
+from bench.deploy import sheets
+from bench.deploy.explain import Explanation, explain
 from bench.deploy.saved_network import calibrated
 
 
@@ -112,6 +113,12 @@ def test_a_network_that_sees_some_slices_has_looked_at_no_others(which, slices):
     lit = np.flatnonzero(found.heat[0].max(axis=(1, 2)))
     assert set(lit) <= set(slices)
     assert len(lit) > 0
+
+
+def test_of_one_map_for_all_slices_some_through_the_depth_are_shown():
+    found = Explanation("Grad-CAM", np.ones((1, 14, 8, 8), np.float32), None)
+    shown = sheets.picture("a", np.zeros((14, 8, 8, 1), np.float32), found, 0)
+    assert [title for title, *_ in shown.panels] == ["slice 4", "slice 7", "slice 11"]
 
 
 def test_early_fusion_has_looked_at_all_slices_alike():

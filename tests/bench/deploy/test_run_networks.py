@@ -210,6 +210,20 @@ def test_an_output_never_replaces_a_scan(runs, scans, capsys):
     assert not (scans / "ramp.csv").exists()
 
 
+def test_an_output_never_replaces_another_table_nor_a_link(runs, scans, tmp_path, capsys):
+    words = ["predict", "spect", "--runs", str(runs), "--input", str(scans / "0.npy"), "--output"]
+    (tmp_path / "labels.csv").write_text("path,label\n0.npy,HC\n")
+    assert main([*words, str(tmp_path / "labels.csv")]) == EXIT_USER
+    assert "found a file that is not predict's; expected another name" in capsys.readouterr().err
+    (tmp_path / "link.csv").symlink_to(tmp_path / "there.csv")
+    for _ in range(2):
+        assert main([*words, str(tmp_path / "link.csv")]) == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "there.csv").read_text().startswith("file,class,")
+    assert main([*words, str(tmp_path / f"{220 * 'n'}.csv")]) == 0
+    assert main([*words, str(tmp_path / f"{260 * 'n'}.csv")]) == EXIT_USER
+
+
 def test_sheets_of_an_earlier_call_are_no_scans_and_make_way(runs, scans, monkeypatch):
     monkeypatch.setattr(sheets, "SCANS", 2)
     words = ["--runs", str(runs), "--input"]
@@ -226,17 +240,19 @@ def test_sheets_of_an_earlier_call_are_no_scans_and_make_way(runs, scans, monkey
     assert {path.name for path in scans.glob("o*")} == {"o.csv", "o.png", "o-3.png"}
 
 
-def test_what_is_doubtful_of_a_file_is_said(runs, scans, tmp_path, capsysbinary):
+def test_what_is_doubtful_of_a_file_is_said(runs, scans, tmp_path, capsysbinary, monkeypatch):
     bad = images(1, seed=9)[0, ..., 0]
     bad[3, 3:5] = np.nan
     np.save(scans / "bad.npy", bad)
     (scans / "scan.tiff").write_bytes(b"II*")
     shutil.copy(scans / "1.npy", os.fsencode(scans) + b"/\xff.npy")
-    rows = predicted(
-        ["--runs", str(runs), "--input", str(scans)], tmp_path / "out.csv", errors="surrogateescape"
-    )
+    monkeypatch.chdir(scans)
+    np.save("=cmd.npy", bad)
+    rows = predicted(["--runs", str(runs), "--input", "."], tmp_path / "out.csv")  # UTF-8, as pandas reads it
+    assert "./=cmd.npy" in {row["file"] for row in rows}
+    rows = [row for row in rows if "cmd" not in row["file"]]
     assert rows[2]["warnings"].startswith("values that are NaN or infinite, taken for background: 2")
-    assert rows[-1]["file"] == str(scans / "\udcff.npy")
+    assert rows[-1]["file"] == "\\udcff.npy"
     assert b"passed over, as no scans or beside DICOM files: 1 (scan.tiff)" in capsysbinary.readouterr().out
 
 
@@ -328,7 +344,7 @@ def test_the_card_says_what_its_numbers_are_of(runs, monkeypatch):
 
 def test_the_card_names_a_task_of_the_user_s_own_by_its_file(runs, tmp_path):
     own = task.but(file=tmp_path / "my task.py")
-    said = "".join(model_card._how(own, {"input_shape": [1], "agreement": {}}))
+    said = "".join(model_card._how(own, {"input_shape": [1], "agreement": {}}, "vgg16"))
     assert f"scanbench predict '{own.file}' --model" in said
     assert f"tasks.load({str(own.file)!r})" in said
 

@@ -34,7 +34,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def contents(events: list[dict]) -> list[dict]:
-    return [{name: value for name, value in event.items() if name != "time"} for event in events]
+    return [
+        {name: value for name, value in event.items() if name not in ("time", "clock")} for event in events
+    ]
 
 
 def test_what_is_appended_is_read_again(folder):

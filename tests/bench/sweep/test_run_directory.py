@@ -1,9 +1,9 @@
 """Which run folder goes with which settings, and what may lie in it."""
 
 import copy
-import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_workers import settings_for
@@ -178,13 +178,15 @@ def test_an_ablation_that_changes_something_else_is_done_again_and_nothing_else(
     assert not any(state.settled(key) for key in found)
 
 
-def test_the_latest_run_is_the_one_recorded_last(tmp_path):
-    import os
-
+def test_the_latest_run_is_the_one_recorded_last_wherever_it_is_copied(tmp_path, monkeypatch):
     assert run_directory.latest(tmp_path, "digits") is None
-    for name, time in (("digits-a-1", 200), ("digits-b-2", 100), ("mri-c-3", 300)):
+    times: dict[str, float] = {}
+    monkeypatch.setattr(
+        journal, "time", SimpleNamespace(time=lambda: times["now"], monotonic=lambda: 0.0, strftime=str)
+    )
+    for number, name in ((200, "digits-a-1"), (100, "digits-b-2"), (300, "mri-c-3")):
+        times["now"] = number
         record(tmp_path / name, {}, {})
-        os.utime(tmp_path / name / journal.FILE, (time, time))
     assert run_directory.latest(tmp_path, "digits") == tmp_path / "digits-a-1"
 
 
@@ -290,8 +292,6 @@ def test_the_latest_run_is_of_the_very_task_and_has_a_record(tmp_path):
     for name, task in (("digits-a", "digits"), ("digits-fast-a", "digits-fast")):
         record(tmp_path / name, {"task": task}, {})
     Journal(tmp_path / "digits-b").close()  # a start that came to nothing
-    for seconds, name in enumerate(("digits-a", "digits-fast-a", "digits-b")):
-        os.utime(tmp_path / name / journal.FILE, (seconds, seconds))
     assert run_directory.latest(tmp_path, "digits") == tmp_path / "digits-a"
     assert run_directory.latest(tmp_path, "digits-fast") == tmp_path / "digits-fast-a"
 
@@ -308,3 +308,14 @@ def test_checkpoints_of_trials_are_left_to_who_knows_the_plan(tmp_path):
     ]
     clean(tmp_path, State.replay(events))
     assert [path.name for path in (tmp_path / "work").iterdir()] == [names[0]]
+
+
+def test_how_long_a_sweep_took_does_not_hang_on_who_sets_the_clock():
+    events = [
+        {"event": "sweep", "time": 1000.0, "clock": 5.0},
+        {"event": "done", "piece": "reference/a/0", "result": {}, "time": -6000.0, "clock": 25.0},
+        {"event": "ended", "reason": "finished", "time": -6000.0, "clock": 25.0},
+        {"event": "sweep", "time": 0.0},  # as an older version wrote it
+        {"event": "done", "piece": "reference/b/0", "result": {}, "time": 7.0},
+    ]
+    assert State.replay(events).seconds == 27.0
