@@ -39,7 +39,7 @@ def write(path: Path, content: str | bytes) -> None:
 
     Its folder must be there: one that a user has moved away, or that is not mounted, is not made again.
     """
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".{path.name[:70]}.{uuid.uuid4().hex}.tmp")  # of 255 bytes at most
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)

@@ -204,9 +204,8 @@ def load_keras(path: Path, own: Sequence[str] = ()) -> "keras.Model":
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file makes Keras raise many kinds
-        cause = str(error).rpartition("Exception encountered:")[
-            2
-        ]  # Keras puts the whole configuration before it
+        # Keras puts the whole configuration before it.
+        cause = str(error).rpartition("Exception encountered:")[2]
         what = " ".join(cause.split())[:200] or type(error).__name__
         raise UserError(
             f"{path}: found a network that cannot be opened ({what}); expected Keras' format, whole, with layers "

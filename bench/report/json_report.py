@@ -16,6 +16,7 @@ from bench.report.results import Content
 
 FORMAT = 1
 _FRAMES = ("rows", "searches", "refits", "ablations")
+_NEEDED = ("task", "metric", "data", "identity", "plan", "environment", "predictions")
 _REFIT = ["architecture", "fold", "seed", "trial", "metrics", "epochs", "seconds"]
 
 
@@ -114,15 +115,6 @@ def load(path: Path) -> dict[str, Any]:
     version = found.get("format") if isinstance(found, dict) else None
     if version != FORMAT:
         raise UserError(f"{path}: found format {version!r}; expected a report's JSON of format {FORMAT}")
-    if missing := {
-        "task",
-        "metric",
-        "data",
-        "identity",
-        "plan",
-        "environment",
-        "predictions",
-        *_FRAMES,
-    } - set(found):
+    if missing := {*_NEEDED, *_FRAMES} - set(found):
         raise UserError(f"{path}: found no {min(missing)}; expected a report's JSON, whole")
     return {**found, **{name: pd.DataFrame(found.get(name), dtype=object) for name in _FRAMES}}

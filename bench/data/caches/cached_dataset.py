@@ -26,7 +26,7 @@ from tuning import durable
 
 _FORMAT = 1
 _FACTS = ("name", "classes", "fingerprint", "provenance", "stand_in", "details")
-_SAMPLE_ARRAYS = ("y", "subjects", "sites", "official_test", "official_validation")
+SAMPLE_ARRAYS = ("y", "subjects", "sites", "official_test", "official_validation")
 
 
 class DamagedCacheError(Exception):
@@ -89,7 +89,7 @@ def seal(
     folder: Path, dataset: Dataset, digests: np.ndarray, headers: list[dict[str, Any]] | None = None
 ) -> None:
     """Write all of a dataset but `x`, which must be in place, and finish with `meta.json`."""
-    arrays = {name: getattr(dataset, name) for name in _SAMPLE_ARRAYS if getattr(dataset, name) is not None}
+    arrays = {name: getattr(dataset, name) for name in SAMPLE_ARRAYS if getattr(dataset, name) is not None}
     for name in ("subjects", "sites"):
         if name in arrays:
             arrays[name] = np.asarray(arrays[name]).astype(str)

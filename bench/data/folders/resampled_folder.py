@@ -96,7 +96,8 @@ def _build(
     digests = np.array([done[index][0] for index in range(len(items))], dtype=np.uint64)
     own, masks = columns(items, classes), official_masks(items)
     kinds = Counter(item.kind for item in items)
-    voxels = f"{'x'.join(map(str, grid.shape))} voxels {grid.view()}"
+    unit = "pixels" if len(grid.shape) == 2 else "voxels"
+    voxels = f"{'x'.join(map(str, grid.shape))} {unit} {grid.view()}"
     dataset = Dataset(
         name=name,
         x=np.load(file, mmap_mode="r"),

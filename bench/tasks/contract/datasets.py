@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.caches.cached_dataset import ensure, save_dataset
+from bench.data.caches.cached_dataset import SAMPLE_ARRAYS, ensure, save_dataset
 from bench.data.caches.source_digest import generators_digest
 from bench.data.dataset import Dataset, fingerprint
 from bench.errors import UserError
@@ -67,20 +67,12 @@ def store(dataset: Dataset, cache: Path) -> Path:
 
     Its fingerprint is made of all that it says, whatever the task took for its own.
     """
-    facts = [dataset.fingerprint, dataset.provenance, *dataset.classes, str(sorted(dataset.details.items()))]
-    entries = (
-        dataset.x,
-        dataset.y,
-        dataset.subjects,
-        dataset.sites,
-        dataset.official_test,
-        dataset.official_validation,
-    )
-    arrays = [
-        np.asarray(each, np.float32 if each is dataset.x else None) for each in entries if each is not None
-    ]
-    texts = [array.astype(str) if array.dtype == object else array for array in arrays]
-    dataset = replace(dataset, fingerprint=fingerprint(*facts, *texts))
+    said: list[np.ndarray | str] = [dataset.fingerprint, dataset.provenance, *dataset.classes]
+    said += [str(sorted(dataset.details.items())), np.asarray(dataset.x, np.float32)]
+    for name in SAMPLE_ARRAYS:
+        if (entries := getattr(dataset, name)) is not None:
+            said += [name, np.asarray(entries).astype(str)]
+    dataset = replace(dataset, fingerprint=fingerprint(*said))
     folder = cache / f"{dataset.name}-{dataset.fingerprint}"
     return ensure(folder, lambda target: save_dataset(dataset, target))
 
