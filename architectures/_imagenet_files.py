@@ -18,9 +18,7 @@ def find(kind: str, weights: str | Path | None = None) -> Path:
     weights : the file or the folder that holds it; None: Keras' cache, `models` under `KERAS_HOME` or
         `~/.keras`.
 
-    Raises
-    ------
-    FileNotFoundError : with a line that names the file and where it was looked for.
+    Raises FileNotFoundError: with a line that names the file and where it was looked for.
     """
     name = FILES[kind]
     if weights is not None and Path(weights).is_file():

@@ -23,9 +23,7 @@ def minimise(process: Any, beta: float, starts: np.ndarray) -> np.ndarray:
     beta : how much the unknown is worth.
     starts : `[m, d]` in [0, 1]; a local search begins at each.
 
-    Returns
-    -------
-    The best point found, `[d]`.
+    Returns the best point found, `[d]`.
     """
     bound = LowerBound(process, beta)
     limits = [(0.0, 1.0)] * starts.shape[1]

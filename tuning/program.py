@@ -97,9 +97,7 @@ class Program:
         total_steps : over which the learning-rate schedule runs.
         start : weights of everything but the head, as `backbone` gives them; None among them stays random.
 
-        Raises
-        ------
-        ValueError : a setting that this program does not have, or weights of another structure.
+        Raises ValueError: a setting that this program does not have, or weights of another structure.
         """
         unknown = set(settings) - set(self.settings)
         if unknown:

@@ -81,9 +81,7 @@ def discover(
         ones that `build` does not ask for, asks for under a condition, or does not offer that value for are
         passed over.
 
-    Returns
-    -------
-    The configuration for `keras_tuner.HyperParameters.from_config`, with "structural" beside it: the names
+    Returns the configuration for `keras_tuner.HyperParameters.from_config`, with "structural" beside it: the names
     that `build` asked for.
     """
     import keras_tuner

@@ -160,9 +160,7 @@ def train(
     -------
     history : a record an epoch: epoch, loss, accuracy, seconds, and val_loss, val_accuracy where it was scored.
 
-    Raises
-    ------
-    Diverged : the loss is infinite or not a number.
+    Raises Diverged: the loss is infinite or not a number.
     """
     labels = training.labels()
     weights = _class_weights(labels, recipe.balance, n_classes)

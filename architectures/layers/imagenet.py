@@ -50,10 +50,8 @@ def load(model: keras.Model, kind: str, weights: str | Path | None = None) -> No
         are. It may have fewer blocks than the original.
     kind, weights : as for `find`.
 
-    Raises
-    ------
-    FileNotFoundError : there is no such file.
-    ValueError : the network is slimmed or otherwise not the original, or the file is damaged.
+    Raises FileNotFoundError: there is no such file; ValueError: the network is slimmed or otherwise not the
+    original, or the file is damaged.
     """
     path = find(kind, weights)
     arrays = read(path)

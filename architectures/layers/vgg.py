@@ -22,9 +22,7 @@ def vgg16_features(x, width: float, blocks: int, normalisation: str):
     blocks : 1 to 5. The pooling of a block is left out where less than 2x2 pixels are left.
     normalisation : "none" (the original) or "batch", after each convolution.
 
-    Returns
-    -------
-    `[batch, height / 2**blocks, width / 2**blocks, filters]`, sides rounded down, at least 1.
+    Returns `[batch, height / 2**blocks, width / 2**blocks, filters]`, sides rounded down, at least 1.
     """
     for block in range(1, blocks + 1):
         filters = scaled(FILTERS[block - 1], width)

@@ -55,9 +55,7 @@ def common_options(parser: argparse.ArgumentParser, *places: str) -> None:
 def latest_run(arguments: argparse.Namespace) -> Path:
     """The run folder of the task in which something was recorded last.
 
-    Raises
-    ------
-    UserError : there is none.
+    Raises UserError: there is none.
     """
     name, runs = s.find_task(arguments.task).name, Path(arguments.runs)
     folder = run_directory.latest(runs, name)
@@ -69,9 +67,7 @@ def latest_run(arguments: argparse.Namespace) -> Path:
 def read_settings(arguments: argparse.Namespace):
     """Check every option.
 
-    Raises
-    ------
-    UserError : the first that is wrong.
+    Raises UserError: the first that is wrong.
     """
     task = s.find_task(arguments.task)
     data = arguments.data or None

@@ -67,9 +67,7 @@ def compare(a: Path, b: Path) -> tuple[str, bool]:
     worse : whether something got significantly worse: a metric, an inference time, or a result that a has
         and that failed in b.
 
-    Raises
-    ------
-    UserError : a side that cannot be read, or two that answer different questions.
+    Raises UserError: a side that cannot be read, or two that answer different questions.
     """
     before, after = _read(a), _read(b)
     for name, (first, second) in {

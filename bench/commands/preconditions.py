@@ -29,10 +29,8 @@ def require_writable(reports: Path) -> None:
 def require_fitting(settings: Settings, dataset: Dataset) -> None:
     """Look whether each candidate takes the task's samples, and can start from the weights that it is to.
 
-    Raises
-    ------
-    UserError : the first that cannot, or whose file cannot be imported; or a task whose metric is of other classes,
-        whose preprocessing fails, or whose training has hyperparameters or augmentation that do not exist.
+    Raises UserError: the first that cannot, or whose file cannot be imported; or a task whose metric is of other
+    classes, whose preprocessing fails, or whose training has hyperparameters or augmentation that do not exist.
     """
     from bench.worker.programs import model_shape
 

@@ -51,9 +51,7 @@ class Outcome:
 def bench(settings: Settings, display: Display) -> Outcome:
     """Run, or go on with, a sweep, and write its report.
 
-    Raises
-    ------
-    UserError : data, folders or disk that cannot be used.
+    Raises UserError: data, folders or disk that cannot be used.
     """
     task = settings.task
     with collected_warnings() as warnings:

@@ -10,9 +10,7 @@ from bench.sweep import run_directory
 def export(folder: Path) -> Path:
     """Write a log directory with a run for each trial: its hyperparameters, score and learning curve.
 
-    Raises
-    ------
-    UserError : TensorBoard is not installed, there are no trials, or the run folder cannot be written.
+    Raises UserError: TensorBoard is not installed, there are no trials, or the run folder cannot be written.
     """
     try:
         from tensorboard.plugins.hparams import summary_v2 as hparams

@@ -30,9 +30,7 @@ def worker_pool(workers: int, work: str, shared: Any = None) -> Iterator[Process
     The processes are spawned: forking one that runs TensorFlow is unsafe. Each keeps `shared` for `_call`.
     `work` is what they do, for the message when one is killed.
 
-    Raises
-    ------
-    UserError : a process was killed; mostly the system does that when it runs out of memory.
+    Raises UserError: a process was killed; mostly the system does that when it runs out of memory.
     """
     try:
         with ProcessPoolExecutor(
@@ -95,9 +93,7 @@ def map_processes(
     description : what is done, for the progress bar and for the message when a process is killed.
     shared : sent to each process once, not with each call.
 
-    Raises
-    ------
-    UserError : a process was killed, mostly by lack of memory.
+    Raises UserError: a process was killed, mostly by lack of memory.
     """
     bar = Progress(
         TextColumn("{task.description}"),

@@ -36,9 +36,7 @@ def folds(dataset: Dataset, n_folds: int, seed: int) -> list[Fold]:
     parts of the training subjects (of fewer, at least two, where a class has fewer subjects). The result
     depends on subject ids and seed, not on the order of samples.
 
-    Raises
-    ------
-    UserError : a class has fewer subjects than there are parts, or `n_folds` is below 1.
+    Raises UserError: a class has fewer subjects than there are parts, or `n_folds` is below 1.
     """
     if n_folds < 1:
         raise UserError(f"FOLDS={n_folds}: found less than one fold, expected 1 or more")
@@ -83,9 +81,7 @@ def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
     where a class has fewer subjects). Subjects seen at several sites are left out of training where one of
     their sites is tested. An official split is not looked at.
 
-    Raises
-    ------
-    UserError : no sites, only one, or too few subjects of a class at the others.
+    Raises UserError: no sites, only one, or too few subjects of a class at the others.
     """
     if dataset.sites is None:
         raise UserError("FOLDS=sites: found a dataset without sites; expected a column `site` in labels.csv")
@@ -113,9 +109,7 @@ def leave_one_site_out(dataset: Dataset, seed: int) -> list[Fold]:
 def divide(dataset: Dataset, n_folds: int, splits: dict[str, Any]) -> list[Fold]:
     """Make the folds that a sweep's identity describes: `n_folds`, by `seed` of `splits`, or one for each site.
 
-    Raises
-    ------
-    UserError : see `folds` and `leave_one_site_out`.
+    Raises UserError: see `folds` and `leave_one_site_out`.
     """
     if splits.get("by") == "site":
         return leave_one_site_out(dataset, splits["seed"])
@@ -166,9 +160,7 @@ class LeakError(UserError, AssertionError):
 def assert_disjoint(fold: Fold, subjects: np.ndarray) -> None:
     """Make sure that no subject, and so no sample, is in two parts of a fold, and that none is empty.
 
-    Raises
-    ------
-    LeakError : one is; never optimised away.
+    Raises LeakError: one is; never optimised away.
     """
     parts = {"train": fold.train, "validation": fold.validation, "test": fold.test}
     owner: dict[str, str] = {}
@@ -193,9 +185,7 @@ def partition(
     one subject of each class, where a subject has one class. Ties, and who goes where, hang on hashes of
     `key` and the subject ids.
 
-    Raises
-    ------
-    UserError : a class has fewer subjects than there are parts.
+    Raises UserError: a class has fewer subjects than there are parts.
     """
     ids, inverse = np.unique(subjects.astype(str), return_inverse=True)
     n_classes = len(classes)

@@ -118,9 +118,7 @@ def paired_difference(
     ----------
     alike : take the seeds of both to scatter by as much, as those of one network with one thing switched do.
 
-    Raises
-    ------
-    ValueError : no runs on a side, or an unknown metric.
+    Raises ValueError: no runs on a side, or an unknown metric.
     """
     samples = {"a": resample(runs_a, metric), "b": resample(runs_b, metric)}
     return difference(*pool_seeds(samples, alike=alike).values())

@@ -45,9 +45,7 @@ def interval(runs: Sequence[Run], metric: str) -> Interval:
     known of the seeds' part, and the interval is about the one network rather than its architecture.
     Rows of one report learn it from each other: `of_replicates` with `bootstrap.resample_all`.
 
-    Raises
-    ------
-    ValueError : no runs, an unknown metric.
+    Raises ValueError: no runs, an unknown metric.
     """
     return of_replicates(resample(runs, metric))
 

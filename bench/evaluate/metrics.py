@@ -67,9 +67,7 @@ METRICS: dict[str, Metric] = {
 def get(name: str) -> Metric:
     """Find a metric by name; `sensitivity[2]` is the sensitivity of class 2.
 
-    Raises
-    ------
-    ValueError : a name that is none of the metrics; the message lists them.
+    Raises ValueError: a name that is none of the metrics; the message lists them.
     """
     if name in METRICS:
         return METRICS[name]

@@ -18,10 +18,8 @@ class Run:
     subjects : str `[n]`, whose sample it is; a subject may have several.
     fold, seed : which division of the subjects, and which seed of the refit.
 
-    Raises
-    ------
-    ValueError : lengths that differ, a class outside the columns of `probabilities`, or a probability
-        that is negative or not finite.
+    Raises ValueError: lengths that differ, a class outside the columns of `probabilities`, or a probability that is
+    negative or not finite.
     """
 
     y: np.ndarray
@@ -56,9 +54,7 @@ def repetitions(runs: Sequence[Run]) -> list[list[Run]]:
     done) uses its own again, so that every repetition covers the same subjects and every fold's mean
     is over its own seeds as nearly as whole numbers allow.
 
-    Raises
-    ------
-    ValueError : no runs, different numbers of classes, or seeds of one fold with different samples.
+    Raises ValueError: no runs, different numbers of classes, or seeds of one fold with different samples.
     """
     if not runs:
         raise ValueError("no runs to evaluate")

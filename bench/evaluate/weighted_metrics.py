@@ -32,9 +32,7 @@ def evaluate(name: str, arranged: list[list[Run]], subjects: np.ndarray, weights
     subjects : str `[subjects]`, sorted.
     weights : float `[weightings, subjects]`.
 
-    Returns
-    -------
-    float `[weightings, repetitions]`, nan where the metric is undefined.
+    Returns float `[weightings, repetitions]`, nan where the metric is undefined.
     """
     # All seeds of a fold predict the same samples, so the first repetition's owners are everyone's.
     owners = [np.searchsorted(subjects, run.subjects) for run in arranged[0]]

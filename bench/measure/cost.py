@@ -91,9 +91,7 @@ class MeasuringProcess:
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
         """Hand it the job and wait for the result.
 
-        Raises
-        ------
-        MeasurementError : it ended without one.
+        Raises MeasurementError: it ended without one.
         """
         self.start()
         assert self._process
@@ -141,9 +139,7 @@ def measure_models(
     packages : packages whose modules, and paths of files that, are imported first: they register custom layers.
     process : one that was started before; None: a new one.
 
-    Returns
-    -------
-    dict, name to a JSON-ready dict with these keys; what could not be measured is None:
+    Returns by name a JSON-ready dict with these keys; what could not be measured is None.
 
     - `status`: `measured` or `failed`; `reason`: why it failed, in a line.
     - `parameters`, `trainable_parameters`; `bytes_on_disk`: of the `.keras` file.
@@ -159,10 +155,8 @@ def measure_models(
       process; `energy_1000_inferences_joules`, `energy_method`: all in Keras, batch 1, one thread.
     - `machine_drift`: slowest over fastest round of that matrix product.
 
-    Raises
-    ------
-    MeasurementError : a measuring process crashed (out of memory, say).
-    ValueError : two entries of one name, or an unknown runtime.
+    Raises MeasurementError: a measuring process crashed (out of memory, say); ValueError: two entries of one name,
+    or an unknown runtime.
     """
     if len({entry.name for entry in entries}) != len(entries):
         raise ValueError(f"names of entries must differ, got {[entry.name for entry in entries]}")

@@ -48,9 +48,7 @@ class FreshProcess:
     def result(self) -> dict[str, Any]:
         """Give it its turn, wait for it, and return what `work` returned.
 
-        Raises
-        ------
-        ProcessDied : it ended without a result.
+        Raises ProcessDied: it ended without a result.
         """
         try:
             with self._line, suppress(EOFError, OSError):

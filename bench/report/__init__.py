@@ -14,14 +14,9 @@ def write(folder: Path, reports: Path) -> Path:
     folder : the run folder; a sweep may be going on there.
     reports : where tables go; made if it is not there.
 
-    Returns
-    -------
-    The markdown's path.
+    Returns the markdown's path.
 
-    Raises
-    ------
-    UserError : no sweep has been recorded in `folder`.
-    OSError : `reports` cannot be written.
+    Raises UserError: no sweep has been recorded in `folder`; OSError: `reports` cannot be written.
     """
     import pandas as pd
 

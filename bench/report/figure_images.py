@@ -74,9 +74,7 @@ def _montage(rows: Sequence[Sequence], columns: int, margin: float, above: float
     ----------
     margin : room on the left, in inches.
 
-    Returns
-    -------
-    The axes, with a unit of one picture's width across and one height down: picture `[row][column]` begins
+    Returns the axes, with a unit of one picture's width across and one height down: picture `[row][column]` begins
     at `column * 1.1`, `row * (1.1 + above)`. None if there are no pictures.
     """
     pictures = [picture for row in rows for picture in row]

@@ -23,9 +23,7 @@ _REFIT = ["architecture", "fold", "seed", "trial", "metrics", "epochs", "seconds
 def document(content: Content) -> dict[str, Any]:
     """Make the JSON-ready document of a report.
 
-    Returns
-    -------
-    dict with `format`, `task`, `title`, `metric`, `direction`, `data`, `identity`, `code` (a digest by
+    Returns a dict with `format`, `task`, `title`, `metric`, `direction`, `data`, `identity`, `code` (a digest by
     architecture), `plan`, `environment`, `command`, `started`, `ended`, `seconds`, `finished`, `answer`,
     `inference` (by architecture and runtime), `predictions` (see `packed_predictions`), and the frames `rows` (as
     in the CSV), `searches` (one a fold), `refits` (one a fold and seed, with every metric) and `ablations`.
@@ -100,9 +98,7 @@ def dumps(found: dict[str, Any]) -> str:
 def load(path: Path) -> dict[str, Any]:
     """Read a report's JSON, as `document` made it.
 
-    Raises
-    ------
-    UserError : not there, not JSON, or not a report of this format.
+    Raises UserError: not there, not JSON, or not a report of this format.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -45,9 +45,7 @@ def pack(runs_by_name: Mapping[str, Sequence[Run]], metric: str) -> dict[str, An
 def unpack(packed: dict[str, Any], n_classes: int) -> dict[str, list[Run]]:
     """Undo `pack`; subjects are named by their hashes, predicted classes have the probability 1.
 
-    Raises
-    ------
-    ValueError, KeyError : not what `pack` makes.
+    Raises ValueError, KeyError: not what `pack` makes.
     """
     samples = [
         (

@@ -85,9 +85,7 @@ class Content:
 def build(folder: Path) -> Content:
     """Read a run folder and work out its report.
 
-    Raises
-    ------
-    UserError : no sweep has been recorded there.
+    Raises UserError: no sweep has been recorded there.
     """
     found = run_results.read(folder)
     assessments = statistics.assess(found)

@@ -129,9 +129,7 @@ class Source:
 def read(folder: Path) -> Source:
     """Read a run folder without changing anything in it; a sweep may be going on there.
 
-    Raises
-    ------
-    UserError : there is no journal, or no sweep in it.
+    Raises UserError: there is no journal, or no sweep in it.
     """
     events, _, dropped = journal.read(folder / journal.FILE)
     state = State.replay(events)

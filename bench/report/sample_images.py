@@ -63,10 +63,8 @@ def open_images(source: Source) -> Images | None:
 def hardest(entries: list[Entry], number: int) -> pd.DataFrame:
     """Find the test images whose true class gets the lowest probability, over the trainings of `entries`.
 
-    Returns
-    -------
-    frame, hardest first: `sample` (its index in the dataset), `truth` and `told` (the true class and the one of the
-    highest mean probability), `probability` (of the true class, mean over all trainings that tested it).
+    Returns a frame, hardest first: `sample` (its index in the dataset), `truth` and `told` (the true class and the
+    one of the highest mean probability), `probability` (of the true class, mean over all trainings that tested it).
     """
     refits = pd.concat([entry.refits for entry in entries])
     refits = refits[refits.run.notna() & refits.indices.notna()]

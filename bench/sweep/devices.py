@@ -50,9 +50,7 @@ def for_workers(asked: int | None, cores: int) -> list[str | None]:
 def hold(gpu: str) -> FileLock:
     """Keep other sweeps of this machine off a GPU until the lock is released, or this process ends.
 
-    Raises
-    ------
-    UserError : another sweep has it.
+    Raises UserError: another sweep has it.
     """
     lock = FileLock(Path(tempfile.gettempdir()) / f"scanbench-gpu-{gpu.replace('/', '-')}.lock")
     try:
@@ -80,9 +78,7 @@ def assert_one_each(workers: Mapping[str, tuple[str, str | None]], cluster: str)
     ----------
     workers : address of each worker to what `of_this_worker` says there.
 
-    Raises
-    ------
-    UserError : names two such workers.
+    Raises UserError: names two such workers.
     """
     owners: dict[tuple[str, str], str] = {}
     without = [address for address, (_, gpu) in workers.items() if gpu is None]

@@ -74,9 +74,7 @@ class Processes(Workers):
     ----------
     gpus : of each worker, the only one that it sees, or None, a processor (see `devices.for_workers`).
 
-    Raises
-    ------
-    UserError : another sweep of this machine has one of the GPUs.
+    Raises UserError: another sweep of this machine has one of the GPUs.
     """
 
     def __init__(self, gpus: Sequence[str | None]) -> None:
@@ -192,9 +190,7 @@ class Cluster(Workers):
         A training takes one thread, its data a worker's memory. A worker whose machine has failed two pieces in a
         row (no mount, say) gets no more, as long as there are others.
 
-        Raises
-        ------
-        UserError : the scheduler is gone.
+        Raises UserError: the scheduler is gone.
         """
         return max(len(self._sound()), 1)
 
@@ -225,9 +221,7 @@ class Cluster(Workers):
     def kill(self, slot: int) -> None:
         """Take a piece back. Dask cannot end what a worker is in the middle of; the next goes to another.
 
-        Raises
-        ------
-        UserError : the scheduler is gone; that is no fault of the piece.
+        Raises UserError: the scheduler is gone; that is no fault of the piece.
         """
         self._assert_connected()
         if slot in self._futures:

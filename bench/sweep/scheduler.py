@@ -74,9 +74,7 @@ class Sweep:
     def run(self) -> None:
         """Work until nothing is left or an end is asked for.
 
-        Raises
-        ------
-        UserError : the disk is full or not writable; everything recorded so far is safe.
+        Raises UserError: the disk is full or not writable; everything recorded so far is safe.
         """
         self._judge_trials()
         with self._signals():

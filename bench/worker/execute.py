@@ -40,11 +40,9 @@ _FULL = {errno.ENOSPC: "no space left", errno.EDQUOT: "quota used up", errno.ERO
 def run(description: dict[str, Any]) -> dict[str, Any]:
     """Carry out a piece of work.
 
-    Returns
-    -------
-    One of `{"result": ...}`, `{"failed": reason, "environment": whether that caused it}`, `{"stopped": True}`,
-    `{"fatal": text}`; the last where nothing can be written any more, so that to go on with other pieces makes
-    no sense.
+    Returns one of `{"result": ...}`, `{"failed": reason, "environment": whether that caused it}`, `{"stopped":
+    True}`, `{"fatal": text}`; the last where nothing can be written any more, so that to go on with other pieces
+    makes no sense.
     """
     try:
         Path(description["folder"]).stat()  # a machine without the mount must not make one of its own

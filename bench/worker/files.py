@@ -50,9 +50,8 @@ class Progress:
     def epoch(self, record: dict) -> None:
         """Note a finished epoch.
 
-        Raises
-        ------
-        Stopped : the sweep is to end, and there are epochs left; after the last, what is found is soon recorded.
+        Raises Stopped: the sweep is to end, and there are epochs left; after the last, what is found is soon
+        recorded.
         """
         self._write(record)
         if self._stop.exists() and record["epoch"] != self._last:

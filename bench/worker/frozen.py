@@ -69,9 +69,7 @@ def head_program(shape: tuple[int, int], n_classes: int) -> Program:
 def network(description: dict[str, Any], program: Program | None = None) -> keras.Model:
     """The whole network of a description, with the head that a program has trained, if one is given.
 
-    Raises
-    ------
-    ValueError : its head is not its last layer, a dense one on a vector of features.
+    Raises ValueError: its head is not its last layer, a dense one on a vector of features.
     """
     whole = _network(_content(description))
     if program is not None:

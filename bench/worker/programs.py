@@ -21,9 +21,8 @@ class ChangedFile(Exception):
 def require_unchanged(description: dict[str, Any]) -> None:
     """Import what a description is of as it was when the sweep began: a worker that starts later reads files anew.
 
-    Raises
-    ------
-    ChangedFile : the architecture's or the task's file, or what it imports of ours, says something else by now.
+    Raises ChangedFile: the architecture's or the task's file, or what it imports of ours, says something else by
+    now.
     """
     if expected := description.get("digest"):
         _import_unchanged(description["architecture"], expected)
@@ -47,9 +46,7 @@ def _changed(file: Path) -> str:
 def model_shape(architecture: architectures.Architecture, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Shape that a network's input has: flattened for one that takes a vector.
 
-    Raises
-    ------
-    ValueError : the architecture takes other samples.
+    Raises ValueError: the architecture takes other samples.
     """
     axes = {"image": 3, "volume": 4}.get(architecture.input, len(sample_shape))
     if len(sample_shape) != axes:
@@ -95,9 +92,7 @@ def build(
 def checked(model: Any, n_classes: int) -> Any:
     """What a `build` returned, if it is a model that ends in logits.
 
-    Raises
-    ------
-    TypeError, ValueError : it is none; else an output too many would be trained, tested and compared.
+    Raises TypeError, ValueError: it is none; else an output too many would be trained, tested and compared.
     """
     import keras
 

@@ -60,9 +60,7 @@ def find(description: dict[str, Any]) -> dict[str, Any]:
 def _require_usable(model: Any) -> None:
     """Find out before anything is trained whether a network of the user's own could be measured and exported.
 
-    Raises
-    ------
-    ValueError : it ends in probabilities, or cannot be opened again once it is saved (a `Lambda`).
+    Raises ValueError: it ends in probabilities, or cannot be opened again once it is saved (a `Lambda`).
     """
     import keras
 

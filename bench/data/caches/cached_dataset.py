@@ -119,9 +119,7 @@ def open_cached(folder: Path) -> Dataset:
     Every sample is checked against its digest where `x.npy` has changed since it was last checked (by its
     time of modification); that reads all of it once.
 
-    Raises
-    ------
-    DamagedCacheError : something is missing, torn, or not as it was written.
+    Raises DamagedCacheError: something is missing, torn, or not as it was written.
     """
     folder = Path(folder)
     meta = _read_meta(folder)

@@ -19,9 +19,7 @@ def check_dataset(dataset: Dataset) -> tuple[list[str], list[str]]:
 
     Takes seconds for a few thousand images. Nothing is raised: the warnings say what is wrong.
 
-    Returns
-    -------
-    what there is, as text, and a line for each thing that would spoil the numbers; none if all is well.
+    Returns what there is, as text, and a line for each thing that would spoil the numbers; none if all is well.
     """
     classes, ids, y = dataset.classes, dataset.subjects.astype(str), dataset.y
     lines = [f"{dataset.name}: {len(y)} samples of {len(set(ids.tolist()))} subjects, {len(classes)} classes"]

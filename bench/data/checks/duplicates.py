@@ -38,9 +38,7 @@ def near_identical(dataset: Dataset) -> list[Pair]:
     above 0.95; of generated SPECT images, the smoothest included, none above 0.993. A copy saved as JPEG or
     with another contrast stays above 0.999.
 
-    Returns
-    -------
-    pairs, the most similar first. Constant images correlate with nothing.
+    Returns pairs, the most similar first. Constant images correlate with nothing.
     """
     coarse = _standardised(_coarse(dataset.x))
     subjects = np.unique(dataset.subjects.astype(str), return_inverse=True)[1]

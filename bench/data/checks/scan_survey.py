@@ -120,9 +120,7 @@ def lines(items: Sequence[Item], scans: Sequence[tuple[Item, Scan]]) -> list[str
 def thumbnails(scans: Sequence[tuple[Item, Scan]]) -> tuple[Dataset, dict[str, np.ndarray]] | None:
     """The scans of the usual dimension as a dataset, with facts that should say nothing of the labels.
 
-    Returns
-    -------
-    the dataset, and facts by name: numbers or texts `[n]`. None where less than two classes are left.
+    Returns the dataset, and facts by name: numbers or texts `[n]`. None where less than two classes are left.
     """
     usual = Counter(len(scan.shape) for _, scan in scans).most_common(1)
     scans = [(item, scan) for item, scan in scans if len(scan.shape) == usual[0][0]]

@@ -49,9 +49,7 @@ def site_predicts_label(dataset: Dataset) -> SiteAuc | None:
     against the rest, averaged over the classes (with two classes this is the usual AUC). The interval is a
     bootstrap over subjects (percentiles; Efron & Tibshirani 1993, chapter 13).
 
-    Returns
-    -------
-    None where there are no sites, only one, or too few subjects of a class to tell. A subject with several
+    Returns None where there are no sites, only one, or too few subjects of a class to tell. A subject with several
     samples counts once, with its first label and site.
     """
     if dataset.sites is None or len(set(dataset.sites.tolist())) < 2:

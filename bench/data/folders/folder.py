@@ -56,9 +56,7 @@ def list_folder(folder: str | Path) -> list[Item]:
     Around the class folders there may be `train`, `val` and `test`, an official split. Each folder is read
     once, wherever links lead. Warnings go to `collected_warnings`.
 
-    Raises
-    ------
-    UserError : the first problem; `check_folder` collects them all.
+    Raises UserError: the first problem; `check_folder` collects them all.
     """
     report = check_folder(folder)
     if report.problems:

@@ -31,15 +31,11 @@ def build_cache(data: str | Path, grid: Grid, cache: str | Path, *, name: str) -
     `data` is a folder as for `list_folder`, `name` that of the dataset, `cache` the folder of all caches. This
     one's name carries a key of contents, labels and settings.
 
-    Returns
-    -------
-    the cache folder, for `open_cached` and `open_headers`. A build that was killed goes on from the
-    volumes that it had finished; a damaged cache is made again.
+    Returns the cache folder, for `open_cached` and `open_headers`. A build that was killed goes on from the volumes
+    that it had finished; a damaged cache is made again.
 
-    Raises
-    ------
-    UserError : see `list_folder`; or a file's content is damaged, the same content has two labels, or the disk
-        is too full.
+    Raises UserError: see `list_folder`; or a file's content is damaged, the same content has two labels, or the
+    disk is too full.
     """
     data, cache = Path(data), Path(cache)
     items = sorted(list_folder(data), key=lambda item: (item.subject, item.path.as_posix()))

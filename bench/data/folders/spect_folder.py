@@ -26,9 +26,8 @@ def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
     ----------
     slices : first and last slice of a volume to average, counted from 0; None finds them by the uptake.
 
-    Raises
-    ------
-    UserError : see `bench.data.folders.folder.list_folder`; or a volume without voxel sizes or with too few slices.
+    Raises UserError: see `bench.data.folders.folder.list_folder`; or a volume without voxel sizes or with too few
+    slices.
     """
     if folder.is_file():
         raise UserError(f"DATA={folder}: found a file; expected a folder with labels.csv or a folder a class")

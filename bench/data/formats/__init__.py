@@ -111,14 +111,10 @@ def _reader(path: Path, kind: str | None, what: str) -> Iterator[tuple[str, Modu
 def probe(path: Path, kind: str | None = None) -> dict[str, str]:
     """Read the header alone, cheaply, to find unreadable files before any work starts.
 
-    Returns
-    -------
-    what identifies the scan, where the header says it: `series` and `patient` (DICOM); and a text for each
+    Returns what identifies the scan, where the header says it: `series` and `patient` (DICOM); and a text for each
     way in which its geometry is not what resampling assumes: `tilt` and `spacing`.
 
-    Raises
-    ------
-    UserError : the file is missing, empty, not permitted, of unknown format, or its header is damaged.
+    Raises UserError: the file is missing, empty, not permitted, of unknown format, or its header is damaged.
     """
     with _reader(path, kind, "a damaged header") as (_, module):
         return module.probe(path)
@@ -131,9 +127,7 @@ def read(path: Path, kind: str | None = None, colour: int | None = None) -> Volu
     ----------
     colour : 0, 1 or 2 for the red, green or blue of a PNG or JPEG; the grey values of anything else.
 
-    Raises
-    ------
-    UserError : as in `probe`, or the content is damaged or not one volume.
+    Raises UserError: as in `probe`, or the content is damaged or not one volume.
     """
     with _reader(path, kind, "damaged content") as (known, module):
         return module.read(path, colour) if known == "image" else module.read(path)

@@ -167,9 +167,7 @@ def are_scans_each(files: Sequence[Path]) -> bool:
 def probe(path: Path) -> dict[str, str]:
     """Read headers, and check the geometry of a series or of several frames; pixels stay on disk.
 
-    Returns
-    -------
-    `series` and `patient`; `tilt` and `spacing` where these need a warning (see `Stack.warnings`).
+    Returns `series` and `patient`; `tilt` and `spacing` where these need a warning (see `Stack.warnings`).
     """
     files = _files(path, header_only=True)
     first_path, first = files[0]
@@ -201,9 +199,7 @@ def read(path: Path) -> Volume:
     `ImagePositionPatient`, `SliceLocation`, `InstanceNumber`; distances from the positions,
     `SpacingBetweenSlices`, `SliceThickness`, 1 mm; orientation: axial.
 
-    Raises
-    ------
-    UserError : several series or time points in one place, a slice missing, no decoder for the pixels.
+    Raises UserError: several series or time points in one place, a slice missing, no decoder for the pixels.
     """
     files = _files(path)
     first_path, first = files[0]

@@ -151,9 +151,7 @@ def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[Fra
     Nuclear medicine and others without functional groups take equal steps from one first frame. C.8.4.15: a
     negative `SpacingBetweenSlices` stacks against its normal.
 
-    Raises
-    ------
-    UserError : the frames are not the slices of one volume.
+    Raises UserError: the frames are not the slices of one volume.
     """
     if data.get("PerFrameFunctionalGroupsSequence"):
         return _functional_groups(data, n_frames, path)
@@ -199,10 +197,8 @@ def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[Fra
 def stack(frames: list[FrameGeometry], source: Path) -> Stack:
     """Order frames along their normal, and make the affine of the stack.
 
-    Raises
-    ------
-    UserError : orientations or spacings differ, a position occurs twice (time points, echoes), or a slice
-        is missing (one gap above 1.5 times the usual).
+    Raises UserError: orientations or spacings differ, a position occurs twice (time points, echoes), or a slice is
+    missing (one gap above 1.5 times the usual).
     """
     plane = frames[0].orientation
     for frame in frames:

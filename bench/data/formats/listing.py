@@ -65,9 +65,7 @@ def parts_of(path: Path) -> list[Path]:
 def visible(folder: Path) -> list[Path]:
     """List a folder by name, without hidden files and those of operating systems.
 
-    Raises
-    ------
-    OSError : it may not be read.
+    Raises OSError: it may not be read.
     """
     return sorted(
         path

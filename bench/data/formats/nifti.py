@@ -52,9 +52,7 @@ def _load(path: Path) -> SpatialImage:
 def probe(path: Path) -> dict[str, str]:
     """Read the header; an Analyze pair must be complete and the voxels' file long enough.
 
-    Returns
-    -------
-    `tilt`, where the volume is sheared; see `tilt_warning`.
+    Returns `tilt`, where the volume is sheared; see `tilt_warning`.
     """
     image = _load(path)
     return tilt_warning(np.asarray(image.affine))

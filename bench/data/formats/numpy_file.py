@@ -53,9 +53,7 @@ def read(path: Path) -> Volume:
 def read_npz(path: Path, names: Sequence[str], expected: str) -> dict[str, np.ndarray]:
     """Read arrays out of a `.npz`, no pickles; each is declared no larger than what its file can hold.
 
-    Raises
-    ------
-    UserError : an array is missing, or the file is damaged; `expected` says what should have been there.
+    Raises UserError: an array is missing, or the file is damaged; `expected` says what should have been there.
     """
     npz_shapes(path, names, expected)
     with _told(path, expected), np.load(path, allow_pickle=False) as stored:

@@ -26,9 +26,7 @@ def check_size(
     `shape` and `bytes_each` are of the values declared, `stored` the bytes of the file that may hold them;
     `source` names it in the message.
 
-    Raises
-    ------
-    UserError : more values than anybody needs, or than the file can hold.
+    Raises UserError: more values than anybody needs, or than the file can hold.
     """
     count, size = math.prod(shape), "x".join(map(str, shape))
     if count > at_most:

@@ -72,9 +72,7 @@ def without_non_finite(array: np.ndarray, source: object) -> tuple[np.ndarray, i
     Registration and segmentation tools write NaN outside of the brain; 0 is what others write there. Where
     the darkest values lie clearly below 0 (by more than ringing), 0 is tissue, and the background is those.
 
-    Raises
-    ------
-    UserError : nothing is left.
+    Raises UserError: nothing is left.
     """
     finite = np.isfinite(array)
     n_bad = int(array.size - np.count_nonzero(finite))
@@ -93,13 +91,9 @@ def as_image(ras: np.ndarray, source: object) -> tuple[np.ndarray, tuple[int, in
     An axial slice is shown as `to_display` shows those of a volume. Sagittal and coronal ones have the head
     at the top, and anterior or the patient's right to the left.
 
-    Returns
-    -------
-    the image `[height, width]`, and which axes of the volume these are.
+    Returns the image `[height, width]`, and which axes of the volume these are.
 
-    Raises
-    ------
-    UserError : two axes or all have a single voxel.
+    Raises UserError: two axes or all have a single voxel.
     """
     axes = [axis for axis, size in enumerate(ras.shape) if size > 1]
     if len(axes) != 2:
@@ -137,9 +131,7 @@ def as_volume(array: np.ndarray, affine: np.ndarray, facts: dict[str, float | st
     Axes are flipped and permuted so that they come closest to RAS, also of an oblique `affine` (indices to RAS
     millimetres); nothing is interpolated.
 
-    Raises
-    ------
-    UserError : the affine is not invertible, no value is finite, or it is a line (see `as_image`).
+    Raises UserError: the affine is not invertible, no value is finite, or it is a line (see `as_image`).
     """
     from nibabel.affines import voxel_sizes
     from nibabel.funcs import as_closest_canonical

@@ -38,9 +38,7 @@ def axes_mm() -> list[np.ndarray]:
 def contrast_template(templates: Templates, rng: np.random.Generator) -> np.ndarray:
     """T1 intensity of the average brain in this subject's contrast, with its distractors.
 
-    Returns
-    -------
-    float32 `[z, y, x]` on the templates' grid; white matter is near 1, background 0.
+    Returns float32 `[z, y, x]` on the templates' grid; white matter is near 1, background 0.
     """
     fluid = rng.uniform(0.22, 0.32)
     grey = rng.uniform(0.70, 0.80)

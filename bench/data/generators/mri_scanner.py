@@ -52,9 +52,7 @@ SCANNERS: tuple[Scanner, ...] = (
 def acquire(brain: np.ndarray, voxel_mm: float, scanner: Scanner, rng: np.random.Generator) -> np.ndarray:
     """Scan `brain` (float32 `[z, y, x]`, white matter near 1, isotropic `voxel_mm`).
 
-    Returns
-    -------
-    float32 `[depth, height, width]` of the scanner, in its units; the axes run as those of `brain`.
+    Returns float32 `[depth, height, width]` of the scanner, in its units; the axes run as those of `brain`.
     """
     shape = (scanner.depth, *scanner.matrix)
     matrices = [

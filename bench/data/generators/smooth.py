@@ -23,9 +23,7 @@ def spline_matrix(n_points: int, n_knots: int) -> np.ndarray:
 
     The samples run from the second to the last but one knot, where the basis is complete: each row sums to 1.
 
-    Raises
-    ------
-    ValueError : fewer than 4 knots, which leaves no interval with a complete basis.
+    Raises ValueError: fewer than 4 knots, which leaves no interval with a complete basis.
     """
     if n_knots < 4:
         raise ValueError(f"n_knots is {n_knots}, a cubic spline needs at least 4")

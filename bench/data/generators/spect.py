@@ -97,9 +97,7 @@ def generate(settings: SpectSettings, n: int = 240, seed: int = 0, start: int = 
 
     Another range of one seed is fresh subjects of the same sites.
 
-    Returns
-    -------
-    Dataset of `[n, 109, 91, 1]` float32, marked as a stand-in.
+    Returns a dataset of `[n, 109, 91, 1]` float32, marked as a stand-in.
     """
     x = np.empty((n, ROWS, COLUMNS, 1), np.float32)
     y = labels(settings, n, seed, start)

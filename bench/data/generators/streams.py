@@ -16,9 +16,7 @@ def stream(purpose: str, seed: int, *place: int) -> np.random.Generator:
     `purpose` is `study` or `pretraining`; `seed` is below 2^32, since a larger one would be two words, the second
     like another's first place; `place` is at most three numbers that name the subject and the step.
 
-    Raises
-    ------
-    UserError : a larger seed.
+    Raises UserError: a larger seed.
     """
     if not 0 <= seed < 2**32:
         raise UserError(f"DATA=builtin:seed={seed}: found a seed out of range; expected 0 to {2**32 - 1}")

@@ -66,9 +66,7 @@ def interpolation_weights(
     antialias : widen the triangle by `step` where it shrinks, as Pillow's `BILINEAR`.
     offset : from the middle of the input to that of the output, in input samples.
 
-    Returns
-    -------
-    float32 `[n_out, n_in]`; rows sum to 1, or to 0 outside.
+    Returns float32 `[n_out, n_in]`; rows sum to 1, or to 0 outside.
     """
     step = n_in / n_out if step is None else step
     centres = (np.arange(n_out) - (n_out - 1) / 2) * step + (n_in - 1) / 2 + offset
@@ -100,9 +98,7 @@ def resample(
     offsets : from the middle of the field of view to that of the grid along each axis, in voxels of
         `array`; by default the middles coincide.
 
-    Returns
-    -------
-    float32, of `shape`.
+    Returns float32, of `shape`.
     """
     if spacing_mm is None or voxel_mm is None:
         steps: list[float | None] = [None] * len(shape)
@@ -121,13 +117,9 @@ def resample(
 def to_grid(volume: Volume, grid: Grid, source: object) -> np.ndarray:
     """Bring one volume or image to the grid.
 
-    Returns
-    -------
-    float32 `[*grid.shape, 1]`, in the axis order of `Dataset.x`.
+    Returns float32 `[*grid.shape, 1]`, in the axis order of `Dataset.x`.
 
-    Raises
-    ------
-    UserError : an image where the grid needs a volume, or a volume where it needs an image.
+    Raises UserError: an image where the grid needs a volume, or a volume where it needs an image.
     """
     if volume.array.ndim != len(grid.shape):
         kinds = {2: "an image", 3: "a volume"}

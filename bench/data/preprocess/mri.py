@@ -52,9 +52,7 @@ def prepare(
         all inside the brain.
     mask_background : set everything outside the brain to the darkest value inside.
 
-    Returns
-    -------
-    float32 `[depth, height, width]`, finite.
+    Returns float32 `[depth, height, width]`, finite.
     """
     box = _brain_box(volume) if crop else None
     image = np.nan_to_num(resample(volume, shape, resampling, box), posinf=0.0, neginf=0.0)

@@ -29,9 +29,7 @@ def scanner_features(
     `x` is `[n, depth, height, width, 1]` *before* preprocessing: masking or normalising takes the background
     away. It is read a volume at a time. `headers` are `n` headers' facts; see `header_features`.
 
-    Returns
-    -------
-    float32 `[n, k]`, and the names of the k columns.
+    Returns float32 `[n, k]`, and the names of the k columns.
     """
     values = np.empty((len(x), len(BACKGROUND_FEATURE_NAMES)), dtype=np.float32)
     for index, volume in enumerate(passing(x)):

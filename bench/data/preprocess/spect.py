@@ -37,9 +37,7 @@ def preprocess(x: np.ndarray, *, crop: bool = True, normalisation: str = "zscore
         so that each pixel becomes a binding ratio; `percentile`, 1st and 99.5th percentile of the
         (cropped) image to 0 and 1, values beyond them clipped.
 
-    Returns
-    -------
-    `[n, 50, 50, 1]` or `[n, 109, 91, 1]` float32.
+    Returns `[n, 50, 50, 1]` or `[n, 109, 91, 1]` float32.
     """
     if x.shape[1:] != (ROWS, COLUMNS, 1):
         raise ValueError(f"x has shape {x.shape}, expected [n, {ROWS}, {COLUMNS}, 1]")

@@ -57,9 +57,7 @@ def binding_ratios(x: np.ndarray, reference: str = "occipital") -> np.ndarray:
     `x` is `[n, 109, 91, 1]` or `[n, 109, 91]`, uncropped, not normalised (a factor cancels, an offset does not);
     `reference` is tissue without transporters: `occipital` cortex, or the `brain` without the striatum.
 
-    Returns
-    -------
-    `[n, 4]` float32: left caudate, right caudate, left putamen, right putamen.
+    Returns `[n, 4]` float32: left caudate, right caudate, left putamen, right putamen.
     """
     images = _images(x)
     uptake = place(images).uptake

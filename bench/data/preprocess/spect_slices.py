@@ -40,14 +40,10 @@ def to_slice(volume: Volume, slices: tuple[int, int] | None = None, name: str = 
     slices : first slice and the one after the last, if not to be found from the uptake.
     name : of the file, for errors.
 
-    Returns
-    -------
-    `[109, 91]` float32, in the volume's units.
+    Returns `[109, 91]` float32, in the volume's units.
 
-    Raises
-    ------
-    UserError : a volume without voxel sizes or uptake, an image of another size than `orient` turns that has
-        no spacing, a range outside the volume.
+    Raises UserError: a volume without voxel sizes or uptake, an image of another size than `orient` turns that has
+    no spacing, a range outside the volume.
     """
     array, spacing = volume.array, volume.spacing_mm
     if array.ndim == 2 and spacing is None:

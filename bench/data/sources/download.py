@@ -32,13 +32,9 @@ def fetch(url: str, target: Path, checksum: str) -> str:
 
     What has arrived is kept beside the target as `NAME.part`; the next call asks the server for the rest.
 
-    Returns
-    -------
-    A line that says what was done.
+    Returns a line that says what was done.
 
-    Raises
-    ------
-    UserError : no network, the server refused, or the content is not what was expected.
+    Raises UserError: no network, the server refused, or the content is not what was expected.
     """
     algorithm = "md5" if len(checksum) == 32 else "sha256"
     try:

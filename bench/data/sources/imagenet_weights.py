@@ -16,9 +16,7 @@ def fetch(source: str | None = None) -> list[str]:
 
     `source` is another place to fetch `FOLDER/FILE` from.
 
-    Raises
-    ------
-    UserError : no network, or other content than expected.
+    Raises UserError: no network, or other content than expected.
     """
     import_tensorflow()
     import keras

@@ -47,9 +47,7 @@ def fetch(name: str, folder: Path, source: str | None = None) -> str:
 def training_shape(file: Path) -> tuple[int, ...]:
     """Shape `[n, ..., channels]` of the training images, from the header alone.
 
-    Raises
-    ------
-    UserError : see `load_medmnist`.
+    Raises UserError: see `load_medmnist`.
     """
     shape = npz_shapes(file, ["train_images"], _EXPECTED)["train_images"]
     return shape if _is_colour(shape) else (*shape, 1)
@@ -82,13 +80,9 @@ def _name(file: Path) -> str:
 def read_image(path: Path) -> np.ndarray:
     """Read an image or volume like those of a set, 8 bits in a PNG, JPEG or `.npy`.
 
-    Returns
-    -------
-    float32 `[..., channels]` in [0, 1]; three channels where a PNG or JPEG has colours.
+    Returns float32 `[..., channels]` in [0, 1]; three channels where a PNG or JPEG has colours.
 
-    Raises
-    ------
-    UserError : the file cannot be read, or does not have 8 bits.
+    Raises UserError: the file cannot be read, or does not have 8 bits.
     """
     found = formats.read(path)
     if found.facts["stored_bits"] != 8:
@@ -105,14 +99,10 @@ def _scale(images: np.ndarray) -> np.ndarray:
 def load_medmnist(file: Path) -> Dataset:
     """Read a MedMNIST file into memory: `.npz` with `{train,val,test}_{images,labels}`, images uint8.
 
-    Returns
-    -------
-    Dataset with `x` still uint8, `[n, height, width, channels]` or `[n, depth, height, width, channels]`.
+    Returns a dataset with `x` still uint8, `[n, height, width, channels]` or `[n, depth, height, width, channels]`.
     MedMNIST gives no subject ids; every sample counts as a subject, and the official split is theirs.
 
-    Raises
-    ------
-    UserError : the file is damaged, an array is missing or misshapen, or labels are several an image.
+    Raises UserError: the file is damaged, an array is missing or misshapen, or labels are several an image.
     """
     wanted = [f"{part}_{what}" for part in _PARTS for what in ("images", "labels")]
     arrays = read_npz(file, wanted, _EXPECTED)

@@ -23,9 +23,7 @@ _MAX_LETTERS = 2**26  # several times the training images
 def is_there(folder: Path) -> bool:
     """Say whether the files are in the folder.
 
-    Raises
-    ------
-    UserError : one is and the other is not.
+    Raises UserError: one is and the other is not.
     """
     found = [name for name in SHA256 if (folder / name).is_file()]
     if len(found) == 1:
@@ -46,10 +44,8 @@ def fetch(folder: Path, source: str | None = None) -> list[str]:
 def load(folder: Path) -> Dataset:
     """Read both files: `x` `[n, 16, 16, 1]` in [-1, 1], the official test images marked.
 
-    Raises
-    ------
-    UserError : a file is missing, is not gzip, is cut short, or has a line that is no image; the message
-        names the file and the line.
+    Raises UserError: a file is missing, is not gzip, is cut short, or has a line that is no image; the message
+    names the file and the line.
     """
     folder = Path(folder)
     if not folder.is_dir():

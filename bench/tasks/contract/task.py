@@ -82,13 +82,9 @@ class Task:
         cache : folder of all cached datasets.
         preprocessing : the choices made, for what is done while files are read; None: the task's own.
 
-        Returns
-        -------
-        The dataset's folder, for `bench.data.caches.cached_dataset.open_cached`.
+        Returns the dataset's folder, for `bench.data.caches.cached_dataset.open_cached`.
 
-        Raises
-        ------
-        UserError : files that are missing or damaged, options that do not exist.
+        Raises UserError: files that are missing or damaged, options that do not exist.
         """
         raise NotImplementedError
 
