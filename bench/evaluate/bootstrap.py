@@ -32,8 +32,8 @@ class Replicates:
     ----------
     metric : its name.
     runs : what it was computed from.
-    subjects, labels : str and int `[subjects]`: those tested, sorted, and the class of most of their samples.
-    samples : int `[subjects]`, how many samples each has.
+    subjects : str `[subjects]`: those tested, sorted.
+    counts : int `[subjects, classes]`, how many samples of a class each has; several classes, perhaps.
     estimates : float `[repetitions]`, the metric with each seed, folds pooled.
     values : float `[replicates, repetitions]`, the same with resampled subjects.
     strata : int `[subjects]`, the groups that the subjects are drawn in.
@@ -44,8 +44,7 @@ class Replicates:
     metric: str
     runs: Sequence[Run]
     subjects: np.ndarray
-    labels: np.ndarray
-    samples: np.ndarray
+    counts: np.ndarray
     estimates: np.ndarray
     values: np.ndarray
     strata: np.ndarray
@@ -55,6 +54,21 @@ class Replicates:
     @property
     def n_subjects(self) -> int:
         return len(self.subjects)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The class of most of each subject's samples, the first of equal ones, int `[subjects]`."""
+        return self.counts.argmax(axis=1)
+
+    @property
+    def samples(self) -> np.ndarray:
+        """How many samples each subject has, int `[subjects]`."""
+        return self.counts.sum(axis=1)
+
+    @property
+    def present(self) -> np.ndarray:
+        """The classes that there are samples of, int `[classes present]`."""
+        return np.flatnonzero(self.counts.any(axis=0))
 
     @property
     def n_folds(self) -> int:
@@ -68,7 +82,7 @@ class Replicates:
     @property
     def class_weights(self) -> np.ndarray:
         """What each class that is present weighs in the metric, float `[classes present]`."""
-        present, of_class = np.unique(self.labels), get(self.metric).of_class
+        present, of_class = self.present, get(self.metric).of_class
         return np.full(len(present), 1 / len(present)) if of_class is None else (present == of_class) * 1.0
 
     @property
@@ -77,12 +91,12 @@ class Replicates:
         weights = self.class_weights
         if not get(self.metric).per_class or not weights.any():
             return worth(self.samples)
-        return float(1 / np.sum(weights**2 / self.class_worths))
+        return min(float(1 / np.sum(weights**2 / self.class_worths)), float(self.n_subjects))
 
     @property
     def class_worths(self) -> np.ndarray:
         """What the subjects of each class that is present are `worth`, float `[classes present]`."""
-        return np.array([worth(self.samples[self.labels == label]) for label in np.unique(self.labels)])
+        return np.array([worth(samples[samples > 0]) for samples in self.counts.T[self.present]])
 
 
 def worth(samples: np.ndarray) -> float:
@@ -100,7 +114,8 @@ def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Rep
     seedless : the method has no seed, as classical references have none, so a single run shows all there is.
     """
     arranged = repetitions(runs)
-    subjects, labels, samples = _subject_labels(arranged[0])
+    subjects, counts = _subject_counts(arranged[0])
+    labels = counts.argmax(axis=1)
     strata = collapse(labels) if get(metric).per_class else np.zeros_like(labels)
     weights = draw(subjects, strata)
     table = evaluate(metric, arranged, subjects, weights)
@@ -108,8 +123,7 @@ def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Rep
         metric=metric,
         runs=runs,
         subjects=subjects,
-        labels=labels,
-        samples=samples,
+        counts=counts,
         estimates=table[0],
         values=table[1:],
         strata=strata,
@@ -149,13 +163,13 @@ def pool_seeds(samples: Mapping[str, Replicates], *, alike: bool = False) -> dic
     }
 
 
-def _subject_labels(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The subjects of a repetition, sorted, the most frequent class of each one's samples, and their number."""
+def _subject_counts(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
+    """The subjects of a repetition, sorted, and how many samples of each class they have."""
     names, position = np.unique(np.concatenate([run.subjects for run in runs]), return_inverse=True)
     y = np.concatenate([run.y for run in runs])
     counts = np.zeros((len(names), runs[0].n_classes), dtype=int)
     np.add.at(counts, (position, y), 1)
-    return names, counts.argmax(axis=1), counts.sum(axis=1)
+    return names, counts
 
 
 def collapse(labels: np.ndarray) -> np.ndarray:

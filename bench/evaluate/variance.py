@@ -118,15 +118,17 @@ def _subject_parts(sample: Replicates, values: np.ndarray, pseudo: float) -> lis
     names, strata, sizes = np.unique(sample.strata, return_inverse=True, return_counts=True)
     shares = np.maximum(np.bincount(strata, influence), 0.0) * (sizes - 1) / sizes
     shares = shares / shares.sum() if shares.sum() > 0 else shares
-    classes, class_sizes = np.unique(sample.labels, return_counts=True)
+    class_counts = sample.counts[:, sample.present]
+    class_sizes = np.count_nonzero(class_counts, axis=0)
+    # Where most of a class's samples are: subjects that have some of several classes are in one stratum.
+    homes = np.array([np.bincount(strata, each).argmax() for each in class_counts.T])
     # Of the imagined subjects, which have as many samples as their class's have in the mean.
     more = pseudo * np.square(sample.class_weights / class_sizes)
     parts = []
-    for stratum, share, size in zip(names, shares, sizes, strict=True):
-        members = np.isin(classes, sample.labels[sample.strata == stratum])
-        understated = _understated(sample.samples[sample.strata == stratum])
-        variance = total * share * understated * (size - 1) / size + more[members].sum()
-        parts.append((float(variance), sample.class_worths[members].min() + 1.0))
+    for stratum, share, size in zip(range(len(names)), shares, sizes, strict=True):
+        members, samples = homes == stratum, sample.samples[strata == stratum]
+        variance = total * share * _understated(samples) * (size - 1) / size + more[members].sum()
+        parts.append((float(variance), min([worth(samples), *sample.class_worths[members]]) + 1.0))
     return parts
 
 

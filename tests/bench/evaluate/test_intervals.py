@@ -41,10 +41,28 @@ def test_few_subjects_of_many_samples_are_few(metric):
     run = random_run(0, n=234, subjects_each=1)
     owners = np.concatenate([np.repeat(np.arange(6), 30), np.arange(6, 60)])
     uneven = resample([replace(run, subjects=owners.astype(str))], metric)
-    even = replace(uneven, samples=np.full(60, 4))
+    even = replace(uneven, counts=4 * np.eye(run.n_classes, dtype=int)[uneven.labels])
     ours, as_before = variance.of_estimate(uneven), variance.of_estimate(even)
     assert ours.degrees_of_freedom < 15 < 25 < as_before.degrees_of_freedom
     assert 1.05 < ours.subject / as_before.subject < 1.4
+
+
+@pytest.mark.parametrize("metric", ["auc", "balanced_accuracy", "sensitivity", "macro_f1"])
+def test_nothing_hangs_on_the_order_of_the_classes_names(metric):
+    """Subjects of several classes were all the first one's, so that another had hardly a subject."""
+    found = []
+    other = {"sensitivity": "specificity"}.get(metric, metric)
+    for name, flip in ((metric, 1), (other, -1)):
+        runs = []
+        for seed in (1, 2):
+            told = np.random.default_rng(seed).random(60)
+            p = np.stack([1 - told, told], axis=1)[:, ::flip]
+            y = np.arange(60) % 2 if flip == 1 else 1 - np.arange(60) % 2
+            runs.append(Run(y, p, np.repeat(np.arange(30), 2).astype(str), 0, seed))
+        found.append(interval(runs, name))
+        right = [replace(run, probabilities=np.eye(2)[run.y]) for run in runs]
+        assert 0.85 < interval(right, name).low < 0.95  # as of thirty subjects
+    np.testing.assert_allclose(*([f.estimate, f.low, f.high] for f in found), rtol=1e-6)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "log_loss"])
