@@ -62,6 +62,10 @@ def bench(settings: Settings, display: Display) -> Outcome:
     has_split = dataset.official_test is not None or dataset.official_validation is not None
     if settings.by_site and has_split and not dataset.stand_in and dataset.sites is not None:
         warnings.append("FOLDS=sites tests each site in turn: the split that the data bring is not looked at")
+    if settings.folds > 1 and dataset.official_test is not None and dataset.official_validation is not None:
+        warnings.append(
+            f"FOLDS={settings.folds}: the data's own split says all parts, so folds differ by seeds alone"
+        )
     for line in warnings:
         display.say(f"warning: {line}")
     if settings.by_site:

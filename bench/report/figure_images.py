@@ -58,7 +58,7 @@ def hardest(content: Content, look: figure_style.Look) -> Figure | None:
         axes.text(
             column * (1 + _GAP) + 0.5,
             row * (1 + _GAP + above) - 0.08 * above,
-            f"true {truth}\npredicted {told}\n{100 * image.probability:.0f}%",
+            f"true {truth}\ntold {told}\n{100 * image.probability:.0f}%",
             ha="center",
             va="bottom",
             fontsize=7.5,

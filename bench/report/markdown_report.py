@@ -151,15 +151,22 @@ def _few_subjects(content: Content) -> list[str]:
         np.concatenate([getattr(run, name) for run in best.entry.runs]) for name in ("y", "subjects")
     )
     counts = [len(np.unique(subjects[y == column])) for column in range(len(content.source.classes))]
-    few = [f"{each} {n}" for each, n in zip(content.source.classes, counts, strict=True) if n < _FEW_SUBJECTS]
+    numbers = list(zip(content.source.classes, counts, strict=True))
+    absent = [name for name, n in numbers if n == 0]
+    few = [f"{name} {n}" for name, n in numbers if 0 < n < _FEW_SUBJECTS]
+    notes = [
+        f"Nobody of {', '.join(absent)} is among the test subjects: no number here says how well that is told."
+    ]
+    notes = notes if absent else []
     if not few:
-        return []
+        return notes
     fixed = content.source.sweep["dataset"].get("official_test") or content.source.by_site
     all_tested = fixed or content.source.plan["folds"] >= N_PARTS
     return [
+        *notes,
         f"Test subjects in a class: {', '.join(few)}. Fewer than {_FEW_SUBJECTS} hardly show how well a class is "
         "told, so means over classes have wide intervals."
-        + ("" if all_tested else f" FOLDS={N_PARTS} tests every subject.")
+        + ("" if all_tested else f" FOLDS={N_PARTS} tests every subject."),
     ]
 
 

@@ -106,7 +106,10 @@ def _by_fold(content: Content, folds: int) -> list[str]:
 
 
 def _parts_note(source: Source, splits: dict) -> str:
-    note = f"Samples; no subject is in two parts of a fold. Seed of the folds: {splits['seed']}."
+    note = (
+        f"Samples; no subject is in two parts of a fold. Seed of the folds: {splits['seed']}. What is tested has "
+        "been trained on train and validation together."
+    )
     if inner := splits.get("inner"):
         note += (
             f" A trial that is trained to its end is scored on {inner} inner folds of what is not tested, train "

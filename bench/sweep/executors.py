@@ -1,11 +1,9 @@
-"""Who does the work: this process, worker processes, or a Dask cluster, behind `concurrent.futures`."""
+"""Who does the work, behind `concurrent.futures`: this process or worker processes; a cluster: `cluster.py`."""
 
 import os
-import re
 import signal
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
@@ -14,10 +12,7 @@ from multiprocessing.context import BaseContext
 from typing import Any
 
 from bench.data.processes import cores, end_with_parent
-from bench.errors import UserError
 from bench.sweep import devices
-
-_MOST_FAILURES = 2
 
 
 class Workers:
@@ -30,8 +25,12 @@ class Workers:
     def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
         raise NotImplementedError
 
-    def kill(self, slot: int) -> None:
-        """End what a slot does, if that can be done."""
+    def kill(self, slot: int, worker: str | None = None) -> None:
+        """End what a slot does, if that can be done; `worker` is what its progress says of who does it."""
+
+    def is_anybody_there(self) -> bool:
+        """Whether there is a worker, or one can be started."""
+        return True
 
     def wait_until_started(self) -> None:
         """Wait until no worker is starting, so that none disturbs what is timed."""
@@ -106,7 +105,7 @@ class Processes(Workers):
         self._executors[slot] = executor
         return executor
 
-    def kill(self, slot: int) -> None:
+    def kill(self, slot: int, worker: str | None = None) -> None:
         """End a worker at once, whatever it does; the next submission to its slot starts another."""
         executor = self._executors[slot]
         if executor is None:
@@ -150,110 +149,11 @@ def _start_worker(gpu: str | None) -> None:
     runtime.configure()
 
 
-class Cluster(Workers):
-    """The workers of a Dask cluster, one piece each at a time.
-
-    A worker that dies is Dask's affair: its piece goes to another, and on from its last epoch. Workers may
-    come and go. The run folder and the data must be on a file system that all of its machines share.
-    """
-
-    queues = True
-
-    def __init__(self, address: str) -> None:
-        try:
-            from distributed import Client
-        except ImportError:
-            raise UserError(
-                f"CLUSTER={address}: found no dask.distributed; expected it: pip install scanbench[cluster]"
-            ) from None
-        self._address = address
-        if not re.search(r":\d+/?$", address):
-            raise UserError(f"CLUSTER={address}: found no port; expected tcp://host:port")
-        try:
-            # TLS and time-outs come from Dask's own configuration (files or DASK_ variables).
-            self._client = Client(address, set_as_default=False)
-            self._client.wait_for_workers(1, timeout=60)
-        except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
-            raise UserError(
-                f"CLUSTER={address}: found no scheduler with workers there ({error}); expected one"
-            ) from None
-        # A worker that cannot answer says why with its first piece.
-        devices.assert_one_each(self._client.run(devices.of_this_worker, on_error="ignore"), address)
-        self._executor = self._client.get_executor(pure=False, retries=2)
-        self._futures: dict[int, Future] = {}
-        self._failures: Counter[str] = Counter()  # of workers: pieces in a row that their machine kept undone
-
-    @property
-    def slots(self) -> int:  # type: ignore[override]
-        """One for each worker of this moment, or one that waits for a worker.
-
-        A training takes one thread, its data a worker's memory. A worker whose machine has failed two pieces in a
-        row (no mount, say) gets no more, as long as there are others.
-
-        Raises UserError: the scheduler is gone.
-        """
-        return max(len(self._sound()), 1)
-
-    def _sound(self) -> list[str]:
-        """Addresses of the workers that can work; all of them if none can."""
-        self._assert_connected()
-        try:
-            workers = list(self._client.scheduler_info(n_workers=-1)["workers"])
-        except (OSError, TimeoutError) as error:
-            raise self._gone() from error
-        return [worker for worker in workers if self._failures[worker] < _MOST_FAILURES] or workers
-
-    def submit(self, slot: int, function: Callable[[dict], dict], description: dict) -> Future:
-        chosen = (
-            {"workers": self._sound()} if max(self._failures.values(), default=0) >= _MOST_FAILURES else {}
-        )
-        future = self._executor.submit(_run_and_sign, function, description, **chosen)
-        future.add_done_callback(self._judge)
-        self._futures[slot] = future
-        return future
-
-    def _judge(self, future: Future) -> None:
-        if not future.cancelled() and not future.exception():
-            outcome = future.result()
-            failures = self._failures[outcome["worker"]] + 1 if outcome.get("environment") else 0
-            self._failures[outcome["worker"]] = failures
-
-    def kill(self, slot: int) -> None:
-        """Take a piece back. Dask cannot end what a worker is in the middle of; the next goes to another.
-
-        Raises UserError: the scheduler is gone; that is no fault of the piece.
-        """
-        self._assert_connected()
-        if slot in self._futures:
-            self._futures[slot].cancel()
-
-    def _assert_connected(self) -> None:
-        if self._client.status != "running":
-            raise self._gone()
-
-    def _gone(self) -> UserError:
-        return UserError(
-            f"CLUSTER={self._address}: lost the scheduler; expected it to stay: start it again, and the same "
-            "command goes on"
-        )
-
-    def close(self) -> None:
-        self._client.close(timeout=5)
-
-
-def _run_and_sign(function: Callable[[dict], dict], description: dict) -> dict:
-    """Run on a worker of Dask, which puts its address to what it hands back."""
-    from distributed import get_worker
-
-    outcome, worker = function(description), get_worker().address
-    if outcome.get("environment"):
-        outcome["failed"] += f" on {worker}"
-    return {**outcome, "worker": worker}
-
-
 def open_workers(count: int | None, cluster: str | None) -> Workers:
     """Open what the settings ask for; where no number is given, a worker for each GPU, or else for each core."""
     if cluster:
+        from bench.sweep.cluster import Cluster
+
         return Cluster(cluster)
     gpus = devices.for_workers(count, cores())
     return Processes(gpus) if gpus else Inline()

@@ -131,6 +131,11 @@ class Journal:
         text = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()[:-1]
         line = text + b',"crc32":"%08x"}\n' % zlib.crc32(text)
         rest = memoryview(line)
+        if not self._is_in_place():
+            raise UserError(
+                f"{self.path}: found it moved or deleted while the sweep ran; expected it to stay: the same "
+                "command goes on from where it lies"
+            )
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -143,6 +148,14 @@ class Journal:
         self._size += len(line)
         self.events.append(record)
         return record
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
+        except FileNotFoundError:
+            return False
+        except OSError:  # a file system that is away for a moment
+            return True
 
     def close(self) -> None:
         """Release the run folder."""

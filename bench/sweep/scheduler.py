@@ -67,7 +67,7 @@ class Sweep:
         self._stop = folder / "stop"
         self._running: dict[int, Running] = {}
         self._priorities = Priorities(settings, state, self.plan)
-        self._measuring = False
+        self._measuring = self._was_alone = False
         for key, result in state.done.items():
             self._account(key, result)
 
@@ -142,6 +142,10 @@ class Sweep:
     def _watch(self) -> None:
         """Hear how far the pieces are; take back what shows no progress for too long."""
         self._share_budget()
+        is_alone = not self.workers.is_anybody_there()
+        if is_alone and not self._was_alone:
+            self.display.say("the cluster has no workers: waiting for some")
+        self._was_alone = is_alone
         for slot, running in list(self._running.items()):
             path = self.folder / "work" / (running.piece.key.replace("/", "-") + ".progress")
             try:
@@ -150,8 +154,12 @@ class Sweep:
                 note = running.note
             if note != running.note or (not note and self.workers.queues):
                 running.note, running.heard = note, time.monotonic()
-            if time.monotonic() - running.heard > self.settings.stall_seconds:
+            if self.interrupted and self.workers.queues and (is_alone or not note):  # nobody is at it
                 self.workers.kill(slot)
+                del self._running[slot]
+                continue
+            if time.monotonic() - running.heard > self.settings.stall_seconds:
+                self.workers.kill(slot, note.get("worker"))
                 self._priorities.traced.pop(slot, None)
                 del self._running[slot]
                 self._lose(running.piece, f"no progress for {self.settings.stall_seconds:g} s")

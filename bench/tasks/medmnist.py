@@ -57,6 +57,8 @@ class MedMnist(AnyDataTask):
         return [medmnist.fetch(name, folder, source)]
 
     def published(self, dataset: Dataset) -> list[dict[str, Any]]:
+        if dataset.details.get("file") == medmnist.NOT_OFFICIAL:
+            return []
         rows = medmnist.set_of(dataset.name).get("published", {})
         return [{"title": title, "auc": auc, "accuracy": acc} for title, (auc, acc) in rows.items()]
 

@@ -28,6 +28,10 @@ class Progress:
     def __init__(self, description: dict[str, Any]) -> None:
         self._path = Path(description["work"] + ".progress")
         self._stop = Path(description["stop"])
+        self._who = {
+            "pid": os.getpid(),
+            **({"worker": description["worker"]} if "worker" in description else {}),
+        }
         self._last = description.get("until") or description.get("epochs")
         self._path.parent.mkdir(exist_ok=True)
         self._write({"epoch": 0, "epochs": description.get("epochs")})
@@ -58,7 +62,7 @@ class Progress:
             raise Stopped
 
     def _write(self, content: dict) -> None:
-        durable.write(self._path, json.dumps({**content, "pid": os.getpid()}))
+        durable.write(self._path, json.dumps({**content, **self._who}))
 
 
 def save_predictions(description, dataset, indices: np.ndarray, probabilities: np.ndarray) -> dict:

@@ -87,8 +87,11 @@ class FakeWorkers:
             future.set_result(outcome)
         return future
 
-    def kill(self, slot: int) -> None:
+    def kill(self, slot: int, worker: str | None = None) -> None:
         self.killed.append(slot)
+
+    def is_anybody_there(self) -> bool:
+        return True
 
     def wait_until_started(self) -> None: ...
 

@@ -47,8 +47,8 @@ def check_dataset(dataset: Dataset) -> tuple[list[str], list[str]]:
         lines.append(f"  label from the site alone: {site_auc}")
         if site_auc.predicts:
             warnings.append(
-                f"the site alone predicts the label: {site_auc}; a network may learn the scanner, so test with "
-                "one site left out"
+                f"the site alone predicts the label: {site_auc}; a network may learn the scanner, which "
+                "FOLDS=sites shows"
             )
     return lines, warnings
 

@@ -37,11 +37,17 @@ def read_labels(file: Path, problems: list[str]) -> dict[int, Item]:
         problems.append(f"{file}: found {' '.join(str(error).split())}, expected a readable UTF-8 text")
         return {}
     header_line = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header_line.count)
+    delimiters = sorted(",;\t", key=header_line.count, reverse=True)
+    fits = [
+        each
+        for each in delimiters
+        if set(_REQUIRED) <= set(_names(next(csv.reader([header_line], delimiter=each))))
+    ]
+    delimiter = (fits or delimiters)[0]
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     table = []
     try:
-        header = [name.strip().lower() for name in next(reader, [])]
+        header = _names(next(reader, []))
         line = reader.line_num + 1
         for cells in reader:
             table.append((line, cells))
@@ -89,3 +95,7 @@ def read_labels(file: Path, problems: list[str]) -> dict[int, Item]:
     if not rows and not problems:
         problems.append(f"{file}: found no rows, expected one for each image")
     return rows
+
+
+def _names(header: list[str]) -> list[str]:
+    return [name.strip().lower() for name in header]

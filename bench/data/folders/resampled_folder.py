@@ -16,6 +16,7 @@ from bench.data.dataset import Dataset, fingerprint
 from bench.data.folders.folder import list_folder
 from bench.data.folders.items import Item, columns, official_masks, split_details
 from bench.data.formats import read
+from bench.data.formats.listing import first_few
 from bench.data.preprocess.grid import Grid, to_grid
 from bench.data.processes import cores, map_processes
 from bench.errors import UserError
@@ -50,13 +51,17 @@ def build_cache(data: str | Path, grid: Grid, cache: str | Path, *, name: str) -
 
 def _check_contents(items: list[Item], hashes: list[str]) -> None:
     first: dict[str, Item] = {}
-    for item, digest in zip(items, hashes, strict=True):
-        other = first.setdefault(digest, item)
-        if other.label != item.label:
-            raise UserError(
-                f"{item.path}: found the very content of {other.path}, labelled {item.label!r} and "
-                f"{other.label!r}, expected one label an image"
-            )
+    pairs = [(item, first.setdefault(digest, item)) for item, digest in zip(items, hashes, strict=True)]
+    contrary = [(item, other) for item, other in pairs if other.label != item.label]
+    if contrary:
+        item, other = contrary[0]
+        more = (
+            f"; also {first_few([each.path.name for each, _ in contrary[1:]])}" if len(contrary) > 1 else ""
+        )
+        raise UserError(
+            f"{item.path}: found the very content of {other.path}, labelled {item.label!r} and {other.label!r}, "
+            f"expected one label an image{more}"
+        )
 
 
 def _key(source: str, items: list[Item], hashes: list[str], classes: tuple[str, ...], grid: Grid) -> str:

@@ -1,6 +1,7 @@
 """What the scans of a user's folder are checked for, and what is found."""
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -139,12 +140,15 @@ def _check_patients(patients: dict[str, dict[str, Item]], found: Found) -> None:
 def check_labels(folder: Path, found: Found) -> None:
     """Look for classes spelt in two ways, a single class, and subjects of several labels or sites."""
     counts = Counter(item.label for item in found.items)
-    spellings = _grouped((label.casefold(), label) for label in sorted(counts))
-    for labels in spellings.values():
-        if len(labels) > 1:
+    spellings = _grouped((_spelt(label), label) for label in sorted(counts))
+    sites = sorted({item.site for item in found.items if item.site})
+    for what, kind, names in (
+        *(("labels", "class", labels) for labels in spellings.values()),
+        *(("sites", "site", alike) for alike in _grouped((_spelt(site), site) for site in sites).values()),
+    ):
+        if len(names) > 1:
             found.problems.append(
-                f"DATA={folder}: found labels {' and '.join(map(repr, labels))}, "
-                "expected one spelling a class"
+                f"DATA={folder}: found {what} {' and '.join(map(repr, names))}, expected one spelling a {kind}"
             )
     if len(spellings) < 2 and not found.problems:
         what = f"only the label {next(iter(counts))!r}" if counts else "no image"
@@ -163,7 +167,7 @@ def check_labels(folder: Path, found: Found) -> None:
             "of the split"
         )
     subjects = sorted({item.subject for item in found.items})
-    alike = [names for names in _grouped((s.casefold(), s) for s in subjects).values() if len(names) > 1]
+    alike = [names for names in _grouped((_spelt(s), s) for s in subjects).values() if len(names) > 1]
     if alike:
         found.doubts["subject"].append(
             f"DATA={folder}: subjects {' and '.join(map(repr, alike[0]))} are taken for different ones; if they "
@@ -176,6 +180,11 @@ def check_labels(folder: Path, found: Found) -> None:
             found.doubts[name].append(
                 f"DATA={folder}: {len(several)} subjects have several {name}s ({subject}: {', '.join(seen)})"
             )
+
+
+def _spelt(name: str) -> str:
+    """The same for names that only case, spaces, or the way in which Unicode composes letters tell apart."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _varied(items: list[Item], name: str) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from bench.errors import UserError
 _PARTS = ("train", "val", "test")
 _EXPECTED = "a MedMNIST .npz"
 _MOST_CLASSES = 10_000
+NOT_OFFICIAL = "another than MedMNIST's of that name, by its MD5"
 _SOURCE = "https://zenodo.org/records/10519652/files"
 
 
@@ -42,6 +43,14 @@ def fetch(name: str, folder: Path, source: str | None = None) -> str:
     """Download a file, out of `names`, from Zenodo (or `source`), verified by the official checksum."""
     md5 = set_of(name)["md5"][name.partition("_")[2] or "28"]
     return download.fetch(f"{(source or _SOURCE).rstrip('/')}/{name}.npz", folder / f"{name}.npz", md5)
+
+
+def _is_official(file: Path) -> bool:
+    """Whether a file of a known name is the very one of MedMNIST; one of another name is not asked."""
+    name, _, size = _name(file).partition("_")
+    expected = known_sets().get(name, {}).get("md5", {}).get(size or "28")
+    with file.open("rb") as content:
+        return name not in known_sets() or hashlib.file_digest(content, "md5").hexdigest() == expected
 
 
 def training_shape(file: Path) -> tuple[int, ...]:
@@ -138,7 +147,11 @@ def load_medmnist(file: Path) -> Dataset:
         "images of its official split. It names no subjects; each image counts as one.",
         official_test=part_of == 2,
         official_validation=part_of == 1,
-        details={"official split": " / ".join(map(str, sizes)), "size": "x".join(map(str, x.shape[1:]))},
+        details={
+            "official split": " / ".join(map(str, sizes)),
+            "size": "x".join(map(str, x.shape[1:])),
+            **({} if _is_official(file) else {"file": NOT_OFFICIAL}),
+        },
     )
 
 
@@ -149,7 +162,9 @@ def _is_colour(shape: tuple[int, ...]) -> bool:
 def _images(images: np.ndarray, file: Path, part: str) -> np.ndarray:
     """Return `[n, ..., channels]`."""
     colour = _is_colour(images.shape)
-    if images.dtype != np.uint8 or not (images.ndim in (3, 4) or colour) or not len(images):
+    if not len(images):
+        raise UserError(f"{file}: found no images in {part}, expected some")
+    if images.dtype != np.uint8 or not (images.ndim in (3, 4) or colour):
         raise UserError(
             f"{file}: found {part}_images of {images.dtype} {images.shape}, expected uint8 "
             "[n, height, width], [n, depth, height, width], or these with 3 colours"

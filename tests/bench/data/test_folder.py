@@ -66,6 +66,19 @@ def test_what_spreadsheets_write_is_understood(labelled):
         ("s1", "normal", None),
         ("s2", "tumour", None),
     ]
+    text = '"path";"label";"subject";"said (short, long, free, other)"\nimages/a.png;normal;s1;a, b\n'
+    (labelled / "labels.csv").write_text(text)
+    assert [item.label for item in check_folder(labelled).items] == ["normal"]
+
+
+def test_names_that_spaces_case_or_composed_letters_tell_apart_are_one(labelled):
+    file = labelled / "labels.csv"
+    text = file.read_text()
+    file.write_text(text.replace("s3,X", "s3,x"))
+    assert "found sites 'X' and 'x', expected one spelling a site" in "".join(check_folder(labelled).problems)
+    composed, parted = "b\u00f6sartig", "bo\u0308sartig"
+    file.write_text(text.replace("tumour", composed, 1).replace("tumour", parted))
+    assert "expected one spelling a class" in "".join(check_folder(labelled).problems)
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,17 @@ def test_a_class_of_few_samples_in_every_subject_is_not_of_few_subjects(tmp_path
     assert "Test subjects in a class" not in page
 
 
+def test_a_class_that_is_not_tested_is_named_as_that(tmp_path):
+    class Absent(Sweep):
+        def predictions(self, key, share, fold):
+            y, probabilities, subjects, indices = super().predictions(key, share, fold)
+            return np.zeros_like(y), probabilities, subjects, indices
+
+    page = markdown_report.markdown(results.build(Absent(n_test=100).write(tmp_path / "run")), {})
+    assert "is among the test subjects: no number here says how well that is told." in page
+    assert "Test subjects in a class" not in page
+
+
 def test_a_reference_is_not_said_to_be_unbeaten_by_a_network_that_is_better_in_the_one_fold_it_has(tmp_path):
     sweep = EasyFirstFold(networks={"part": 0.999}, references={"rbf_svm": 0.9}, folds=3, seeds=3, n_test=150)
     found = _built(tmp_path / "run", sweep, _without_later_folds)

@@ -10,7 +10,7 @@ from fake_workers import FakeWorkers, Rungs, TinyDigits, good, settings_for, swe
 
 from bench.errors import UserError
 from bench.sweep import scheduler
-from bench.sweep.executors import Cluster
+from bench.sweep.cluster import Cluster
 from bench.sweep.journal import Journal
 from bench.sweep.state import State
 from bench.tasks import Candidate
@@ -89,7 +89,7 @@ def test_an_error_of_a_graph_says_what_and_not_where(tmp_path, monkeypatch):
 
 
 def test_a_cluster_s_address_without_a_port_is_refused_at_once():
-    with pytest.raises(UserError, match="CLUSTER=foo: found no port"):
+    with pytest.raises(UserError, match="CLUSTER=foo: found another address"):
         Cluster("foo")
 
 

@@ -261,9 +261,20 @@ def test_closing_after_a_full_disk_raises_nothing(tmp_path):
     opened = Journal(tmp_path)
     opened._file.close()
     opened._file = file
+    opened._is_in_place = lambda: True
     with pytest.raises(UserError, match="No space left"):
         opened.append("sweep")
     opened.close()
+
+
+def test_a_folder_that_is_moved_away_ends_the_sweep_at_its_next_record(tmp_path):
+    opened = Journal(tmp_path / "run")
+    opened.append("sweep")
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="found it moved or deleted while the sweep ran"):
+        opened.append("done")
+    opened.close()
+    assert len(journal.read(tmp_path / "elsewhere" / journal.FILE)[0]) == 1
 
 
 def test_a_number_that_json_does_not_know_is_refused_before_anything_is_written(folder):
