@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from bench.errors import UserError
@@ -56,7 +57,8 @@ class Cluster(Workers):
         answers: dict[str, Any] = {}
 
         def ask() -> None:
-            answers.update(self._client.run(devices.of_this_worker, on_error="return"))
+            with suppress(OSError, TimeoutError):  # one that was lost meanwhile
+                answers.update(self._client.run(devices.of_this_worker, on_error="return"))
 
         asking = threading.Thread(target=ask, daemon=True)
         asking.start()

@@ -40,7 +40,7 @@ def fetch(url: str, target: Path, checksum: str) -> str:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(f".{target.name}.lock")
-        with FileLock(lock), removed(lock):  # another call may be fetching it
+        with FileLock(lock), _removed(lock):  # another call may be fetching it
             if target.exists() and _digest(target, algorithm) == checksum:
                 return f"{target}: already there, checksum verified"
             part = target.with_name(target.name + ".part")
@@ -68,7 +68,7 @@ def fetch(url: str, target: Path, checksum: str) -> str:
 
 
 @contextmanager
-def removed(path: Path) -> Iterator[None]:
+def _removed(path: Path) -> Iterator[None]:
     """Remove a file in the end."""
     try:
         yield
