@@ -8,6 +8,7 @@ from bench import tasks
 from bench.errors import UserError
 from bench.sweep import run_directory
 from bench.sweep import settings as s
+from bench.tasks.contract.candidate import PRESETS
 from bench.tasks.contract.plug_ins import find_candidates
 from tuning.tuners import TUNERS
 
@@ -76,7 +77,7 @@ def read_settings(arguments: argparse.Namespace):
             f"DATA={data}: found no such file or folder; expected the task's data, or builtin where it has such"
         )
     task = task.configured(data)
-    preset_name = s.choice("PRESET", arguments.preset, s.PRESETS, "quick")
+    preset_name = s.choice("PRESET", arguments.preset, PRESETS, "quick")
     preset = task.presets[preset_name]
     weights = Path(arguments.weights) if arguments.weights else None
     if weights is not None and not weights.is_dir():

@@ -8,6 +8,7 @@ from bench.deploy import saved_network
 from bench.deploy.pretrain import pretrain
 from bench.errors import UserError
 from bench.sweep import settings
+from bench.tasks.contract.candidate import PRESETS
 from bench.tasks.contract.plug_ins import find_candidates
 from tuning import durable, runtime
 
@@ -15,7 +16,7 @@ from tuning import durable, runtime
 def run(arguments: argparse.Namespace) -> int:
     """Train and save; says where."""
     task = settings.find_task(arguments.task)
-    preset = task.presets[settings.choice("PRESET", arguments.preset, settings.PRESETS, "full")]
+    preset = task.presets[settings.choice("PRESET", arguments.preset, PRESETS, "full")]
     runtime.configure()  # before an architecture brings Keras in
     candidate, *others = find_candidates(arguments.arch, task)
     if arguments.arch and (others or candidate.transfer != "scratch"):

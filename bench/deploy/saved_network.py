@@ -195,18 +195,16 @@ def load_keras(path: Path, own: Sequence[str] = ()) -> "keras.Model":
     `own` are architectures in files elsewhere that the user has named, whose layers are taken too.
     Raises UserError: it is damaged, or holds such things (a `Lambda`, say).
     """
-    import keras
+    from bench.measure import saved_models  # brings Keras in
 
     for name in architectures.names():  # registers their layers with Keras
         architectures.load(name)
     for name in filter(architectures.is_path, own):
         load_file("ARCH", name, architectures.load, architectures.names())
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return saved_models.load_model(str(path))
     except Exception as error:  # a damaged file makes Keras raise many kinds
-        # Keras puts the whole configuration before it.
-        cause = str(error).rpartition("Exception encountered:")[2]
-        what = " ".join(cause.split())[:200] or type(error).__name__
+        what = saved_models.why_not_opened(error)
         raise UserError(
             f"{path}: found a network that cannot be opened ({what}); expected Keras' format, whole, with layers "
             "of Keras, scanbench or the file that ARCH names alone"

@@ -45,6 +45,12 @@ def load_model(path: str) -> keras.Model:
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
+def why_not_opened(error: Exception) -> str:
+    """What was wrong, in a line; Keras puts the whole configuration before it."""
+    cause = str(error).rpartition("Exception encountered:")[2]
+    return " ".join(cause.split())[:200] or type(error).__name__
+
+
 def count_parameters(model: keras.Model) -> int:
     """What a training finds, its statistics included; rates of dropout and states of random numbers are none."""
     found = [w for w in model.weights if w.name != "dropout_rate" and str(w.dtype).startswith("float")]

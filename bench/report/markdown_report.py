@@ -154,10 +154,10 @@ def _few_subjects(content: Content) -> list[str]:
     numbers = list(zip(content.source.classes, counts, strict=True))
     absent = [name for name, n in numbers if n == 0]
     few = [f"{name} {n}" for name, n in numbers if 0 < n < _FEW_SUBJECTS]
-    notes = [
-        f"Nobody of {', '.join(absent)} is among the test subjects: no number here says how well that is told."
-    ]
-    notes = notes if absent else []
+    notes = []
+    if absent:
+        told = "no number here says how well that is told."
+        notes.append(f"Nobody of {', '.join(absent)} is among the test subjects: {told}")
     if not few:
         return notes
     fixed = content.source.sweep["dataset"].get("official_test") or content.source.by_site

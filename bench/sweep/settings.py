@@ -14,7 +14,6 @@ from bench.tasks.contract.plug_ins import load_file
 from bench.worker.references import REFERENCES
 
 PRECISIONS = ("float32", "mixed")
-PRESETS = ("smoke", "quick", "full")
 FOLDS_SEED = 0
 BY_SITE = "sites"  # as a value of FOLDS
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -1,6 +1,7 @@
 """The hyperparameters of a candidate: what its architecture asks for, and what its training has."""
 
 import copy
+import json
 import tempfile
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 import architectures
 from bench import tasks
+from bench.measure import saved_models
 from bench.tasks import FROZEN, Task
 from bench.worker import arrays, programs
 from tuning import space
@@ -40,10 +42,7 @@ def find(description: dict[str, Any]) -> dict[str, Any]:
         fixed=description["fixed"],
     )
     if architectures.is_path(description["architecture"]):
-        known = default_values(described)
-        structure = {
-            name: known["values"][name] for name in described["structural"] if name in known["values"]
-        }
+        structure = json.loads(programs.structure_of(default_values(described)))
         _require_usable(programs.build(description["architecture"], structure, x.shape[1:], n_classes))
     if transfer == "imagenet":  # fails here, once, where there are no weights
         try:
@@ -62,17 +61,15 @@ def _require_usable(model: Any) -> None:
 
     Raises ValueError: it ends in probabilities, or cannot be opened again once it is saved (a `Lambda`).
     """
-    import keras
-
     answers = np.asarray(model(np.random.default_rng(0).random((8, *model.input_shape[1:]), np.float32)))
     if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
         raise ValueError("`build` ended in probabilities; expected logits, without a softmax")
     with tempfile.TemporaryDirectory() as folder:
         try:
             model.save(f"{folder}/model.keras")
-            keras.saving.load_model(f"{folder}/model.keras", compile=False, safe_mode=True)
+            saved_models.load_model(f"{folder}/model.keras")
         except Exception as error:
-            cause = " ".join((str(error).rpartition("Exception encountered:")[2]).split())[:150]
+            cause = saved_models.why_not_opened(error)
             raise ValueError(
                 f"a network that cannot be opened once it is saved ({cause}); expected Keras layers, no Lambda, or "
                 "of the file, with a `get_config` where they take arguments"

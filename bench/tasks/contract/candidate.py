@@ -67,6 +67,7 @@ class Preset:
     careful: bool = True  # whether inference is timed on all threads too, and memory and energy measured
 
 
+PRESETS = ("smoke", "quick", "full")  # what every task has
 # What the presets of all tasks have in common.
 smoke = partial(Preset, trials=1, seeds=1, folds=1, measure_seconds=0.5, runtimes=("keras",), careful=False)
 quick = partial(Preset, trials=8, seeds=3, folds=1, measure_seconds=1.0)

@@ -6,12 +6,11 @@ import re
 import architectures
 from bench.evaluate import metrics
 from bench.tasks.contract.ablation import Ablation
-from bench.tasks.contract.candidate import TRANSFERS, Candidate, Preset
+from bench.tasks.contract.candidate import PRESETS, TRANSFERS, Candidate, Preset
 from bench.tasks.contract.task import Task
 from tuning.space import Choice, Fixed, Float
 
 REQUIRED = tuple(name for name in Task.__annotations__ if not hasattr(Task, name))  # `name`, `title`, ...
-PRESETS = ("smoke", "quick", "full")
 
 
 def require_contract(task: Task) -> None:

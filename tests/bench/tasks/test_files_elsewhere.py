@@ -251,16 +251,16 @@ def test_a_file_that_cannot_be_used_is_told_in_a_line(tmp_path, name, text, mess
         ('Candidate("compact")', 'Candidate("compact", "phantom")', "the task has no `pretraining`"),
         ('"half": "upper"', '"half": (1, 2)', "`preprocessing` has values that JSON does not give back"),
         ("careful=False", "careful=False, judged_at=(5,)", r"judges trials at \(5,\) of 2 epochs"),
-        ("    def load", '    ablations = ("none",)\n\n    def load', "`ablations` has str, not an Ablation"),
-        (
-            "    def load",
-            '    ablations = (Ablation("a/b", "A"),)\n\n    def load',
-            "'a/b' twice, or as no name of letters",
-        ),
-        (
-            "    def load",
-            '    ablations = (Ablation("a", "A", "", {"crop": False}),)\n\n    def load',
-            "ablation 'a' changes 'crop', which the task does not have",
+        *(
+            ("    def load", f"    ablations = ({each},)\n\n    def load", message)
+            for each, message in (
+                ('"none"', "`ablations` has str, not an Ablation"),
+                ('Ablation("a/b", "A")', "'a/b' twice, or as no name of letters"),
+                (
+                    'Ablation("a", "A", "", {"crop": False})',
+                    "'a' changes 'crop', which the task does not have",
+                ),
+            )
         ),
     ],
 )
