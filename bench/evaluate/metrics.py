@@ -109,6 +109,12 @@ def score(name: str, y: np.ndarray, probabilities: np.ndarray) -> float:
         return float(getattr(metric_definitions, name)(y, probabilities))
 
 
+def named(name: str, classes: Sequence[str]) -> str:
+    """Name a metric as `all_metrics` does: `sensitivity[1]` is `sensitivity:<name of that class>`."""
+    column = get(name).of_class
+    return name if name in METRICS or column is None else f"sensitivity:{classes[column]}"
+
+
 def all_metrics(y: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
     """Compute every metric that is defined for these predictions, ready for JSON.
 
@@ -119,6 +125,7 @@ def all_metrics(y: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
     """
     n_classes = np.asarray(probabilities).shape[1]
     names = {name: name for name, metric in METRICS.items() if not metric.binary or n_classes == 2}
-    names |= {f"sensitivity:{label}": f"sensitivity[{column}]" for column, label in enumerate(classes)}
+    of_classes = [f"sensitivity[{column}]" for column in range(len(classes))]
+    names |= {named(name, classes): name for name in of_classes}
     values = {shown: score(name, y, probabilities) for shown, name in names.items()}
     return {shown: value for shown, value in values.items() if np.isfinite(value)}

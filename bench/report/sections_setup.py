@@ -1,6 +1,7 @@
 """How a report was made: command, data, parts, seeds, environment, duration."""
 
 import contextlib
+import math
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from bench.report import formatting
 from bench.report.markdown import code, escape, facts, prose, table, without_paths
 from bench.report.results import Content
 from bench.report.run_results import Source
+from bench.report.statistics import Assessment
+
+_ROUNDING = 1e-9
 
 
 def blocks(content: Content) -> list[str]:
@@ -77,10 +81,18 @@ def _parts(content: Content) -> list[str]:
         columns = {"Fold": [escape(fold.name) for fold in found]}
         for part in ("train", "validation", "test"):
             columns[part.capitalize()] = [_counted(subjects[getattr(fold, part)]) for fold in found]
-        if len(found) > 1 and content.answer.best:
-            title = f"{content.answer.best.entry.title}, test {formatting.metric_title(content.metric)}"
-            columns[escape(title)] = _by_fold(content, len(found))
-        return [table(pd.DataFrame(columns)), _parts_note(content.source, splits)]
+        note, best = _parts_note(content.source, splits), content.answer.best
+        if len(found) > 1 and best and best.test:
+            title = f"{best.entry.title}, test {formatting.metric_title(content.metric)}"
+            scores = _by_fold(content, best, len(found))
+            columns[escape(title)] = [formatting.value(content.metric, score) for score in scores]
+            known = [score for score in scores if math.isfinite(score)]
+            if known and not min(known) - _ROUNDING <= best.test.estimate <= max(known) + _ROUNDING:
+                note += (
+                    " The result of all folds, whose samples are counted together, lies outside those of the "
+                    "single ones, as it may where the shares of the classes differ between them."
+                )
+        return [table(pd.DataFrame(columns)), note]
     tested = content.trainings[content.trainings.run.notna()].drop_duplicates("fold").sort_values("fold")
     if tested.empty:
         return []
@@ -94,15 +106,13 @@ def _counted(subjects: np.ndarray) -> str:
     return f"{len(subjects):,}" + (f" of {count:,} subjects" if count != len(subjects) else "")
 
 
-def _by_fold(content: Content, folds: int) -> list[str]:
-    """What the best has in each fold, mean over its seeds."""
-    best = content.answer.best
-    runs = by_fold(best.entry.runs) if best else {}
+def _by_fold(content: Content, best: Assessment, folds: int) -> list[float]:
+    """What the best has in each fold, mean over its seeds; nan where it has not been tested or it is undefined."""
     scores = {
         fold: float(np.mean([metrics.score(content.metric, run.y, run.probabilities) for run in members]))
-        for fold, members in runs.items()
+        for fold, members in by_fold(best.entry.runs).items()
     }
-    return [formatting.value(content.metric, scores.get(fold)) for fold in range(folds)]
+    return [scores.get(fold, math.nan) for fold in range(folds)]
 
 
 def _parts_note(source: Source, splits: dict) -> str:

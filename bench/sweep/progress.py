@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from bench.evaluate import metrics
 from bench.sweep import estimate
 from bench.sweep.executors import Workers
 from bench.sweep.plan import Plan
@@ -92,7 +93,7 @@ class SweepProgress:
     def finished(self, item: WorkItem, result: dict[str, Any]) -> None:
         """Write a line for an item that is done: which, what came out, how long it took, how far the sweep is."""
         settings, parts = self._plan.settings, []
-        metric = settings.task.metric
+        metric = metrics.named(settings.task.metric, self._plan.state.sweep["dataset"]["classes"])
         if "score" in result:
             shown = f"{metric} {result['score']:.4f}"
             early = item.description.get("until", settings.preset.epochs) < settings.preset.epochs

@@ -36,7 +36,7 @@ def read_labels(file: Path, problems: list[str]) -> dict[int, Item]:
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{file}: found {' '.join(str(error).split())}, expected a readable UTF-8 text")
         return {}
-    header_line = text.split("\n", 1)[0]
+    header_line = next(filter(str.strip, text.split("\n")), "")
     delimiters = sorted(",;\t", key=header_line.count, reverse=True)
     fits = [
         each
@@ -47,7 +47,8 @@ def read_labels(file: Path, problems: list[str]) -> dict[int, Item]:
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     table = []
     try:
-        header = _names(next(reader, []))
+        header = _names(next(filter(any, reader), []))
+        top = f"{file}, line {reader.line_num}"
         line = reader.line_num + 1
         for cells in reader:
             table.append((line, cells))
@@ -57,12 +58,12 @@ def read_labels(file: Path, problems: list[str]) -> dict[int, Item]:
         return {}
     twice = [name for name in (*_REQUIRED, *_OPTIONAL) if header.count(name) > 1]
     if twice:
-        problems.append(f"{file}, line 1: found the column {twice[0]} more than once, expected each once")
+        problems.append(f"{top}: found the column {twice[0]} more than once, expected each once")
         return {}
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
         found = ",".join(header) or "an empty file"
-        problems.append(f"{file}, line 1: found {found}, expected the columns path,label,subject (and site)")
+        problems.append(f"{top}: found {found}, expected the columns path,label,subject (and site)")
         return {}
     rows = {}
     for line, cells in table:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from bench.data.formats.volume import Volume, stored_facts
+from bench.errors import UserError
 
 # luma of ITU-R BT.601-7, section 2.5.1: what Pillow's mode L uses, here without its rounding
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -18,11 +19,16 @@ _GREY_MODES = ("L", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open as PNG or JPEG and nothing else: other formats of Pillow's run programs, or hold no such image."""
-    with (
-        warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-        Image.open(path, formats=("PNG", "JPEG")) as image,
-    ):
-        yield image
+    try:
+        with (
+            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
+            Image.open(path, formats=("PNG", "JPEG")) as image,
+        ):
+            yield image
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{path}: found a larger image, expected at most {Image.MAX_IMAGE_PIXELS:,} pixels"
+        ) from error
 
 
 def probe(path: Path) -> dict[str, str]:

@@ -534,6 +534,15 @@ def test_a_column_that_stands_twice_is_a_problem(labelled):
     )
 
 
+def test_lines_left_blank_above_the_header_are_no_header(labelled):
+    text = (labelled / "labels.csv").read_text()
+    before = list_folder(labelled)
+    (labelled / "labels.csv").write_text("\n,,,\r\n\n" + text)
+    assert list_folder(labelled) == before
+    (labelled / "labels.csv").write_text("\n" + text.replace("subject,", "patient,", 1))
+    assert "labels.csv, line 2: found path,label,patient" in check_folder(labelled).problems[0]
+
+
 def test_labels_csv_is_found_in_any_case(labelled):
     (labelled / "labels.csv").rename(labelled / "Labels.CSV")
     assert [item.subject for item in list_folder(labelled)] == ["s1", "s2", "s2", "s3"]

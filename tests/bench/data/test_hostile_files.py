@@ -154,6 +154,13 @@ def test_pictures_are_png_or_jpeg_whatever_their_names_say(tmp_path):
     _refused(path, "cannot identify image file")
 
 
+@pytest.mark.parametrize("at_most", [600, 400])
+def test_a_picture_of_too_many_pixels_is_called_too_large_not_damaged(tmp_path, monkeypatch, at_most):
+    Image.new("L", (30, 30)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", at_most)
+    _refused(tmp_path / "a.png", f"found a larger image, expected at most {at_most} pixels")
+
+
 @pytest.mark.parametrize("path", ["../a.png", "inside/../../a.png", "..\\a.png"])
 def test_paths_stay_inside_the_folder(tmp_path, path):
     for name in ("a.png", "data/b.png", "data/inside/c.png"):

@@ -471,6 +471,28 @@ def test_parts_are_counted_in_subjects_too_and_the_best_is_shown_in_each_fold(tm
     assert sections_setup._counted(owners[1:]) == "2"
 
 
+@pytest.mark.parametrize("differ", [True, False])
+def test_a_result_outside_those_of_the_folds_is_explained(tmp_path, differ):
+    """Two sites, one with nine healthy of ten, one with nine ill, each at 50% by calling nearly all alike."""
+
+    class Sites(Sweep):
+        def predictions(self, key, share, fold):
+            most = fold if differ else 0
+            y = np.repeat([most, 1 - most], [90, 10])
+            said = np.repeat([most, 1 - most, most, 1 - most], [81, 9, 9, 1])
+            subjects = np.array([f"{fold}-{i}" for i in range(100)])
+            return y, np.eye(2, dtype=np.float32)[said], subjects, np.arange(100) % 20
+
+    sweep = Sites(folds=2, metric="balanced_accuracy", classes=("healthy", "ill"))
+    events = sweep.events(tmp_path / "run")
+    events[0]["identity"]["splits"] = {"seed": 0}
+    content = results.build(sweep.write(tmp_path / "run", events, cache=True))
+    assert content.answer.best.test.estimate == pytest.approx(0.82 if differ else 0.5)
+    shown, note = sections_setup._parts(content)
+    assert shown.count("50.0%") == 2
+    assert ("lies outside those of the single ones" in note) == differ
+
+
 def test_a_machine_whose_calls_scattered_is_called_unsteady(tmp_path):
     """The matrix product alone was looked at: beside 0.5 (4.6) ms a report said 1.09 times."""
     steady = markdown_report.markdown(_built(tmp_path), {})

@@ -53,6 +53,19 @@ def test_what_an_early_rung_is_judged_by_is_said(tmp_path, said, inner_folds, sh
     assert not any("auc" in line for line in others)
 
 
+def test_the_score_of_a_class_is_said_of_tests_too(tmp_path, said):
+    class Sevens(TinyDigits):
+        metric = "sensitivity[7]"
+
+    def answer(description: dict) -> dict:
+        outcome = good(description)
+        outcome["result"].setdefault("metrics", {})["sensitivity:7"] = 0.625
+        return outcome
+
+    sweep_with(FakeWorkers(answer), settings_for(tmp_path, task=Sevens()))
+    assert "compact: refit 1 of 1: sensitivity:7 0.6250 on test, 1 s" in said[-1]
+
+
 def test_a_failed_item_says_why_and_counts(tmp_path, said):
     def answer(description: dict):
         return (
