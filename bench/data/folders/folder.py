@@ -150,8 +150,12 @@ def _kind(path: Path, where: str, found: Found) -> str | None:
 
 
 def beside_series(path: Path) -> list[Path]:
-    """Scans of other formats in a DICOM series' folder, such as previews; of a file, none."""
-    return [each for each in visible(path) if kind_of(each) not in (None, "dicom")] if path.is_dir() else []
+    """What is no DICOM file in a series' folder, such as previews or slices cut at their head; of a file, none."""
+    return [
+        each
+        for each in (visible(path) if path.is_dir() else [])
+        if each.is_file() and not is_sidecar(each) and kind_of(each) != "dicom"
+    ]
 
 
 def _from_labels(folder: Path, labels: Path, found: Found) -> list[Item]:

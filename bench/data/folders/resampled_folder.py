@@ -22,7 +22,7 @@ from bench.data.processes import cores, map_processes
 from bench.errors import UserError
 
 # raise when readers or resampling give other voxels: caches are then made again
-READING_VERSION = 3
+READING_VERSION = 4
 _MAX_JOBS = 8  # a process takes about 200 MiB for volumes of 240x240x155
 
 

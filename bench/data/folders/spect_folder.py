@@ -70,7 +70,7 @@ def read_slices(files: list[tuple[Path, str | None]], slices: Sequence[int] | No
     pictures: dict[tuple[int, ...], dict[int, np.ndarray]] = defaultdict(dict)
     for place, (path, kind) in enumerate(files):
         volume = read(path, kind)
-        if volume.array.shape in ((109, 91), (91, 109)):
+        if volume.spacing_mm is None and volume.array.shape in ((109, 91), (91, 109)):
             pictures[volume.array.shape][place] = volume.array
         else:
             result[place] = to_slice(volume, span, str(path))

@@ -5,6 +5,7 @@ Section numbers are those of DICOM PS3.3. Geometry is in `dicom_geometry.py`.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,9 @@ def _read_file(path: Path, header_only: bool = False) -> pydicom.Dataset:
     if "Rows" not in data or "Columns" not in data:
         raise UserError(f"{path}: found no Rows and Columns in the header, expected a DICOM image")
     _check_declared(data, path)
+    stored, high = (int(_number(data.get(key), 0)) for key in ("BitsStored", "HighBit"))
+    if stored and high > stored - 1:  # pydicom takes the lowest bits
+        raise UserError(f"{path}: found HighBit {high} of {stored} bits stored, expected {stored - 1}")
     return data
 
 
@@ -134,6 +138,11 @@ def _files(folder: Path, header_only: bool = False) -> list[tuple[Path, pydicom.
     if len(series) > 1:
         sizes = " + ".join(map(str, sorted(series.values(), reverse=True)))
         raise UserError(f"{folder}: found {len(series)} series ({sizes} files), expected one series a folder")
+    patients = {str(data.get("PatientID", "")) for _, data in files}
+    if len(patients) > 1:
+        raise UserError(
+            f"{folder}: found slices of {len(patients)} patients in one series, expected one patient"
+        )
     if len(files) > 1:
         for path, data in files:
             if int(_number(data.get("NumberOfFrames"), 1)) > 1:
@@ -194,10 +203,10 @@ def _stacked(files: list[tuple[Path, pydicom.Dataset]], folder: Path) -> Stack:
 def read(path: Path) -> Volume:
     """Read a series folder or a file.
 
-    A series is sorted by the position of its slices along their normal. A single frame is an image, in
-    its own pixel order. Missing geometry falls back, in this order: positions from
-    `ImagePositionPatient`, `SliceLocation`, `InstanceNumber`; distances from the positions,
-    `SpacingBetweenSlices`, `SliceThickness`, 1 mm; orientation: axial.
+    A series is sorted by the position of its slices along their normal. A single frame is an image, in its own
+    pixel order. Missing geometry falls back, in this order: positions from `ImagePositionPatient`,
+    `SliceLocation`, `InstanceNumber`; distances from the positions, `SpacingBetweenSlices`, `SliceThickness`;
+    orientation: axial. Where the header gives no `PixelSpacing`, or no distance of slices, there is no spacing.
 
     Raises UserError: several series or time points in one place, a slice missing, no decoder for the pixels.
     """
@@ -211,8 +220,11 @@ def read(path: Path) -> Volume:
         if len(frames) == 1:
             image, n_bad = without_non_finite(frames[0], path)
             spacing = FrameGeometry.of_header(first, first_path).orientation.spacing_mm
-            return Volume(image, spacing, None, {**_facts(first, frames.shape), "non_finite": float(n_bad)})
+            facts = _facts(first, frames.shape, (spacing or ())[::-1])
+            return Volume(image, spacing, None, {**facts, "non_finite": float(n_bad)})
         stacked = stack(frames_of_file(first, len(frames), first_path), first_path)
         frames = frames[stacked.order]
-    facts = _facts(first, frames.shape, [float(np.linalg.norm(stacked.affine[:3, n])) for n in range(3)])
-    return as_volume(frames.transpose(2, 1, 0), stacked.affine, facts, path)
+    sizes_mm = [float(np.linalg.norm(stacked.affine[:3, n])) for n in range(3)]
+    facts = _facts(first, frames.shape, sizes_mm if stacked.has_sizes else ())
+    volume = as_volume(frames.transpose(2, 1, 0), stacked.affine, facts, path)
+    return volume if stacked.has_sizes else replace(volume, spacing_mm=None, affine=None)

@@ -15,6 +15,7 @@ from bench.data.formats.volume import tilt_warning
 from bench.errors import UserError
 
 _UNEVEN = 0.05  # share of the mean distance by which distances of slices may differ without a word
+_BESIDE = 1.0  # pixels by which slices may lie beside one another without a word
 _AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _TIMES = ("FrameTime", "FrameTimeVector")  # C.7.6.5
 _PLACES = ("SpacingBetweenSlices", "NumberOfSlices", "SliceVector", "GridFrameOffsetVector")
@@ -72,21 +73,33 @@ class Stack:
     order : indices of the frames.
     affine : `[4, 4]`, (column, row, slice) indices to RAS millimetres.
     gaps_mm : distances of neighbours along the normal; None where no header gives a place.
+    beside_mm : how far a slice lies beside the line from the first to the last, at most.
+    has_sizes : whether the headers give the voxels' sizes; where they do not, 1 mm stands in `affine`.
     """
 
     order: list[int]
     affine: np.ndarray
     gaps_mm: np.ndarray | None
+    beside_mm: float
+    has_sizes: bool
 
     def warnings(self) -> dict[str, str]:
         """What is not as resampling assumes it: `tilt` and `spacing`, a text each; mostly empty."""
-        warnings, gaps_mm = tilt_warning(self.affine), self.gaps_mm
-        if gaps_mm is not None and np.ptp(gaps_mm) > max(_UNEVEN * gaps_mm.mean(), 0.01):
-            warnings["spacing"] = (
+        warnings, gaps_mm, doubts = tilt_warning(self.affine), self.gaps_mm, []
+        if gaps_mm is None:
+            doubts.append("found slices without a position, assumed the order of their numbers, from below")
+        elif np.ptp(gaps_mm) > max(_UNEVEN * gaps_mm.mean(), 0.01):
+            doubts.append(
                 f"found slices {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm apart, "
                 f"assumed {gaps_mm.mean():.2f} mm between all"
             )
-        return warnings
+        if not self.has_sizes:
+            doubts.append("found no voxel size, expected PixelSpacing and a distance of slices")
+        if self.beside_mm > _BESIDE * np.linalg.norm(self.affine[:3, 0]):
+            doubts.append(
+                f"found slices up to {self.beside_mm:.1f} mm beside others, assumed one behind the other"
+            )
+        return warnings | ({"spacing": "; ".join(doubts)} if doubts else {})
 
 
 def _distance(*groups: pydicom.Dataset) -> float | None:
@@ -173,11 +186,11 @@ def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[Fra
     distance = _distance(data)
     start = detector.get("ImagePositionPatient") or data.get("ImagePositionPatient") or (0.0, 0.0, 0.0)
     numbers = [float(value) for value in (data.get("SliceVector") or range(1, n_frames + 1))]
-    along = [(number - 1) * (distance if distance is not None else 1.0) for number in numbers]
-    if data.get(
+    along = [None if distance is None else (number - 1) * distance for number in numbers]
+    if offsets := data.get(
         "GridFrameOffsetVector"
-    ):  # radiotherapy doses, C.8.8.3.2; absolute ones begin elsewhere than at 0
-        along = [float(value) - float(data.GridFrameOffsetVector[0]) for value in data.GridFrameOffsetVector]
+    ):  # radiotherapy doses, C.8.8.3.2; some begin elsewhere than at 0
+        along = [float(value) - float(offsets[0]) for value in offsets]
     if len(numbers) != n_frames or len(along) != n_frames:
         raise UserError(
             f"{path}: found places for {len(numbers)} or {len(along)} frames, expected {n_frames}"
@@ -185,7 +198,7 @@ def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[Fra
     return [
         FrameGeometry(
             orientation,
-            np.array(start, dtype=np.float64) + place * orientation.normal,
+            None if place is None else np.array(start, dtype=np.float64) + place * orientation.normal,
             number,
             distance,
             f"frame {index + 1}",
@@ -224,17 +237,21 @@ def stack(frames: list[FrameGeometry], source: Path) -> Stack:
     _check_gaps(gaps, order, frames, what, source)
     is_placed = what != "instance number"
     step = plane.normal * (float(gaps.mean()) if is_placed else abs(frames[0].distance_mm or 1.0))
-    start = np.zeros(3)
+    start, beside_mm = np.zeros(3), 0.0
     if what == "position":
-        start, last = np.array([frames[order[0]].position, frames[order[-1]].position])
+        positions = np.array([frames[index].position for index in order])
+        start, last = positions[[0, -1]]
         step = (last - start) / (len(frames) - 1)  # also right where a gantry was tilted
+        parts = (along[order] - along[order[0]]) / (along[order[-1]] - along[order[0]])
+        beside_mm = float(np.linalg.norm(positions - start - parts[:, None] * (last - start), axis=1).max())
     row_mm, column_mm = plane.spacing_mm or (1.0, 1.0)
     affine = np.eye(4)
     affine[:3, 0] = plane.along_row * column_mm
     affine[:3, 1] = plane.along_column * row_mm
     affine[:3, 2] = step
     affine[:3, 3] = start
-    return Stack(order, _LPS_TO_RAS @ affine, gaps if is_placed else None)
+    has_sizes = plane.spacing_mm is not None and (is_placed or bool(frames[0].distance_mm))
+    return Stack(order, _LPS_TO_RAS @ affine, gaps if is_placed else None, beside_mm, has_sizes)
 
 
 def _check_gaps(

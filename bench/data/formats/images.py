@@ -24,6 +24,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
             Image.open(path, formats=("PNG", "JPEG")) as image,
         ):
+            if image.tile and ";16" in str(image.tile[0].args) and image.mode not in _GREY_MODES:
+                found = "16 bits of colour or transparency"  # of which Pillow reads 8
+                raise UserError(f"{path}: found {found}, expected grey of 16 bits, or 8 bits")
             yield image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UserError(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import voxel_sizes
 from nibabel.fileholders import FileHolder
 from nibabel.imageglobals import logger
 from nibabel.spatialimages import SpatialImage
@@ -12,6 +13,9 @@ from bench.data.formats.listing import header_of, partner_of
 from bench.data.formats.sizes import check_size
 from bench.data.formats.volume import Volume, as_volume, stored_facts, tilt_warning
 from bench.errors import UserError
+
+_SAME_SIZE = 0.01  # share by which two sizes of a voxel may differ without a word
+_METRE, _MICROMETRE = 1, 3  # codes of NIfTI's xyzt_units, bits 0 to 2
 
 logger.setLevel("CRITICAL")  # what it mends in headers it would print for each file, without the file's name
 
@@ -52,10 +56,16 @@ def _load(path: Path) -> SpatialImage:
 def probe(path: Path) -> dict[str, str]:
     """Read the header; an Analyze pair must be complete and the voxels' file long enough.
 
-    Returns `tilt`, where the volume is sheared; see `tilt_warning`.
+    Returns `tilt`, where the volume is sheared (see `tilt_warning`), and `spacing`, where the header gives two.
     """
     image = _load(path)
-    return tilt_warning(np.asarray(image.affine))
+    affine = np.asarray(image.affine)
+    said, taken = np.array(image.header.get_zooms()[:3]), voxel_sizes(affine)
+    found = tilt_warning(affine)
+    if not np.allclose(said, taken[: len(said)], rtol=_SAME_SIZE, atol=0):
+        sizes = ("x".join(f"{size:.3g}" for size in each) for each in (said, taken))
+        found["spacing"] = "found voxels of {} in pixdim and {} in the affine, took the affine".format(*sizes)
+    return found
 
 
 def read(path: Path) -> Volume:
@@ -68,8 +78,8 @@ def read(path: Path) -> Volume:
     image = _load(path)
     shape = image.shape[:3] + (1,) * (3 - len(image.shape))
     millimetres = _millimetres(image)
-    zooms = [millimetres * float(zoom) for zoom in image.header.get_zooms()]
-    facts = stored_facts(shape, zooms, image.get_data_dtype().itemsize * 8)
+    sizes_mm = millimetres * voxel_sizes(np.asarray(image.affine))[: len(image.shape)]
+    facts = stored_facts(shape, sizes_mm, image.get_data_dtype().itemsize * 8)
     # float32 from the start: the default would scale integers in float64, twice the memory
     array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
     return as_volume(array, np.diag([millimetres] * 3 + [1.0]) @ np.asarray(image.affine), facts, path)
@@ -77,5 +87,7 @@ def read(path: Path) -> Volume:
 
 def _millimetres(image: SpatialImage) -> float:
     """Of one unit of its affine, which nibabel leaves as it is: NIfTI knows metres and micrometres too."""
-    unit = image.header.get_xyzt_units()[0] if isinstance(image.header, nib.Nifti1Header) else "unknown"
-    return {"meter": 1000.0, "micron": 0.001}.get(unit, 1.0)
+    if not isinstance(image.header, nib.Nifti1Header):
+        return 1.0
+    code = int(image.header["xyzt_units"]) % 8
+    return {_METRE: 1000.0, _MICROMETRE: 0.001}.get(code, 1.0)

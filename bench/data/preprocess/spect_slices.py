@@ -32,12 +32,12 @@ _STRIATUM_AREA_MM2 = 800.0  # about the area of both striata in the plane
 def to_slice(volume: Volume, slices: tuple[int, int] | None = None, name: str = "volume") -> np.ndarray:
     """Bring a volume, or an image with a spacing in the radiological view, to the task's grid.
 
-    Of a volume, the slices through the striatum are averaged. One of 91 x 109 voxels of 2 mm in the plane is
-    taken to lie in MNI space and not moved; all else is centred, on the head and then on the striatum.
+    Of a volume, the slices through the striatum are averaged. 91 x 109 voxels of 2 mm in the plane are taken to lie
+    in MNI space and not moved; all else is centred, on the head and then on the striatum.
 
     Parameters
     ----------
-    slices : first slice and the one after the last, if not to be found from the uptake.
+    slices : first slice and the one after the last, from below, if not to be found from the uptake.
     name : of the file, for errors.
 
     Returns `[109, 91]` float32, in the volume's units.
@@ -54,13 +54,14 @@ def to_slice(volume: Volume, slices: tuple[int, int] | None = None, name: str = 
     if array.max() <= 0:
         raise UserError(f"{name}: no value above 0, expected a SPECT image")
     if array.ndim == 2:
-        return to_grid(array[::-1, ::-1].T, spacing[::-1])
-    first, last = slices or slab(array, spacing)
-    if not 0 <= first < last <= array.shape[2]:
-        raise UserError(
-            f"{name}: PREPROCESS=slices={first}-{last - 1}, expected a range within 0 to {array.shape[2] - 1}"
-        )
-    plane = array[:, :, first:last].mean(axis=2)
+        plane, spacing = array[::-1, ::-1].T, spacing[::-1]
+    else:
+        first, last = slices or slab(array, spacing)
+        if not 0 <= first < last <= array.shape[2]:
+            raise UserError(
+                f"{name}: PREPROCESS=slices={first}-{last - 1}, expected a range within 0 to {array.shape[2] - 1}"
+            )
+        plane = array[:, :, first:last].mean(axis=2)
     in_mni = plane.shape == (COLUMNS, ROWS) and np.allclose(spacing[:2], SPACING_MM, atol=0.01)
     return np.ascontiguousarray(plane.T[::-1, ::-1]) if in_mni else to_grid(plane, spacing[:2])
 

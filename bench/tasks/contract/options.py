@@ -68,7 +68,7 @@ def span() -> Option:
     return Option(
         None,
         lambda text: [int(part) for part in text.split("-")],
-        "the first and the last slice, counted from 0, as in 30-42",
+        "the first and the last slice, counted from below, from 0, as in 30-42",
         lambda numbers: len(numbers) == 2 and 0 <= numbers[0] <= numbers[1],
         "-",
     )

@@ -1,5 +1,7 @@
 """DICOM geometry, on files written here from a known RAS volume."""
 
+import re
+
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -7,7 +9,7 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 
-from bench.data.folders.folder import scans_below
+from bench.data.folders.folder import check_folder, scans_below
 from bench.data.folders.scan_checks import Found
 from bench.data.formats import kind_of, probe, read
 from bench.errors import UserError
@@ -263,8 +265,81 @@ def test_frames_in_time_are_no_volume(tmp_path):
     _header(path, FRAMES, FrameTime=33.0).save_as(path)
     with pytest.raises(UserError, match="5 frames one after the other in time"):
         read(path)
-    _header(path, FRAMES, FrameTime=33.0, SpacingBetweenSlices=4.0).save_as(path)
-    assert read(path).spacing_mm[2] == 4.0
+    tags = {"SpacingBetweenSlices": 4.0, "PixelSpacing": [2.0, 1.0]}
+    _header(path, FRAMES, FrameTime=33.0, **tags).save_as(path)
+    assert read(path).spacing_mm == (1.0, 2.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"PixelSpacing": None}, "no voxel size"),
+        ({"ImagePositionPatient": None, "SliceThickness": None}, "without a position.*; found no voxel size"),
+        (
+            {"ImagePositionPatient": None},
+            "without a position, assumed the order of their numbers, from below$",
+        ),
+    ],
+)
+def test_what_no_header_says_is_not_made_up(tmp_path, changes, said):
+    folder = _series(tmp_path / "s", **changes)
+    volume, found = read(folder), probe(folder)["spacing"]
+    assert re.search(said, found)
+    assert (volume.spacing_mm is None) == ("no voxel size" in found)
+    assert ("stored_spacing_i_mm" in volume.facts) == ("no voxel size" not in found)
+
+
+def test_frames_without_a_distance_have_no_voxel_size(tmp_path):
+    _header(tmp_path / "a.dcm", FRAMES, "NM", PixelSpacing=[2.0, 2.0]).save_as(tmp_path / "a.dcm")
+    assert read(tmp_path / "a.dcm").spacing_mm is None
+    assert "no voxel size" in probe(tmp_path / "a.dcm")["spacing"]
+
+
+def test_a_slice_without_a_position_among_others_is_told(tmp_path):
+    folder = _series(tmp_path / "s")
+    data = pydicom.dcmread(folder / "IM0002")
+    del data.ImagePositionPatient
+    data.save_as(folder / "IM0002")
+    assert "without a position" in probe(folder)["spacing"]
+
+
+def test_slices_beside_one_another_are_told(tmp_path):
+    folder = _series(tmp_path / "s")
+    assert "spacing" not in probe(folder)
+    data = pydicom.dcmread(folder / "IM0003")  # neither the first nor the last
+    data.ImagePositionPatient[1] += 50
+    data.save_as(folder / "IM0003")
+    assert "up to 50.0 mm beside others" in probe(folder)["spacing"]
+
+
+def test_slices_of_two_patients_are_no_series(tmp_path):
+    folder = _series(tmp_path / "s", SeriesInstanceUID="")
+    data = pydicom.dcmread(folder / "IM0004")
+    data.PatientID = "P2"
+    data.save_as(folder / "IM0004")
+    for function in (probe, read):
+        with pytest.raises(
+            UserError, match="s: found slices of 2 patients in one series, expected one patient"
+        ):
+            function(folder)
+
+
+def test_bits_stored_at_the_upper_end_are_refused(tmp_path):
+    """pydicom took the lowest twelve: 3291, stored as 3291 x 16, became 3504."""
+    path = tmp_path / "a.dcm"
+    _header(path, FRAMES[0] << 4, BitsStored=12, HighBit=15).save_as(path)
+    with pytest.raises(UserError, match=r"a\.dcm: found HighBit 15 of 12 bits stored, expected 11"):
+        read(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100])
+def test_a_slice_that_is_cut_at_its_head_is_told(tmp_path, content):
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        _series(tmp_path / label / label, PatientID=label)
+    (tmp_path / "a" / "a" / "IM0004").write_bytes(content)
+    found = check_folder(tmp_path)
+    assert any("found IM0004 beside DICOM files" in line for line in found.warnings)
 
 
 def test_single_frame_is_an_image_and_monochrome1_is_inverted(tmp_path):

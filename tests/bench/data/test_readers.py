@@ -1,6 +1,8 @@
 """Every format gives the same volume in the same orientation, checked against nibabel and by hand."""
 
 import errno
+import struct
+import zlib
 
 import nibabel as nib
 import numpy as np
@@ -228,6 +230,46 @@ def test_sheared_nifti_is_said_in_degrees(tmp_path):
     affine[1, 2] = 5 * np.tan(np.deg2rad(15))
     nib.save(nib.Nifti1Image(RAS, affine), tmp_path / "a.nii")
     assert "15.0 degrees off the right angle" in probe(tmp_path / "a.nii")["tilt"]
+
+
+def test_voxel_sizes_that_contradict_each_other_are_said(tmp_path):
+    image = nib.Nifti1Image(np.ones((4, 5, 6), np.float32), np.diag([1, 1, 1, 1]))
+    nib.save(image, tmp_path / "a.nii")
+    assert probe(tmp_path / "a.nii") == {}
+    image.header["pixdim"][1:4] = 1, 1, 5
+    image.header["sform_code"] = 1
+    path = tmp_path / "b.nii"
+    path.write_bytes(image.header.binaryblock + b"\0" * 4 + image.get_fdata().astype(np.float32).tobytes())
+    assert (
+        probe(path)["spacing"] == "found voxels of 1x1x5 in pixdim and 1x1x1 in the affine, took the affine"
+    )
+    assert read(path).facts["stored_spacing_k_mm"] == 1.0
+
+
+def test_an_unknown_unit_of_nifti_is_taken_for_millimetres(tmp_path):
+    image = nib.Nifti1Image(np.ones((4, 5, 6), np.float32), np.diag([2, 2, 2, 1]))
+    image.header["xyzt_units"] = 4
+    nib.save(image, tmp_path / "a.nii")
+    assert read(tmp_path / "a.nii").spacing_mm == (2, 2, 2)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_sixteen_bits_of_colour_are_refused_not_halved(tmp_path, channels):
+    """Pillow reads the upper eight alone, of which 12-bit images have four."""
+    rows = np.random.default_rng(0).integers(0, 256, (6, 1 + 5 * channels * 2), dtype=np.uint8)
+    rows[:, 0] = 0  # no filter
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 5, 6, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+    for function in (probe, read):
+        with pytest.raises(
+            UserError, match=r"a\.png: found 16 bits of colour or transparency, expected grey"
+        ):
+            function(tmp_path / "a.png")
 
 
 def test_refusals_of_the_file_system_are_not_called_damage(tmp_path, monkeypatch):

@@ -57,6 +57,19 @@ def test_the_task_takes_the_slices_from_its_preprocessing(folder, tmp_path):
     np.testing.assert_array_equal(task.read([one], {"slices": [3, 6]})[0], found[0].x[0])
 
 
+def test_slices_with_a_header_are_not_turned_with_the_pictures(folder, tmp_path):
+    images = folder[1]
+    nibabel.save(
+        nibabel.Nifti1Image(images[0][::-1, ::-1].T[..., None], np.diag([2.0, 2.0, 2.0, 1.0])),
+        tmp_path / "a.nii",
+    )
+    files = [(tmp_path / "a.nii", None)]
+    for number in range(1, 4):  # upside down
+        np.save(tmp_path / f"{number}.npy", images[number][::-1, ::-1])
+        files.append((tmp_path / f"{number}.npy", None))
+    np.testing.assert_allclose(spect_folder.read_slices(files), images[:4], rtol=1e-5)
+
+
 def test_pictures_without_a_header_are_turned_alike(tmp_path):
     images = spect.generate(spect.study(normal=True), 8, seed=5).x[..., 0]
     for number, image in enumerate(images):

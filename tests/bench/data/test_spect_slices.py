@@ -61,6 +61,23 @@ def test_native_volume_ends_up_centred(subjects):
     assert np.abs(errors).max() < 1.0
 
 
+@pytest.mark.parametrize("shape", [(109, 91), (91, 109)])
+def test_a_header_is_believed_whatever_the_shape(subjects, shape):
+    """Slices of the pictures' shapes, but of 4 mm pixels, were taken for pictures of 2 mm."""
+    image = subjects.x[0, ..., 0]
+    coarse = ndimage.zoom(image, 0.5, order=1)
+    stored = np.zeros(shape, np.float32)
+    stored[20 : 20 + coarse.shape[0], 15 : 15 + coarse.shape[1]] = coarse
+    result = to_slice(Volume(stored, (4.0, 4.0)))
+    errors = binding_ratios(result[None])[0] - binding_ratios(image[None])[0]
+    assert np.abs(errors).max() < 1.0
+
+
+def test_a_slice_in_mni_space_is_not_moved(subjects):
+    image = subjects.x[0, ..., 0]
+    np.testing.assert_array_equal(to_slice(Volume(image, (2.0, 2.0))), image)
+
+
 def test_slices_can_be_given(subjects):
     volume = Volume(volume_of(subjects.x[0, ..., 0]), (2, 2, 2))
     result = to_slice(volume, (30, 33))
