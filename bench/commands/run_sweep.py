@@ -25,7 +25,6 @@ from bench.data.folders.folder import collected_warnings
 from bench.data.folders.resampled_folder import READING_VERSION
 from bench.data.splits import count_inner_folds, divide
 from bench.errors import UserError
-from bench.evaluate import metrics
 from bench.sweep import run_directory
 from bench.sweep.identity import ablation_digests, candidate_digests
 from bench.sweep.identity import identity as identity_of
@@ -86,7 +85,7 @@ def bench(settings: Settings, display: Display) -> Outcome:
         for piece, reason in wrong.items():
             display.say(f"{piece} will be run again: {reason}")
             state.apply(journal.append("dropped", piece=piece, reason=reason))
-        plan = Plan(settings, state, metrics.direction(task.metric))
+        plan = Plan(settings, state)
         if not is_new and plan.finished() and _describes(state.sweep, settings):
             if journal.events[-1]["event"] not in ("ended", "shown"):  # killed after its last piece
                 journal.append("ended", reason="finished")
@@ -218,7 +217,6 @@ def _sweep(
                 _pretraining_folder(settings, display),
                 journal,
                 state,
-                metrics.direction(settings.task.metric),
                 workers,
                 display,
                 measuring,

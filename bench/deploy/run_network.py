@@ -72,9 +72,7 @@ def choose(folder: Path, model: str | None) -> Chosen:
         raise UserError(f"{folder}: found no tested network; expected one: let make bench go on")
     found = tested[name] if name else next(iter(tested.values()))
     source = content.source
-    trial = source.state.tested_trial(
-        found.name, 0, metrics.direction(source.metric), found.entry.plan["trials"]
-    )
+    trial = source.state.tested_trial(found.name, 0, metrics.sign(source.metric), found.entry.plan["trials"])
     refits = source.state.refits(found.name, 0, trial) if trial is not None else {}
     kept = [(seed, result) for seed, result in refits.items() if "model" in result["files"]]
     kept = kept if ensemble else kept[:1]

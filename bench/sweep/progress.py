@@ -146,6 +146,6 @@ class SweepProgress:
             return None
         search = parts["candidate"], parts["fold"]
         trials = state.trials(*search, self._plan.planned_trials(*search))
-        best = state.best_trial(*search, self._plan.direction, trials)
+        best = state.best_trial(*search, self._plan.settings.sign, trials)
         result = trials[best] if best is not None else None
         return result["score"] if result and result.get("complete", True) else None

@@ -9,6 +9,7 @@ from typing import Any
 import architectures
 from bench import tasks
 from bench.errors import UserError
+from bench.evaluate import metrics
 from bench.tasks import Candidate, Preset, Task
 from bench.tasks.contract.plug_ins import load_file
 from bench.worker.references import REFERENCES
@@ -63,6 +64,11 @@ class Settings:
         by_site = {"by": "site"} if self.by_site else {}
         inner = {"inner": self.inner_folds} if self.inner_folds > 1 else {}
         return {"seed": FOLDS_SEED, **by_site, **inner}
+
+    @property
+    def sign(self) -> int:
+        """1 where more of the task's metric is better, -1 where less is."""
+        return metrics.sign(self.task.metric)
 
     @property
     def preset(self) -> Preset:

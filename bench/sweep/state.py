@@ -157,18 +157,14 @@ class State:
         return self.done[f"trial/{search_name(candidate, fold)}/{trial}"]["values"]
 
     def best_trial(
-        self,
-        candidate: str,
-        fold: int,
-        direction: str = "max",
-        among: Collection[int] | None = None,
+        self, candidate: str, fold: int, sign: int = 1, among: Collection[int] | None = None
     ) -> int | None:
         """Number of the best trial: of those trained in full, if any is, that with the best score.
 
-        Of equals it is that with the lower loss, then the first. `among`: numbers of those that count, or all; of a
-        search that had more trials than are asked for now, the first count.
+        Of equals it is that with the lower loss, then the first. `sign`: -1 where less of the score is better.
+        `among`: numbers of those that count, or all; of a search that had more trials than are asked for now, the
+        first count.
         """
-        sign = 1 if direction == "max" else -1
         ranked = [
             (
                 not result.get("complete", True),
@@ -185,18 +181,18 @@ class State:
         """How many trials a search will have: as many as asked for, or as its space has to offer."""
         return min(trials, self.exhausted.get(search_name(candidate, fold), trials))
 
-    def tested_trial(self, candidate: str, fold: int, direction: str, trials: int) -> int | None:
+    def tested_trial(self, candidate: str, fold: int, sign: int, trials: int) -> int | None:
         """Number of the best of the first `trials` that has refits; None if none has.
 
         It is the best of all but where more trials have been asked for since and one of those is better.
         """
         first = range(trials)
-        best = self.best_trial(candidate, fold, direction, first)
+        best = self.best_trial(candidate, fold, sign, first)
         if best is None or self.refits(candidate, fold, best):
             return best
         prefix = f"refit/{candidate}/{fold}/"
         tested = {int(key.split("/")[3]) for key in self.done if key.startswith(prefix)} & {*first}
-        return self.best_trial(candidate, fold, direction, tested)
+        return self.best_trial(candidate, fold, sign, tested)
 
     def refits(self, candidate: str, fold: int, trial: int) -> dict[int, dict]:
         """Results of the refits of one trial by seed."""

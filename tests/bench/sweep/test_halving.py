@@ -207,7 +207,7 @@ def test_few_validation_subjects_are_pooled_over_inner_folds_and_many_are_not():
 
 def test_standings_are_worked_out_from_scores_in_any_order(tmp_path):
     swept = sweep_with(FakeWorkers(), settings(tmp_path))
-    standings = Halving(swept.settings, swept.state, "max").standings("compact", 0, 8, False)
+    standings = Halving(swept.settings, swept.state).standings("compact", 0, 8, False)
     outcomes = [standing.outcome for standing in standings.values()]
     assert 1 <= outcomes.count(COMPLETE) <= 2
     assert outcomes.count(STOPPED) == 8 - outcomes.count(COMPLETE)
