@@ -59,7 +59,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from bench.commands.run_sweep import bench
     from bench.sweep.progress import Display
 
-    return bench(read_settings(arguments), Display(arguments.quiet)).status
+    return bench(read_settings(arguments), Display(arguments.quiet))
 
 
 def _data(arguments: argparse.Namespace) -> int:
