@@ -24,12 +24,12 @@ from bench.data.folders.folder import collected_warnings
 from bench.data.folders.resampled_folder import READING_VERSION
 from bench.data.splits import count_inner_folds, divide
 from bench.errors import UserError
-from bench.sweep import run_directory
+from bench.sweep import estimate, run_directory
 from bench.sweep.identity import ablation_digests, candidate_digests
 from bench.sweep.identity import identity as identity_of
 from bench.sweep.journal import FILE, Journal, unwritable
 from bench.sweep.plan import Plan
-from bench.sweep.progress import Display, duration
+from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
 from bench.sweep.state import State
 from bench.tasks.contract.pretraining import pretraining
@@ -210,7 +210,7 @@ def _sweep(
             measure_inference(settings, dataset, folder, sweep.plan, journal, display, measuring)
     journal.append("ended", reason=sweep.interrupted or "finished")
     report = write_report(settings.reports, folder)
-    display.say(f"{duration(time.monotonic() - started)}; report: {report}")
+    display.say(f"{estimate.duration(time.monotonic() - started)}; report: {report}")
     if sweep.interrupted and not sweep.plan.finished():
         display.say(f"not finished ({sweep.interrupted}); the same command goes on")
         return 0 if sweep.interrupted == "budget" else 130

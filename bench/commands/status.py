@@ -9,7 +9,6 @@ from pathlib import Path
 
 from bench.sweep import estimate, run_directory
 from bench.sweep.plan import Plan
-from bench.sweep.progress import duration
 from bench.sweep.settings import Settings, find_task
 from bench.sweep.state import State
 from bench.tasks import Candidate
@@ -67,7 +66,7 @@ def status(folder: Path) -> str:
     lines.append(f"  {'in use by ' + held if held else 'not running'}")
     lines.append(f"  started with: {state.sweep['command']}")
     left = estimate.seconds_left(plan, max(settings.workers or 1, 1))
-    lines.append(f"  time used {duration(state.seconds)}, left about {duration(left)}")
+    lines.append(f"  time used {estimate.duration(state.seconds)}, left about {estimate.duration(left)}")
     lines.append(f"  disk used {run_directory.disk_bytes(folder) / 2**20:.1f} MiB")
     for candidate in settings.candidates:
         for fold in range(settings.folds):
@@ -105,5 +104,5 @@ def _running(folder: Path, state: State) -> list[str]:
         with contextlib.suppress(OSError, ValueError):
             note = json.loads(path.read_text())
             age = time.time() - path.stat().st_mtime
-            lines.append(f"{path.stem}: epoch {note.get('epoch', 0)}, heard {duration(age)} ago")
+            lines.append(f"{path.stem}: epoch {note.get('epoch', 0)}, heard {estimate.duration(age)} ago")
     return lines

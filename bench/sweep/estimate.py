@@ -1,7 +1,19 @@
-"""How far a sweep is and how long it will take."""
+"""How far a sweep is and how long it will take, and how a time is written."""
 
 from bench.sweep.plan import Plan
 from bench.sweep.state import search_name
+
+
+def duration(seconds: float | None) -> str:
+    """Write seconds as `45 s`, `3 min 20 s` or `2 h 5 min`."""
+    if seconds is None:
+        return "?"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def counts(plan: Plan) -> tuple[int, int]:
