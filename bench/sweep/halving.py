@@ -71,8 +71,8 @@ class Halving:
         they are. No other trial waits for those that are `absent`, because they cannot be done at present.
         """
         search = search_name(candidate, fold)
-        stages = self._state.stages(search)
-        changes = len(self._state.started(search)), self._state.changes(search)
+        stages = self._state.stages[search]
+        changes = len(self._state.started[search]), self._state.changes[search]
         key = (search, planned, closed, absent, *changes)
         if key not in self._cache:
             self._cache = {k: v for k, v in self._cache.items() if k[0] != search}
@@ -82,7 +82,7 @@ class Halving:
     def _judge(
         self, search: str, stages: dict[int, dict], planned: int, closed: bool, absent: frozenset[int]
     ) -> dict[int, Standing]:
-        started = self._state.started(search)
+        started = self._state.started[search]
         result = {number: Standing() for number in started if number < planned}
         for number in result.keys() - stages.keys():
             recorded = self._state.done.get(f"trial/{search}/{number}")

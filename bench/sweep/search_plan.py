@@ -64,7 +64,7 @@ class SearchPlan:
 
     def stage_epochs(self, candidate: str, fold: int, trial: int, rung: int, inner: int) -> int:
         """Epochs of a training: from the rung before, on the first inner fold, else from the first epoch."""
-        rungs = self._halving.rungs(self.state.started(search_name(candidate, fold)).get(trial))
+        rungs = self._halving.rungs(self.state.started[search_name(candidate, fold)].get(trial))
         return rungs[rung] - (rungs[rung - 1] if rung and not inner else 0)
 
     def searched(self, candidate: str, fold: int) -> bool:
@@ -109,7 +109,7 @@ class SearchPlan:
             shared = result
         elif tuner == "bayesian" and self.settings.preset.judged_at:
             # None: from before trials had rungs
-            shared = self.state.stages(search).get(number, {}).get((0, 0))
+            shared = self.state.stages[search].get(number, {}).get((0, 0))
         if shared is None:
             return result["score"]
         sign = self.settings.sign

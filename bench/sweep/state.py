@@ -1,9 +1,13 @@
 """What has happened in a sweep so far: the journal's events, replayed."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+# Results of a search's trainings by trial, rung and inner fold; None for one that failed.
+Stages = dict[int, dict[tuple[int, int], dict | None]]
 
 
 @dataclass
@@ -28,11 +32,12 @@ class State:
     plans: dict[str, dict] = field(default_factory=dict)
     seconds: float = 0.0  # wall-clock seconds that sweeps have spent here, ended sessions only
     worker_seconds: float = 0.0  # those of each of their workers
+    stages: defaultdict[str, Stages] = field(default_factory=partial(defaultdict, dict))  # by search
+    # By search: trials that were ever started, with the epochs that their oracle gives them (None: all).
+    started: defaultdict[str, dict[int, int | None]] = field(default_factory=partial(defaultdict, dict))
+    changes: Counter = field(default_factory=Counter)  # by search: rises whenever its `stages` change
     _session: tuple[float, float] | None = None
-    _groups: dict[str, dict[int, dict | None]] = field(default_factory=dict)
-    _stages: dict[str, dict[int, dict[tuple[int, int], dict | None]]] = field(default_factory=dict)
-    _started: dict[str, dict[int, int | None]] = field(default_factory=dict)
-    _changes: Counter = field(default_factory=Counter)
+    _groups: defaultdict[str, dict[int, dict | None]] = field(default_factory=partial(defaultdict, dict))
 
     @classmethod
     def replay(cls, events: Iterable[dict]) -> "State":
@@ -70,7 +75,7 @@ class State:
             if "values" in event:
                 self.values[key] = event["values"]
                 search, number = key.removeprefix("trial/").rsplit("/", 1)
-                self._started.setdefault(search, {})[int(number)] = event.get("epochs")
+                self.started[search][int(number)] = event.get("epochs")
         elif kind == "done":
             self.done[key] = event["result"]
             if key.startswith("trial/"):  # its start may have been damaged
@@ -105,12 +110,12 @@ class State:
         self.deferred.discard(key)
         if key.startswith("stage/"):
             _, search, trial, place = split_stage(key)
-            self._stages.get(search, {}).get(trial, {}).pop(place, None)
-            self._changes[search] += 1
+            self.stages[search].get(trial, {}).pop(place, None)
+            self.changes[search] += 1
             self._drop(f"trial/{search}/{trial}")
             return
         group, _, number = key.rpartition("/")
-        self._groups.get(group, {}).pop(int(number) if number.isdigit() else -1, None)
+        self._groups[group].pop(int(number) if number.isdigit() else -1, None)
 
     def _end_session(self) -> None:
         if self._session:
@@ -123,13 +128,13 @@ class State:
         """File a trial under its search, its stages by rung and inner fold, and a refit under its trial."""
         if key.startswith("stage/"):
             _, search, trial, place = split_stage(key)
-            self._stages.setdefault(search, {}).setdefault(trial, {})[place] = result
+            self.stages[search].setdefault(trial, {})[place] = result
             # Where the record of its start was damaged, the training shows that it was started.
-            self._started.setdefault(search, {}).setdefault(trial, (result or {}).get("proposed_epochs"))
-            self._changes[search] += 1
+            self.started[search].setdefault(trial, (result or {}).get("proposed_epochs"))
+            self.changes[search] += 1
         if key.startswith(("trial/", "refit/")):
             group, number = key.rsplit("/", 1)
-            self._groups.setdefault(group, {})[int(number)] = result
+            self._groups[group][int(number)] = result
 
     def settled(self, key: str) -> bool:
         """Say whether a piece needs no more work, because it is done or has failed for good."""
@@ -137,20 +142,8 @@ class State:
 
     def trials(self, candidate: str, fold: int, first: int | None = None) -> dict[int, dict | None]:
         """Results of a search's settled trials by number, of all or of so many first; None for one that failed."""
-        found = self._groups.get(f"trial/{search_name(candidate, fold)}", {})
+        found = self._groups[f"trial/{search_name(candidate, fold)}"]
         return {number: found[number] for number in sorted(found) if first is None or number < first}
-
-    def stages(self, search: str) -> dict[int, dict[tuple[int, int], dict | None]]:
-        """Results of a search's trainings by trial, rung and inner fold; None for one that failed."""
-        return self._stages.get(search, {})
-
-    def started(self, search: str) -> dict[int, int | None]:
-        """Trials of a search that were ever started, with the epochs that their oracle gives them (None: all)."""
-        return self._started.get(search, {})
-
-    def changes(self, search: str) -> int:
-        """A number that changes whenever what `stages` says of a search does."""
-        return self._changes[search]
 
     def trial_values(self, candidate: str, fold: int, trial: int) -> dict[str, Any]:
         """Hyperparameters of a finished trial."""
@@ -196,7 +189,7 @@ class State:
 
     def refits(self, candidate: str, fold: int, trial: int) -> dict[int, dict]:
         """Results of the refits of one trial by seed."""
-        group = self._groups.get(f"refit/{search_name(candidate, fold)}/{trial}", {})
+        group = self._groups[f"refit/{search_name(candidate, fold)}/{trial}"]
         return {seed: result for seed, result in sorted(group.items()) if result is not None}
 
     def training_seconds(self) -> float:
