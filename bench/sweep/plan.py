@@ -152,11 +152,7 @@ class Plan(SearchPlan):
                 fold,
                 seed,
                 values,
-                ablation={
-                    "title": ablation.title,
-                    "learning": ablation.learning,
-                    "effect": ablation.effect,
-                },
+                ablation={"title": ablation.title, "learning": ablation.learning, "effect": ablation.effect},
                 **content,
             )
 
