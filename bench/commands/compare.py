@@ -57,9 +57,7 @@ class Change:
 def compare(a: Path, b: Path) -> tuple[str, bool]:
     """Compare two run folders or report JSONs.
 
-    Parameters
-    ----------
-    a, b : before and after; a run folder, or a report's `<task>.json`.
+    `a`, `b`: before and after; a run folder, or a report's `<task>.json`.
 
     Returns
     -------

@@ -52,9 +52,7 @@ SMOKE = "> **Smoke preset.** Made to see that everything works; trained too litt
 def markdown(content: Content, pictures: dict[str, str]) -> str:
     """Compose the page.
 
-    Parameters
-    ----------
-    pictures : names of the figures that were drawn, to their paths from the page.
+    `pictures`: names of the figures that were drawn, to their paths from the page.
     """
     front = f"Test {formatting.metric_title(content.metric)} against inference time"
     blocks = [

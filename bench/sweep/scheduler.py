@@ -40,9 +40,7 @@ class Sweep:
     measuring : the process that measures inference once the sweep is done; it is started while the last refits
         run.
 
-    Attributes
-    ----------
-    interrupted : name of the signal that asked for an end ("SIGINT", "SIGTERM"), or "budget", or None.
+    `interrupted`: name of the signal that asked for an end ("SIGINT", "SIGTERM"), or "budget", or None.
     """
 
     def __init__(

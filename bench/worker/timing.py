@@ -25,9 +25,7 @@ def network(
 ) -> dict[str, Any]:
     """Time training steps on real batches, as many in a call as a training takes.
 
-    Parameters
-    ----------
-    before : a part of what a training needs once before its first step, and how many of these parts there are.
+    `before`: a part of what a training needs once before its first step, and how many of these parts there are.
 
     Returns
     -------
@@ -90,9 +88,7 @@ def reference(
 ) -> dict[str, Any]:
     """Time one fit of the settings chosen, and answers to single images, making its features included.
 
-    Returns
-    -------
-    training_seconds : of the fit; inference_ms, inference_p95_ms : of one image, NumPy to NumPy.
+    Returns `training_seconds` of the fit; `inference_ms` and `inference_p95_ms` of one image, NumPy to NumPy.
     """
     method, y = REFERENCES[description["candidate"]], dataset.y
     features = arrays.reference_inputs(description, method.features)
