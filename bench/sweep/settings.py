@@ -86,13 +86,11 @@ class Settings:
             options = self.task.preprocessing_options
             spelt = (f"{name}={options[name].spell(value)}" for name, value in self.preprocess.items())
             words.append("PREPROCESS=" + ",".join(spelt))
-        if self.tuner != "random":
-            words.append(f"TUNER={self.tuner}")
-        if self.precision != "float32":
-            words.append(f"PRECISION={self.precision}")
         words += [
             f"{name}={value}"
             for name, value, usual in (
+                ("TUNER", self.tuner, "random"),
+                ("PRECISION", self.precision, "float32"),
                 ("TRIALS", self.trials, self.preset.trials),
                 ("SEEDS", self.seeds, self.preset.seeds),
                 ("FOLDS", BY_SITE if self.by_site else self.folds, self.preset.folds),
