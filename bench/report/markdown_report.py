@@ -145,10 +145,7 @@ def _few_subjects(content: Content) -> list[str]:
     best = content.answer.best
     if best is None or best.sample is None:
         return []
-    y, subjects = (
-        np.concatenate([getattr(run, name) for run in best.entry.runs]) for name in ("y", "subjects")
-    )
-    counts = [len(np.unique(subjects[y == column])) for column in range(len(content.source.classes))]
+    counts = np.count_nonzero(best.sample.counts, axis=0)  # subjects with a sample of the class
     numbers = list(zip(content.source.classes, counts, strict=True))
     absent = [name for name, n in numbers if n == 0]
     few = [f"{name} {n}" for name, n in numbers if 0 < n < _FEW_SUBJECTS]
@@ -156,16 +153,15 @@ def _few_subjects(content: Content) -> list[str]:
     if absent:
         told = "no number here says how well that is told."
         notes.append(f"Nobody of {', '.join(absent)} is among the test subjects: {told}")
-    if not few:
-        return notes
-    fixed = content.source.sweep["dataset"].get("official_test") or content.source.by_site
-    all_tested = fixed or content.source.plan["folds"] >= N_PARTS
-    return [
-        *notes,
-        f"Test subjects in a class: {', '.join(few)}. Fewer than {_FEW_SUBJECTS} hardly show how well a class is "
-        "told, so means over classes have wide intervals."
-        + ("" if all_tested else f" FOLDS={N_PARTS} tests every subject."),
-    ]
+    if few:
+        fixed = content.source.sweep["dataset"].get("official_test") or content.source.by_site
+        all_tested = fixed or content.source.plan["folds"] >= N_PARTS
+        notes.append(
+            f"Test subjects in a class: {', '.join(few)}. Fewer than {_FEW_SUBJECTS} hardly show how well a class "
+            "is told, so means over classes have wide intervals."
+            + ("" if all_tested else f" FOLDS={N_PARTS} tests every subject.")
+        )
+    return notes
 
 
 def _suspicion(content: Content, a: Assessment) -> str:
