@@ -59,11 +59,8 @@ def compare(a: Path, b: Path) -> tuple[str, bool]:
 
     `a`, `b`: before and after; a run folder, or a report's `<task>.json`.
 
-    Returns
-    -------
-    text : what is better, worse or unchanged, what it costs, and what differed.
-    worse : whether something got significantly worse: a metric, an inference time, or a result that a has
-        and that failed in b.
+    Returns what is better, worse or unchanged, what it costs, and what differed, as text, and whether something got
+    significantly worse: a metric, an inference time, or a result that a has and that failed in b.
 
     Raises UserError: a side that cannot be read, or two that answer different questions.
     """
