@@ -85,7 +85,13 @@ def bench(settings: Settings, display: Display) -> int:
             return 0
         run_directory.clean(folder, state)
         digests = {"candidates": candidates, "ablations": ablations}
-        _say_start(display, settings, dataset, folder, differences, state, is_new)
+        display.say(f"{task.name} on {dataset.name}: {dataset.provenance}")
+        if is_new:
+            display.say(f"new run folder {folder}")
+            for line in differences:
+                display.say(f"  differs from the last run: {line}")
+        else:
+            display.say(f"going on in {folder}: {len(state.done)} pieces are done and will not be run again")
         return _sweep(
             settings, dataset, dataset_folder, warnings, identity, digests, folder, journal, state, display
         )
@@ -115,16 +121,6 @@ def _plan_record(settings: Settings) -> dict:
         "metric": settings.task.metric,
         "ablations": settings.ablations,
     }
-
-
-def _say_start(display, settings, dataset, folder, differences, state, is_new) -> None:
-    display.say(f"{settings.task.name} on {dataset.name}: {dataset.provenance}")
-    if not is_new:
-        display.say(f"going on in {folder}: {len(state.done)} pieces are done and will not be run again")
-        return
-    display.say(f"new run folder {folder}")
-    for line in differences:
-        display.say(f"  differs from the last run: {line}")
 
 
 def _show_again(settings: Settings, folder: Path, journal: Journal, state: State, display: Display) -> None:
