@@ -113,7 +113,8 @@ def _changes(before: Side, after: Side) -> list[Change]:
 def time_verdict(name: str, before: Side, after: Side) -> str | None:
     """Say whether a network's inference at batch 1, in Keras, is "slower" or "faster" beyond the machine's mood."""
     machines = [side.report["environment"].get("processor") for side in (before, after)]
-    timings = [_timing(side, name) for side in (before, after)]
+    measured = [side.report["inference"].get(name, {}).get("keras", {}) for side in (before, after)]
+    timings = [found.get("threads", {}).get("1", {}) for found in measured]
     rounds = [timing.get("round_medians_ms", []) for timing in timings]
     speeds = [timing["reference_gflops"] for timing in timings if "reference_gflops" in timing]
     same = machines[0] == machines[1] and (len(speeds) < 2 or max(speeds) <= _SAME_SPEED * min(speeds))
@@ -125,11 +126,6 @@ def time_verdict(name: str, before: Side, after: Side) -> str | None:
     if ratio <= 1 / SLOWER and max(rounds[1]) < min(rounds[0]):
         return "faster"
     return None
-
-
-def _timing(side: Side, name: str) -> dict[str, Any]:
-    """What was measured of a network in Keras on one thread; empty if nothing."""
-    return side.report["inference"].get(name, {}).get("keras", {}).get("threads", {}).get("1", {})
 
 
 def _read(path: Path) -> Side:

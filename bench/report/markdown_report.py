@@ -114,13 +114,11 @@ def _warnings(content: Content) -> list[str]:
 
 def _of_class(content: Content) -> list[str]:
     """Which class the primary metric is the sensitivity of, where it is that of one."""
-    column = metrics.get(content.metric).of_class
-    if column is None:
+    metric = metrics.get(content.metric)
+    if metric.of_class is None:
         return []
-    title, label = metrics.get(content.metric).title, content.source.classes[column]
-    return [
-        f"{title} is the share of the images of class {label} that are called so, whatever is made of others."
-    ]
+    what = f"the share of the images of class {content.source.classes[metric.of_class]} that are called so"
+    return [f"{metric.title} is {what}, whatever is made of others."]
 
 
 def _uninformed(content: Content) -> list[str]:

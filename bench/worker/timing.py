@@ -61,6 +61,7 @@ def network(
         with EnergyMeter() as meter:
             part()
         before_seconds, joules = meter.seconds * parts, joules + meter.joules * parts
+    gpu_unread = device() != "processor" and "NVML" not in energy.method
     return {
         "step_seconds": step,
         "epoch_seconds": step * steps,
@@ -74,13 +75,8 @@ def network(
         "samples": [round(value, 7) for value in samples],
         "memory_bytes": memory.total_bytes,
         "energy_joules": joules,
-        "energy_method": energy.method + _without_gpu(energy.method),
+        "energy_method": energy.method + (", without the GPU" if gpu_unread else ""),
     }
-
-
-def _without_gpu(method: str) -> str:
-    """What has to be said of the energy of a training on a GPU that nothing could read."""
-    return "" if device() == "processor" or "NVML" in method else ", without the GPU"
 
 
 def reference(
