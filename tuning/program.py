@@ -130,9 +130,7 @@ class Program:
         y, weights : int and float32 `[n]`: label of each sample, and its weight in the loss.
         batch_size : samples a step; what is left over at the end is not used.
 
-        Returns
-        -------
-        loss, accuracy : means over the steps, of the batches as they were trained on.
+        Returns loss and accuracy, means over the steps, of the batches as they were trained on.
         """
         started = time.perf_counter()
         loss, accuracy = self._train(

@@ -151,10 +151,7 @@ class _Bayesian(_InMemory, oracles.BayesianOptimizationOracle):
         if self.known is not None:
             return {"status": "RUNNING", "values": dict(self.known)}
         self.gpr.fit(*self._vectorize_trials())
-        return {
-            "status": "RUNNING",
-            "values": self._vector_to_values(minimise(self.gpr, self.beta, starts)),
-        }
+        return {"status": "RUNNING", "values": self._vector_to_values(minimise(self.gpr, self.beta, starts))}
 
 
 def _make_oracle(

@@ -156,9 +156,8 @@ def train(
         `on_epoch` raises.
     on_epoch : called with each epoch's record; an exception that it raises ends the training.
 
-    Returns
-    -------
-    history : a record an epoch: epoch, loss, accuracy, seconds, and val_loss, val_accuracy where it was scored.
+    Returns the history, a record an epoch: epoch, loss, accuracy, seconds, and val_loss, val_accuracy where it was
+    scored.
 
     Raises Diverged: the loss is infinite or not a number.
     """

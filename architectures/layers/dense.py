@@ -9,9 +9,7 @@ class AdjustableDropout(keras.layers.Layer):
 
     `keras.layers.Dropout` keeps its rate as a Python number, which becomes a constant of the trace.
 
-    Parameters
-    ----------
-    scale : factor on the common rate, for layers that want less of it than others.
+    `scale`: factor on the common rate, for layers that want less of it than others.
 
     Notes
     -----

@@ -22,10 +22,8 @@ def check(task: Task, data: str | None, data_folder: Path, runs: Path) -> tuple[
 
     Of a folder every scan is read whole. Pictures of each class go to `check/TASK.png` in `runs`.
 
-    Returns
-    -------
-    text : what was found, some lines; then a line for each problem and each warning.
-    sound : whether it can be used at all; what only makes results doubtful is in the text alone.
+    Returns what was found, some lines and then one for each problem and each warning, and whether it can be used at
+    all; what only makes results doubtful is in the text alone.
     """
     lines: list[str] = []
     problems: list[str] = []

@@ -57,15 +57,10 @@ class Change:
 def compare(a: Path, b: Path) -> tuple[str, bool]:
     """Compare two run folders or report JSONs.
 
-    Parameters
-    ----------
-    a, b : before and after; a run folder, or a report's `<task>.json`.
+    `a`, `b`: before and after; a run folder, or a report's `<task>.json`.
 
-    Returns
-    -------
-    text : what is better, worse or unchanged, what it costs, and what differed.
-    worse : whether something got significantly worse: a metric, an inference time, or a result that a has
-        and that failed in b.
+    Returns what is better, worse or unchanged, what it costs, and what differed, as text, and whether something got
+    significantly worse: a metric, an inference time, or a result that a has and that failed in b.
 
     Raises UserError: a side that cannot be read, or two that answer different questions.
     """
@@ -118,7 +113,8 @@ def _changes(before: Side, after: Side) -> list[Change]:
 def time_verdict(name: str, before: Side, after: Side) -> str | None:
     """Say whether a network's inference at batch 1, in Keras, is "slower" or "faster" beyond the machine's mood."""
     machines = [side.report["environment"].get("processor") for side in (before, after)]
-    timings = [_timing(side, name) for side in (before, after)]
+    measured = [side.report["inference"].get(name, {}).get("keras", {}) for side in (before, after)]
+    timings = [found.get("threads", {}).get("1", {}) for found in measured]
     rounds = [timing.get("round_medians_ms", []) for timing in timings]
     speeds = [timing["reference_gflops"] for timing in timings if "reference_gflops" in timing]
     same = machines[0] == machines[1] and (len(speeds) < 2 or max(speeds) <= _SAME_SPEED * min(speeds))
@@ -130,11 +126,6 @@ def time_verdict(name: str, before: Side, after: Side) -> str | None:
     if ratio <= 1 / SLOWER and max(rounds[1]) < min(rounds[0]):
         return "faster"
     return None
-
-
-def _timing(side: Side, name: str) -> dict[str, Any]:
-    """What was measured of a network in Keras on one thread; empty if nothing."""
-    return side.report["inference"].get(name, {}).get("keras", {}).get("threads", {}).get("1", {})
 
 
 def _read(path: Path) -> Side:

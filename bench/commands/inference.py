@@ -3,7 +3,6 @@
 import re
 import time
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from bench.sweep.identity import candidate_digests
 from bench.sweep.plan import Plan
 from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
-from bench.tasks import Candidate
 
 _SAMPLES = 8  # real images to measure with
 
@@ -26,7 +24,6 @@ def measure_inference(
 
     Winners that are one network, but for its weights, are measured once: `same_as` names the one that was.
     """
-
     winners, key = plan.winners(), plan.latency_key()
     if not winners or plan.state.settled(key):
         return
@@ -53,6 +50,7 @@ def measure_inference(
         np.save(samples, np.asarray(images, np.float32).reshape(-1, *result["input_shape"]))
         entries.append(Entry(name, str(model), str(samples)))
     preset = settings.preset
+    files = [c.architecture for c in settings.candidates if architectures.is_path(c.architecture)]
     try:
         costs = measure_models(
             entries,
@@ -60,7 +58,7 @@ def measure_inference(
             runtimes=preset.runtimes,
             threads=None if preset.careful else (1,),
             memory=preset.careful,
-            packages=("architectures", *files_of_their_own(settings.candidates)),
+            packages=("architectures", *files),
             process=process,
         )
     except MeasurementError as error:
@@ -86,11 +84,6 @@ def _network(model: Path) -> bytes:
     """What a `.keras` file computes, whatever its weights: its configuration without the ids of objects."""
     with zipfile.ZipFile(model) as file:
         return re.sub(rb'"shared_object_id": \d+', b"", file.read("config.json"))
-
-
-def files_of_their_own(candidates: Iterable[Candidate]) -> list[str]:
-    """The files of architectures that do not lie in `architectures/`."""
-    return [c.architecture for c in candidates if architectures.is_path(c.architecture)]
 
 
 def _time_preprocessing(settings: Settings, stored: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import errno
+import importlib
 import io
 import os
 import signal
@@ -58,7 +59,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from bench.commands.run_sweep import bench
     from bench.sweep.progress import Display
 
-    return bench(read_settings(arguments), Display(arguments.quiet)).status
+    return bench(read_settings(arguments), Display(arguments.quiet))
 
 
 def _data(arguments: argparse.Namespace) -> int:
@@ -112,22 +113,9 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if sound else EXIT_USER
 
 
-def _pretrain(arguments: argparse.Namespace) -> int:
-    from bench.commands.pretrain import run
-
-    return run(arguments)
-
-
-def _predict(arguments: argparse.Namespace) -> int:
-    from bench.commands.predict import run
-
-    return run(arguments)
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from bench.commands.export import run
-
-    return run(arguments)
+def _of_its_module(arguments: argparse.Namespace) -> int:
+    """A command whose module is named as its verb."""
+    return importlib.import_module(f"bench.commands.{arguments.verb}").run(arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -168,19 +156,13 @@ def _parser() -> argparse.ArgumentParser:
     verb("status", _status, "what the latest sweep has done, is doing and has left", "runs")
     verb("tensorboard", _tensorboard, "show the latest sweep in TensorBoard's HParams view", "runs")
     compare = verb("compare", _compare, "compare two run folders or report JSONs")
-    compare.add_argument("a", nargs="?", metavar="A", help="the earlier", type=os.path.expanduser)
-    compare.add_argument(
-        "b",
-        nargs="?",
-        metavar="B",
-        help="the later; status 1 if it is significantly worse",
-        type=os.path.expanduser,
-    )
+    for side, text in (("A", "the earlier"), ("B", "the later; status 1 if it is significantly worse")):
+        compare.add_argument(side.lower(), nargs="?", metavar=side, help=text, type=os.path.expanduser)
     text = "verify your data, and look for what would make results untrue"
     verb("check", _check, text, "data", "data-folder", "runs")
     model = "a candidate of the latest sweep (default: its best network)"
     add_options(
-        verb("pretrain", _pretrain, "train a network on generated images alone and save it", "runs"),
+        verb("pretrain", _of_its_module, "train a network on generated images alone and save it", "runs"),
         preset="decides the number of epochs (default: full)",
         arch="the architecture, by name or the path of its file (default: the task's first)",
         classes="classes to tell apart, parted by commas (default: normal and not)",
@@ -190,16 +172,15 @@ def _parser() -> argparse.ArgumentParser:
         output="folder for the networks (default: RUNS/models/TASK-ARCH-pretrained)",
     )
     add_options(
-        verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures", "runs"),
+        verb("predict", _of_its_module, "apply a network to new scans; writes a CSV and pictures", "runs"),
         model=f"{model}, `ensemble` or `NAME-ensemble` (all its seeds), or a saved network's folder",
         input="an image, or a folder of images",
         arch="the file of an architecture of your own, whose layers a saved network has",
         output="the CSV (default: predictions.csv); pictures are named after it",
     )
+    text = "write a tested network as Keras, LiteRT and ONNX, with a model card"
     add_options(
-        verb(
-            "export", _export, "write a tested network as Keras, LiteRT and ONNX, with a model card", "runs"
-        ),
+        verb("export", _of_its_module, text, "runs"),
         model=model,
         output="the folder (default: RUNS/models/TASK-NAME)",
     )

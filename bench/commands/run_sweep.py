@@ -3,10 +3,9 @@
 import errno
 import json
 import math
-import os
 import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,31 +24,21 @@ from bench.data.folders.folder import collected_warnings
 from bench.data.folders.resampled_folder import READING_VERSION
 from bench.data.splits import count_inner_folds, divide
 from bench.errors import UserError
-from bench.evaluate import metrics
-from bench.sweep import run_directory
+from bench.sweep import estimate, run_directory
 from bench.sweep.identity import ablation_digests, candidate_digests
 from bench.sweep.identity import identity as identity_of
-from bench.sweep.journal import FILE, Journal
+from bench.sweep.journal import FILE, Journal, unwritable
 from bench.sweep.plan import Plan
-from bench.sweep.progress import Display, duration
+from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
 from bench.sweep.state import State
-from bench.tasks.contract import pretraining
+from bench.tasks.contract.pretraining import pretraining
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a call of `bench` ended: exit status, run folder, and the report if one was written."""
-
-    status: int
-    folder: Path
-    report: Path | None
-
-
-def bench(settings: Settings, display: Display) -> Outcome:
-    """Run, or go on with, a sweep, and write its report.
+def bench(settings: Settings, display: Display) -> int:
+    """Run, or go on with, a sweep, and write its report; returns the exit status.
 
     Raises UserError: data, folders or disk that cannot be used.
     """
@@ -86,31 +75,32 @@ def bench(settings: Settings, display: Display) -> Outcome:
         for piece, reason in wrong.items():
             display.say(f"{piece} will be run again: {reason}")
             state.apply(journal.append("dropped", piece=piece, reason=reason))
-        plan = Plan(settings, state, metrics.direction(task.metric))
-        if not is_new and plan.finished() and _describes(state.sweep, settings):
+        plan = Plan(settings, state)
+        # The report speaks of what was asked for last.
+        asked_again = state.sweep.get("plan") == _plan_record(settings)
+        if not is_new and plan.finished() and asked_again:
             if journal.events[-1]["event"] not in ("ended", "shown"):  # killed after its last piece
                 journal.append("ended", reason="finished")
-            return _already_done(settings, folder, journal, state, display)
+            _show_again(settings, folder, journal, state, display)
+            return 0
         run_directory.clean(folder, state)
         digests = {"candidates": candidates, "ablations": ablations}
-        _say_start(display, settings, dataset, folder, differences, state, is_new)
+        display.say(f"{task.name} on {dataset.name}: {dataset.provenance}")
+        if is_new:
+            display.say(f"new run folder {folder}")
+            for line in differences:
+                display.say(f"  differs from the last run: {line}")
+        else:
+            display.say(f"going on in {folder}: {len(state.done)} pieces are done and will not be run again")
         return _sweep(
             settings, dataset, dataset_folder, warnings, identity, digests, folder, journal, state, display
         )
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
-        raise UserError(
-            f"{error.filename or folder}: cannot write ({os.strerror(error.errno)}); "
-            "expected a writable folder with free space"
-        ) from error
+        raise unwritable(error.filename or folder, error) from error
     finally:
         journal.close()
-
-
-def _describes(recorded: dict, settings: Settings) -> bool:
-    """Whether the last recorded plan is the one now asked for, so that the report speaks of it."""
-    return recorded.get("plan") == _plan_record(settings)
 
 
 def _plan_record(settings: Settings) -> dict:
@@ -133,20 +123,8 @@ def _plan_record(settings: Settings) -> dict:
     }
 
 
-def _say_start(display, settings, dataset, folder, differences, state, is_new) -> None:
-    display.say(f"{settings.task.name} on {dataset.name}: {dataset.provenance}")
-    if not is_new:
-        display.say(f"going on in {folder}: {len(state.done)} pieces are done and will not be run again")
-        return
-    display.say(f"new run folder {folder}")
-    for line in differences:
-        display.say(f"  differs from the last run: {line}")
-
-
-def _already_done(
-    settings: Settings, folder: Path, journal: Journal, state: State, display: Display
-) -> Outcome:
-    """See to it that its report lies there, and that it is the latest sweep, which other commands speak of."""
+def _show_again(settings: Settings, folder: Path, journal: Journal, state: State, display: Display) -> None:
+    """See to it that a finished sweep's report lies there, and that it is the latest, of which commands speak."""
     display.say(f"{folder} is finished: nothing is left to run. Raise TRIALS, SEEDS or FOLDS to go on.")
     path = settings.reports / f"{settings.task.name}.md"
     if run_directory.latest(settings.runs, settings.task.name) != folder:
@@ -154,7 +132,6 @@ def _already_done(
     if not _is_reported(path, folder, state):
         path = write_report(settings.reports, folder)
     display.say(f"report: {path}")
-    return Outcome(0, folder, path)
 
 
 def _is_reported(page: Path, folder: Path, state: State) -> bool:
@@ -173,7 +150,7 @@ def _is_reported(page: Path, folder: Path, state: State) -> bool:
 
 def _sweep(
     settings, dataset, dataset_folder, warnings, identity, digests, folder, journal, state, display
-) -> Outcome:
+) -> int:
     from bench.measure import environment
     from bench.measure.cost import MeasuringProcess
     from bench.sweep.executors import open_workers
@@ -210,15 +187,15 @@ def _sweep(
         )
         state.apply(record)
         started = time.monotonic()
+        pretrains = any(candidate.source == "phantom" for candidate in settings.candidates)
         with display:
             sweep = Sweep(
                 settings,
                 folder.resolve(),
                 dataset_folder.resolve(),
-                _pretraining_folder(settings, display),
+                pretraining(settings.task, settings.runs / "cache", say=display.say) if pretrains else None,
                 journal,
                 state,
-                metrics.direction(settings.task.metric),
                 workers,
                 display,
                 measuring,
@@ -229,22 +206,16 @@ def _sweep(
             measure_inference(settings, dataset, folder, sweep.plan, journal, display, measuring)
     journal.append("ended", reason=sweep.interrupted or "finished")
     report = write_report(settings.reports, folder)
-    display.say(f"{duration(time.monotonic() - started)}; report: {report}")
+    display.say(f"{estimate.duration(time.monotonic() - started)}; report: {report}")
     if sweep.interrupted and not sweep.plan.finished():
         display.say(f"not finished ({sweep.interrupted}); the same command goes on")
-        return Outcome(0 if sweep.interrupted == "budget" else 130, folder, report)
+        return 0 if sweep.interrupted == "budget" else 130
     if state.deferred:
         display.say(
             f"{len(state.deferred)} pieces could not be done here (the report has the reasons); the same command "
             "tries them again"
         )
-    return Outcome(0 if sweep.plan.winners() else 1, folder, report)
-
-
-def _pretraining_folder(settings: Settings, display: Display) -> Path | None:
-    if not any(candidate.source == "phantom" for candidate in settings.candidates):
-        return None
-    return pretraining.pretraining(settings.task, settings.runs / "cache", say=display.say)
+    return 0 if sweep.plan.winners() else 1
 
 
 def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dict:

@@ -7,10 +7,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bench.evaluate import metrics
 from bench.sweep import estimate, run_directory
 from bench.sweep.plan import Plan
-from bench.sweep.progress import duration
 from bench.sweep.settings import Settings, find_task
 from bench.sweep.state import State
 from bench.tasks import Candidate
@@ -61,19 +59,18 @@ def status(folder: Path) -> str:
     if not state.sweep:
         return f"{folder}: nothing is recorded yet"
     settings = recorded_settings(state)
-    direction = metrics.direction(settings.task.metric)
-    plan = Plan(settings, state, direction)
+    plan = Plan(settings, state)
     held = holder(folder)
     done, total = estimate.counts(plan)
     lines = [f"{folder}: {done} of {total} trials, refits and references done"]
     lines.append(f"  {'in use by ' + held if held else 'not running'}")
     lines.append(f"  started with: {state.sweep['command']}")
     left = estimate.seconds_left(plan, max(settings.workers or 1, 1))
-    lines.append(f"  time used {duration(state.seconds)}, left about {duration(left)}")
+    lines.append(f"  time used {estimate.duration(state.seconds)}, left about {estimate.duration(left)}")
     lines.append(f"  disk used {run_directory.disk_bytes(folder) / 2**20:.1f} MiB")
     for candidate in settings.candidates:
         for fold in range(settings.folds):
-            lines.append("  " + _search_line(plan, candidate.name, fold, direction))
+            lines.append("  " + _search_line(plan, candidate.name, fold))
     for name in settings.task.references:
         finished = sum(state.settled(f"reference/{name}/{fold}") for fold in range(settings.folds))
         lines.append(f"  {name}: {finished} of {settings.folds} folds")
@@ -83,12 +80,12 @@ def status(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _search_line(plan: Plan, candidate: str, fold: int, direction: str) -> str:
+def _search_line(plan: Plan, candidate: str, fold: int) -> str:
     state, settings = plan.state, plan.settings
     planned = plan.planned_trials(candidate, fold)
     trials = state.trials(candidate, fold, planned)
     text = f"{candidate}: {len(trials)} of {planned} trials"
-    best = state.best_trial(candidate, fold, direction, trials)
+    best = state.best_trial(candidate, fold, settings.sign, trials)
     if best is not None and (result := trials[best]) is not None:
         text += f", best {settings.task.metric} {result['score']:.4f} (trial {best + 1})"
     winner = plan.winner(candidate, fold)
@@ -107,5 +104,5 @@ def _running(folder: Path, state: State) -> list[str]:
         with contextlib.suppress(OSError, ValueError):
             note = json.loads(path.read_text())
             age = time.time() - path.stat().st_mtime
-            lines.append(f"{path.stem}: epoch {note.get('epoch', 0)}, heard {duration(age)} ago")
+            lines.append(f"{path.stem}: epoch {note.get('epoch', 0)}, heard {estimate.duration(age)} ago")
     return lines

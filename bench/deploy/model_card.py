@@ -119,7 +119,7 @@ def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
             f"*Calibration*: logits divided by {facts['temperature']:.3f}, fitted to what the same "
             f"hyperparameters predicted on {calibration['subjects']} validation subjects that they had not been "
             f"trained on. Log loss of this network on test: {calibration['test']['before']:.4f} before, "
-            f"{calibration['test']['after']:.4f} after.",
+            f"{calibration['test']['after']:.4f} after."
         ]
     return lines
 

@@ -72,9 +72,7 @@ def choose(folder: Path, model: str | None) -> Chosen:
         raise UserError(f"{folder}: found no tested network; expected one: let make bench go on")
     found = tested[name] if name else next(iter(tested.values()))
     source = content.source
-    trial = source.state.tested_trial(
-        found.name, 0, metrics.direction(source.metric), found.entry.plan["trials"]
-    )
+    trial = source.state.tested_trial(found.name, 0, metrics.sign(source.metric), found.entry.plan["trials"])
     refits = source.state.refits(found.name, 0, trial) if trial is not None else {}
     kept = [(seed, result) for seed, result in refits.items() if "model" in result["files"]]
     kept = kept if ensemble else kept[:1]
@@ -154,10 +152,7 @@ def _calibration(chosen: Chosen, trial: dict[str, Any]) -> dict[str, Any]:
         before = np.mean([run.probabilities for run in runs], axis=0)
         after = np.mean([scaled(run.probabilities, temperature) for run in runs], axis=0)
         y = runs[0].y
-        found[part] = {
-            "before": float(log_loss(y, before).mean()),
-            "after": float(log_loss(y, after).mean()),
-        }
+        found[part] = {"before": float(log_loss(y, before).mean()), "after": float(log_loss(y, after).mean())}
     return found
 
 

@@ -109,9 +109,7 @@ def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Rep
 
     The weights depend on the subjects and their classes alone, which pairs architectures tested on the same ones.
 
-    Parameters
-    ----------
-    seedless : the method has no seed, as classical references have none, so a single run shows all there is.
+    `seedless`: the method has no seed, as classical references have none, so a single run shows all there is.
     """
     arranged = repetitions(runs)
     subjects, counts = _subject_counts(arranged[0])

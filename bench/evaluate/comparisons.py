@@ -73,13 +73,9 @@ def compare_with_best(samples: Mapping[str, Replicates]) -> dict[str, Comparison
     claimed: of five networks of one architecture whose seeds scatter by two points of accuracy, some two differ
     "significantly" in one sweep of six with 200 subjects.
 
-    Parameters
-    ----------
-    samples : the rows of a report (`bootstrap.resample_all`); those whose metric is undefined are left out.
+    `samples`: the rows of a report (`bootstrap.resample_all`); those whose metric is undefined are left out.
 
-    Returns
-    -------
-    dict : a comparison for each architecture but the best, in the order given; empty for only one.
+    Returns a comparison for each architecture but the best, in the order given; empty for only one.
     """
     best = best_of(samples)
     names = [name for name, sample in samples.items() if math.isfinite(sample.estimate) and name != best]
@@ -114,9 +110,7 @@ def paired_difference(
 ) -> Difference:
     """Compare two sets of runs, a less b, which nothing else shows the scatter of seeds for.
 
-    Parameters
-    ----------
-    alike : take the seeds of both to scatter by as much, as those of one network with one thing switched do.
+    `alike`: take the seeds of both to scatter by as much, as those of one network with one thing switched do.
 
     Raises ValueError: no runs on a side, or an unknown metric.
     """

@@ -118,10 +118,8 @@ def named(name: str, classes: Sequence[str]) -> str:
 def all_metrics(y: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
     """Compute every metric that is defined for these predictions, ready for JSON.
 
-    Returns
-    -------
-    dict : name to value, with `sensitivity:<class name>` for each class; undefined ones are left out,
-        since JSON has no nan.
+    Returns values by name, with `sensitivity:<class name>` for each class; undefined ones are left out, since JSON
+    has no nan.
     """
     n_classes = np.asarray(probabilities).shape[1]
     names = {name: name for name, metric in METRICS.items() if not metric.binary or n_classes == 2}

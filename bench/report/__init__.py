@@ -20,15 +20,7 @@ def write(folder: Path, reports: Path) -> Path:
     """
     import pandas as pd
 
-    from bench.report import (
-        figures,
-        json_report,
-        markdown_report,
-        overview,
-        published,
-        result_rows,
-        results,
-    )
+    from bench.report import figures, json_report, markdown_report, overview, published, result_rows, results
     from tuning import durable
 
     found = results.build(folder)

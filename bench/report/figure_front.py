@@ -54,10 +54,12 @@ def front(content: Content, look: figure_style.Look) -> Figure | None:
     axes.set_ylabel(f"Test {formatting.metric_title(metric)}{unit}, 95% interval")
     axes.set_xlabel("Inference time, one sample (ms, log scale); networks in Keras on one thread")
     _legend(axes, shown)
-    texts = [
-        axes.text(x, y, _label(content, a), **_font(content, a))
-        for a, (x, y) in zip(shown, points, strict=True)
-    ]
+    texts = []
+    for a, (x, y) in zip(shown, points, strict=True):
+        text = axes.text(x, y, _label(content, a), ha="center", va="center", fontsize=9, zorder=4)
+        text.set_fontweight("bold" if a in content.shown else "normal")
+        text.set_color(figure_style.INK if a.entry.is_network else figure_style.QUIET)
+        texts.append(text)
     point_labels.place(axes, texts, points, _obstacles(axes, points, ends, steps))
     return figure
 
@@ -69,17 +71,6 @@ def _label(content: Content, a: Assessment) -> str:
     if a is content.answer.cheapest:
         return f"{name} (cheapest equal)"
     return name
-
-
-def _font(content: Content, a: Assessment) -> dict:
-    return {
-        "ha": "center",
-        "va": "center",
-        "fontsize": 9,
-        "fontweight": "bold" if a in content.shown else "normal",
-        "color": figure_style.INK if a.entry.is_network else figure_style.QUIET,
-        "zorder": 4,
-    }
 
 
 def _limits(axes: Axes, values: np.ndarray, ends: np.ndarray, factor: float, metric: str) -> None:

@@ -70,9 +70,7 @@ def hardest(content: Content, look: figure_style.Look) -> Figure | None:
 def _montage(rows: Sequence[Sequence], columns: int, margin: float, above: float) -> Axes | None:
     """Show pictures of one size, `above` heights of room over each row.
 
-    Parameters
-    ----------
-    margin : room on the left, in inches.
+    `margin`: room on the left, in inches.
 
     Returns the axes, with a unit of one picture's width across and one height down: picture `[row][column]` begins
     at `column * 1.1`, `row * (1.1 + above)`. None if there are no pictures.

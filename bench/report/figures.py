@@ -29,9 +29,7 @@ FIGURES: dict[str, Draw] = {
 def draw(content: Content, folder: Path) -> dict[str, str]:
     """Draw the figures into a folder; those of an earlier report that have no content now are deleted.
 
-    Returns
-    -------
-    dict : name of a figure to its file name, of those that were drawn.
+    Returns file names by name of the figure, of those that were drawn.
     """
     here, there = list(FIGURES)[::2], list(FIGURES)[1::2]
     if _may_fork():  # drawing is most of a report's time, and holds the interpreter's lock

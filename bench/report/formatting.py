@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 from bench.evaluate import metrics
 from bench.evaluate.comparisons import SIGNIFICANCE
+from bench.sweep import estimate
 
 NONE = "–"  # stands where there is no number
 MINUS = "−"
@@ -140,15 +141,8 @@ def date(seconds: float | None) -> str:
 
 @_of_known
 def duration(seconds: float) -> str:
-    """Write a time span: `45 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < 9.995:
-        return f"{number(seconds)} s"
-    rounded = round(seconds)
-    if rounded < 60:
-        return f"{rounded} s"
-    if rounded < 3600:
-        return f"{rounded // 60} min {rounded % 60} s"
-    return f"{rounded // 3600} h {rounded % 3600 // 60} min"
+    """Write a time span: `0.5 s`, `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    return f"{number(seconds)} s" if seconds < 9.995 else estimate.duration(seconds)
 
 
 def _signed(text: str) -> str:

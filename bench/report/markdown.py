@@ -48,9 +48,7 @@ def prose(text: object) -> str:
 def table(frame: pd.DataFrame, texts: Sequence[str] = ()) -> str:
     """Show a frame whose cells are ready markdown.
 
-    Parameters
-    ----------
-    texts : the columns beside the first that are aligned to the left; the others are to the right.
+    `texts`: the columns beside the first that are aligned to the left; the others are to the right.
     """
     sides = ["left" if name in (frame.columns[0], *texts) else "right" for name in frame.columns]
     return frame.to_markdown(index=False, disable_numparse=True, colalign=sides)

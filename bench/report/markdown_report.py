@@ -52,9 +52,7 @@ SMOKE = "> **Smoke preset.** Made to see that everything works; trained too litt
 def markdown(content: Content, pictures: dict[str, str]) -> str:
     """Compose the page.
 
-    Parameters
-    ----------
-    pictures : names of the figures that were drawn, to their paths from the page.
+    `pictures`: names of the figures that were drawn, to their paths from the page.
     """
     front = f"Test {formatting.metric_title(content.metric)} against inference time"
     blocks = [
@@ -116,13 +114,11 @@ def _warnings(content: Content) -> list[str]:
 
 def _of_class(content: Content) -> list[str]:
     """Which class the primary metric is the sensitivity of, where it is that of one."""
-    column = metrics.get(content.metric).of_class
-    if column is None:
+    metric = metrics.get(content.metric)
+    if metric.of_class is None:
         return []
-    title, label = metrics.get(content.metric).title, content.source.classes[column]
-    return [
-        f"{title} is the share of the images of class {label} that are called so, whatever is made of others."
-    ]
+    what = f"the share of the images of class {content.source.classes[metric.of_class]} that are called so"
+    return [f"{metric.title} is {what}, whatever is made of others."]
 
 
 def _uninformed(content: Content) -> list[str]:
@@ -147,10 +143,7 @@ def _few_subjects(content: Content) -> list[str]:
     best = content.answer.best
     if best is None or best.sample is None:
         return []
-    y, subjects = (
-        np.concatenate([getattr(run, name) for run in best.entry.runs]) for name in ("y", "subjects")
-    )
-    counts = [len(np.unique(subjects[y == column])) for column in range(len(content.source.classes))]
+    counts = np.count_nonzero(best.sample.counts, axis=0)  # subjects with a sample of the class
     numbers = list(zip(content.source.classes, counts, strict=True))
     absent = [name for name, n in numbers if n == 0]
     few = [f"{name} {n}" for name, n in numbers if 0 < n < _FEW_SUBJECTS]
@@ -158,16 +151,15 @@ def _few_subjects(content: Content) -> list[str]:
     if absent:
         told = "no number here says how well that is told."
         notes.append(f"Nobody of {', '.join(absent)} is among the test subjects: {told}")
-    if not few:
-        return notes
-    fixed = content.source.sweep["dataset"].get("official_test") or content.source.by_site
-    all_tested = fixed or content.source.plan["folds"] >= N_PARTS
-    return [
-        *notes,
-        f"Test subjects in a class: {', '.join(few)}. Fewer than {_FEW_SUBJECTS} hardly show how well a class is "
-        "told, so means over classes have wide intervals."
-        + ("" if all_tested else f" FOLDS={N_PARTS} tests every subject."),
-    ]
+    if few:
+        fixed = content.source.sweep["dataset"].get("official_test") or content.source.by_site
+        all_tested = fixed or content.source.plan["folds"] >= N_PARTS
+        notes.append(
+            f"Test subjects in a class: {', '.join(few)}. Fewer than {_FEW_SUBJECTS} hardly show how well a class "
+            "is told, so means over classes have wide intervals."
+            + ("" if all_tested else f" FOLDS={N_PARTS} tests every subject.")
+        )
+    return notes
 
 
 def _suspicion(content: Content, a: Assessment) -> str:

@@ -173,14 +173,14 @@ def _add_costs(entries: list[Entry], state: State) -> None:
 
 def _network(folder: Path, state: State, name: str, in_plan: bool, dropped: list[str]) -> Entry:
     plan = state.plans[name]
-    direction = metrics.direction(plan["metric"])
+    sign = metrics.sign(plan["metric"])
     entry = Entry(name, _title(name, plan, state), "network", plan, in_plan)
     entry.blocked = state.failed.get(f"space/{name}") or state.failed.get(f"pretrain/{name}")
     searches, trainings = [], []
     for fold in range(plan["folds"]):
         planned = state.planned_trials(name, fold, plan["trials"])
-        best = state.best_trial(name, fold, direction, range(planned))
-        tested = state.tested_trial(name, fold, direction, planned)
+        best = state.best_trial(name, fold, sign, range(planned))
+        tested = state.tested_trial(name, fold, sign, planned)
         chosen = best if tested is None else tested
         trials = state.trials(name, fold, planned)
         searches.append(frames.search(name, fold, trials, planned, chosen, best))

@@ -194,7 +194,7 @@ def _choice(content: Content, a: Assessment, fold: int, number: int) -> dict[str
 
 
 def _mattered(source: Source, search: str, trials: dict[int, dict | None], sign: int) -> str:
-    stages, few = source.state.stages(search), "inner" in source.sweep["identity"].get("splits", {})
+    stages, few = source.state.stages[search], "inner" in source.sweep["identity"].get("splits", {})
     first = [stages.get(number, {}).get((0, 0)) or trial for number, trial in trials.items() if trial]
     lengths = [trial["epochs"] for trial in first]  # Hyperband's brackets differ
     usual = max(lengths, key=lengths.count, default=None)

@@ -74,9 +74,7 @@ def of_this_worker() -> tuple[str, str | None]:
 def assert_one_each(workers: Mapping[str, tuple[str, str | None]], cluster: str) -> None:
     """Refuse a cluster of which two workers train on one GPU, or some on GPUs and some on processors.
 
-    Parameters
-    ----------
-    workers : address of each worker to what `of_this_worker` says there.
+    `workers`: address of each worker to what `of_this_worker` says there.
 
     Raises UserError: names two such workers.
     """

@@ -1,7 +1,19 @@
-"""How far a sweep is and how long it will take."""
+"""How far a sweep is and how long it will take, and how a time is written."""
 
 from bench.sweep.plan import Plan
 from bench.sweep.state import search_name
+
+
+def duration(seconds: float | None) -> str:
+    """Write seconds as `45 s`, `3 min 20 s` or `2 h 5 min`."""
+    if seconds is None:
+        return "?"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def counts(plan: Plan) -> tuple[int, int]:
@@ -77,7 +89,7 @@ def _epochs_left(plan: Plan, candidate: str, fold: int) -> float:
     trained = _trained(plan, candidate, fold)[1]
     planned: float = plan.planned_epochs(candidate, fold)
     if plan.settings.tuner == "hyperband":
-        begun = len(plan.state.stages(search_name(candidate, fold)))
+        begun = len(plan.state.stages[search_name(candidate, fold)])
         each = trained / begun if trained else plan.settings.preset.epochs
         planned = each * plan.planned_trials(candidate, fold)
     return max(planned - trained, 0)
@@ -89,7 +101,7 @@ def _trained(plan: Plan, candidate: str, fold: int, trial: int | None = None) ->
     Tracing a graph, in the first epoch of each, does not count: short rungs would make full trainings seem long.
     """
     seconds, epochs = 0.0, 0
-    for number, stages in plan.state.stages(search_name(candidate, fold)).items():
+    for number, stages in plan.state.stages[search_name(candidate, fold)].items():
         for (rung, inner), result in stages.items() if trial in (None, number) else ():
             if result:
                 had = plan.stage_epochs(candidate, fold, number, rung, inner)

@@ -69,9 +69,7 @@ class Processes(Workers):
     A worker lives for the whole sweep and keeps its programs. It trains on one thread (see `tuning.runtime`),
     ignores the keyboard's interrupt, and ends when its sweep does, even by SIGKILL.
 
-    Parameters
-    ----------
-    gpus : of each worker, the only one that it sees, or None, a processor (see `devices.for_workers`).
+    `gpus`: of each worker, the only one that it sees, or None, a processor (see `devices.for_workers`).
 
     Raises UserError: another sweep of this machine has one of the GPUs.
     """

@@ -32,7 +32,7 @@ class Standing:
     missing: list[tuple[int, int]] = field(default_factory=list)  # rung and inner fold of what could be run
 
 
-def early_quality(result: dict, sign: float, few: bool) -> float:
+def early_quality(result: dict, sign: int, few: bool) -> float:
     """What a training that is not a trial's last is judged by, more being better.
 
     It is the score, whose `sign` is -1 where less is better; where `few` subjects validate, the area under their
@@ -45,9 +45,8 @@ def early_quality(result: dict, sign: float, few: bool) -> float:
 class Halving:
     """Standings of the trials of a sweep's searches; the state is read anew at every question."""
 
-    def __init__(self, settings: Settings, state: State, direction: str) -> None:
+    def __init__(self, settings: Settings, state: State) -> None:
         self._settings, self._state = settings, state
-        self._sign = 1.0 if direction == "max" else -1.0
         self._cache: dict[tuple, dict[int, Standing]] = {}
 
     def rungs(self, epochs: int | None) -> tuple[int, ...]:
@@ -72,8 +71,8 @@ class Halving:
         they are. No other trial waits for those that are `absent`, because they cannot be done at present.
         """
         search = search_name(candidate, fold)
-        stages = self._state.stages(search)
-        changes = len(self._state.started(search)), self._state.changes(search)
+        stages = self._state.stages[search]
+        changes = len(self._state.started[search]), self._state.changes[search]
         key = (search, planned, closed, absent, *changes)
         if key not in self._cache:
             self._cache = {k: v for k, v in self._cache.items() if k[0] != search}
@@ -83,7 +82,7 @@ class Halving:
     def _judge(
         self, search: str, stages: dict[int, dict], planned: int, closed: bool, absent: frozenset[int]
     ) -> dict[int, Standing]:
-        started = self._state.started(search)
+        started = self._state.started[search]
         result = {number: Standing() for number in started if number < planned}
         for number in result.keys() - stages.keys():
             recorded = self._state.done.get(f"trial/{search}/{number}")
@@ -134,8 +133,8 @@ class Halving:
 
     def _rank(self, result: dict, number: int) -> tuple:
         """What sorts the best first: by quality, then by loss, then by number."""
-        few = self._settings.inner_folds > 1
-        return -early_quality(result, self._sign, few), result["metrics"].get("log_loss", 0.0), number
+        quality = early_quality(result, self._settings.sign, self._settings.inner_folds > 1)
+        return -quality, result["metrics"].get("log_loss", 0.0), number
 
     @staticmethod
     def _best(ranks: list[tuple], count: int) -> list[tuple]:

@@ -107,7 +107,7 @@ class Journal:
             durable.make_folder(folder)
             self._lock = _hold(folder)
         except OSError as error:
-            raise UserError(_explain(folder, error)) from error
+            raise unwritable(folder, error) from error
         try:
             self.events, good, self.dropped = read(self.path)
             # Without a buffer: what could not be written must not reach the file later, behind our back.
@@ -118,7 +118,7 @@ class Journal:
             self._size = good
         except OSError as error:
             self._lock.close()
-            raise UserError(_explain(folder, error)) from error
+            raise unwritable(folder, error) from error
 
     def append(self, event: str, **content: Any) -> dict:
         """Record an event; when this returns it is on the disk.
@@ -144,7 +144,7 @@ class Journal:
             # Half a line is taken off again, as far as the disk allows it; the next start would do it too.
             with contextlib.suppress(OSError):
                 self._file.truncate(self._size)
-            raise UserError(_explain(self.path, error)) from error
+            raise unwritable(self.path, error) from error
         self._size += len(line)
         self.events.append(record)
         return record
@@ -165,7 +165,8 @@ class Journal:
             self._lock.close()
 
 
-def _explain(path: Path, error: OSError) -> str:
-    return (
+def unwritable(path: str | Path, error: OSError) -> UserError:
+    """What is said where a folder, or the disk, takes nothing more."""
+    return UserError(
         f"{path}: cannot write ({os.strerror(error.errno or 0)}); expected a writable folder with free space"
     )

@@ -83,7 +83,6 @@ class Plan(SearchPlan):
 
     def best_candidate(self) -> Candidate | None:
         """The candidate whose winners have the best mean score on validation; None while there are searches."""
-        sign = 1 if self.direction == "max" else -1
         ranked = []
         for place, candidate in enumerate(self.settings.candidates):
             if self.hopeless(candidate.name):
@@ -96,7 +95,7 @@ class Plan(SearchPlan):
                 result = self.state.trials(candidate.name, fold).get(trial) if trial is not None else None
                 if not self.searched(candidate.name, fold):
                     return None
-                scores.append(-sign * result["score"] if result else float("inf"))
+                scores.append(-self.settings.sign * result["score"] if result else float("inf"))
             ranked.append((sum(scores) / len(scores), place))
         return self.settings.candidates[min(ranked)[1]] if ranked and min(ranked)[0] < float("inf") else None
 
@@ -153,11 +152,7 @@ class Plan(SearchPlan):
                 fold,
                 seed,
                 values,
-                ablation={
-                    "title": ablation.title,
-                    "learning": ablation.learning,
-                    "effect": ablation.effect,
-                },
+                ablation={"title": ablation.title, "learning": ablation.learning, "effect": ablation.effect},
                 **content,
             )
 

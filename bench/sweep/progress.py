@@ -15,18 +15,6 @@ from bench.sweep.state import parse_key
 from bench.sweep.work_items import WorkItem
 
 
-def duration(seconds: float | None) -> str:
-    """Write seconds as `45 s`, `3 min 20 s` or `2 h 5 min`."""
-    if seconds is None:
-        return "?"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 class Display:
     """Shows progress on standard error.
 
@@ -105,7 +93,7 @@ class SweepProgress:
         elif metric in result.get("metrics", {}):
             parts.append(f"{metric} {result['metrics'][metric]:.4f} on test")
         if "seconds" in result:
-            parts.append(duration(result["seconds"]))
+            parts.append(estimate.duration(result["seconds"]))
         self._line(item, ": " + ", ".join(parts) if parts else " is done")
 
     def failed(self, item: WorkItem, reason: str) -> None:
@@ -121,7 +109,7 @@ class SweepProgress:
 
     def _left(self) -> str:
         seconds = estimate.seconds_left(self._plan, self._workers.slots)
-        return f"about {duration(seconds)} left" if seconds else ""
+        return f"about {estimate.duration(seconds)} left" if seconds else ""
 
     def _title(self, item: WorkItem) -> str:
         parts, settings = parse_key(item.key), self._plan.settings
@@ -147,6 +135,6 @@ class SweepProgress:
             return None
         search = parts["candidate"], parts["fold"]
         trials = state.trials(*search, self._plan.planned_trials(*search))
-        best = state.best_trial(*search, self._plan.direction, trials)
+        best = state.best_trial(*search, self._plan.settings.sign, trials)
         result = trials[best] if best is not None else None
         return result["score"] if result and result.get("complete", True) else None

@@ -40,9 +40,7 @@ class Sweep:
     measuring : the process that measures inference once the sweep is done; it is started while the last refits
         run.
 
-    Attributes
-    ----------
-    interrupted : name of the signal that asked for an end ("SIGINT", "SIGTERM"), or "budget", or None.
+    `interrupted`: name of the signal that asked for an end ("SIGINT", "SIGTERM"), or "budget", or None.
     """
 
     def __init__(
@@ -53,14 +51,13 @@ class Sweep:
         pretraining_folder: Path | None,
         journal: Journal,
         state: State,
-        direction: str,
         workers: Workers,
         display: Display,
         measuring: MeasuringProcess,
     ) -> None:
         self.settings, self.folder, self.journal, self.state = settings, folder, journal, state
         self.workers, self.display, self._measuring_process = workers, display, measuring
-        self.plan = Plan(settings, state, direction, self._record_exhausted, self._judge_trials)
+        self.plan = Plan(settings, state, self._record_exhausted, self._judge_trials)
         self.progress = SweepProgress(display, self.plan, workers)
         self.interrupted: str | None = None
         self._dataset_folder, self._pretraining_folder = dataset_folder, pretraining_folder

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError
+from bench.evaluate import metrics
 from bench.sweep.halving import Halving, Standing, early_quality
 from bench.sweep.settings import Settings
 from bench.sweep.state import State, search_name, split_stage
@@ -19,29 +20,27 @@ if TYPE_CHECKING:
 class SearchPlan:
     """The trials of a sweep's searches: which could be trained now, which have ended, which are best.
 
-    The state is read anew at every question; the caller keeps it up to date. `direction` is that of the
-    task's metric; `on_exhausted` is told the name of a search and its number of trials, when its space has no
-    more to offer; `on_closed` is called when `close` has ended trials where they are.
+    The state is read anew at every question; the caller keeps it up to date. `on_exhausted` is told the name of a
+    search and its number of trials, when its space has no more to offer; `on_closed` is called when `close` has
+    ended trials where they are.
     """
 
     def __init__(
         self,
         settings: Settings,
         state: State,
-        direction: str,
         on_exhausted: Callable[[str, int], None] = lambda search, trials: None,
         on_closed: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self.state = state
-        self.direction = direction
         # Candidates that get no further trials in this call, because their share of the budget is used or because
         # the next ones wait for a trial that cannot be done here at present.
         self.closed: set[str] = set()
         self.unwaiting: set[str] = set()  # those of which no trial waits for such a one any more
         self._on_exhausted, self._on_closed = on_exhausted, on_closed
         self._make = WorkItemFactory(settings, state)
-        self._halving = Halving(settings, state, direction)
+        self._halving = Halving(settings, state)
         self._searches: dict[str, Search] = {}  # brought back from what is recorded
 
     def close(self, candidates: set[str]) -> None:
@@ -65,7 +64,7 @@ class SearchPlan:
 
     def stage_epochs(self, candidate: str, fold: int, trial: int, rung: int, inner: int) -> int:
         """Epochs of a training: from the rung before, on the first inner fold, else from the first epoch."""
-        rungs = self._halving.rungs(self.state.started(search_name(candidate, fold)).get(trial))
+        rungs = self._halving.rungs(self.state.started[search_name(candidate, fold)].get(trial))
         return rungs[rung] - (rungs[rung - 1] if rung and not inner else 0)
 
     def searched(self, candidate: str, fold: int) -> bool:
@@ -110,10 +109,10 @@ class SearchPlan:
             shared = result
         elif tuner == "bayesian" and self.settings.preset.judged_at:
             # None: from before trials had rungs
-            shared = self.state.stages(search).get(number, {}).get((0, 0))
+            shared = self.state.stages[search].get(number, {}).get((0, 0))
         if shared is None:
             return result["score"]
-        sign = 1 if self.direction == "max" else -1
+        sign = self.settings.sign
         return sign * early_quality(shared, sign, self.settings.inner_folds > 1)
 
     def ended_trials(self) -> set[str]:
@@ -142,7 +141,7 @@ class SearchPlan:
         if not self.searched(candidate, fold):
             return None
         planned = range(self.planned_trials(candidate, fold))
-        return self.state.best_trial(candidate, fold, self.direction, planned)
+        return self.state.best_trial(candidate, fold, self.settings.sign, planned)
 
     def _trials(self, candidate: Candidate, fold: int) -> Iterator[WorkItem]:
         """Trainings of trials that could be run now: the next rung of each, on one inner fold or on all."""
@@ -209,7 +208,8 @@ class SearchPlan:
         if name not in self._searches:
             space = self.state.done[f"space/{candidate}"]["space"]
             seed = seed_of(self.settings.task.name, candidate, fold, "oracle")
+            direction = metrics.direction(self.settings.task.metric)
             self._searches[name] = Search(
-                self.settings.tuner, space, self.direction, seed, preset.epochs, preset.trials
+                self.settings.tuner, space, direction, seed, preset.epochs, preset.trials
             )
         return self._searches[name]

@@ -9,6 +9,7 @@ from typing import Any
 import architectures
 from bench import tasks
 from bench.errors import UserError
+from bench.evaluate import metrics
 from bench.tasks import Candidate, Preset, Task
 from bench.tasks.contract.plug_ins import load_file
 from bench.worker.references import REFERENCES
@@ -65,6 +66,11 @@ class Settings:
         return {"seed": FOLDS_SEED, **by_site, **inner}
 
     @property
+    def sign(self) -> int:
+        """1 where more of the task's metric is better, -1 where less is."""
+        return metrics.sign(self.task.metric)
+
+    @property
     def preset(self) -> Preset:
         """The preset's numbers."""
         return self.task.presets[self.preset_name]
@@ -80,13 +86,11 @@ class Settings:
             options = self.task.preprocessing_options
             spelt = (f"{name}={options[name].spell(value)}" for name, value in self.preprocess.items())
             words.append("PREPROCESS=" + ",".join(spelt))
-        if self.tuner != "random":
-            words.append(f"TUNER={self.tuner}")
-        if self.precision != "float32":
-            words.append(f"PRECISION={self.precision}")
         words += [
             f"{name}={value}"
             for name, value, usual in (
+                ("TUNER", self.tuner, "random"),
+                ("PRECISION", self.precision, "float32"),
                 ("TRIALS", self.trials, self.preset.trials),
                 ("SEEDS", self.seeds, self.preset.seeds),
                 ("FOLDS", BY_SITE if self.by_site else self.folds, self.preset.folds),

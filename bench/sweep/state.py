@@ -1,9 +1,13 @@
 """What has happened in a sweep so far: the journal's events, replayed."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+# Results of a search's trainings by trial, rung and inner fold; None for one that failed.
+Stages = dict[int, dict[tuple[int, int], dict | None]]
 
 
 @dataclass
@@ -28,11 +32,12 @@ class State:
     plans: dict[str, dict] = field(default_factory=dict)
     seconds: float = 0.0  # wall-clock seconds that sweeps have spent here, ended sessions only
     worker_seconds: float = 0.0  # those of each of their workers
+    stages: defaultdict[str, Stages] = field(default_factory=partial(defaultdict, dict))  # by search
+    # By search: trials that were ever started, with the epochs that their oracle gives them (None: all).
+    started: defaultdict[str, dict[int, int | None]] = field(default_factory=partial(defaultdict, dict))
+    changes: Counter = field(default_factory=Counter)  # by search: rises whenever its `stages` change
     _session: tuple[float, float] | None = None
-    _groups: dict[str, dict[int, dict | None]] = field(default_factory=dict)
-    _stages: dict[str, dict[int, dict[tuple[int, int], dict | None]]] = field(default_factory=dict)
-    _started: dict[str, dict[int, int | None]] = field(default_factory=dict)
-    _changes: Counter = field(default_factory=Counter)
+    _groups: defaultdict[str, dict[int, dict | None]] = field(default_factory=partial(defaultdict, dict))
 
     @classmethod
     def replay(cls, events: Iterable[dict]) -> "State":
@@ -70,7 +75,7 @@ class State:
             if "values" in event:
                 self.values[key] = event["values"]
                 search, number = key.removeprefix("trial/").rsplit("/", 1)
-                self._started.setdefault(search, {})[int(number)] = event.get("epochs")
+                self.started[search][int(number)] = event.get("epochs")
         elif kind == "done":
             self.done[key] = event["result"]
             if key.startswith("trial/"):  # its start may have been damaged
@@ -105,12 +110,12 @@ class State:
         self.deferred.discard(key)
         if key.startswith("stage/"):
             _, search, trial, place = split_stage(key)
-            self._stages.get(search, {}).get(trial, {}).pop(place, None)
-            self._changes[search] += 1
+            self.stages[search].get(trial, {}).pop(place, None)
+            self.changes[search] += 1
             self._drop(f"trial/{search}/{trial}")
             return
         group, _, number = key.rpartition("/")
-        self._groups.get(group, {}).pop(int(number) if number.isdigit() else -1, None)
+        self._groups[group].pop(int(number) if number.isdigit() else -1, None)
 
     def _end_session(self) -> None:
         if self._session:
@@ -123,13 +128,13 @@ class State:
         """File a trial under its search, its stages by rung and inner fold, and a refit under its trial."""
         if key.startswith("stage/"):
             _, search, trial, place = split_stage(key)
-            self._stages.setdefault(search, {}).setdefault(trial, {})[place] = result
+            self.stages[search].setdefault(trial, {})[place] = result
             # Where the record of its start was damaged, the training shows that it was started.
-            self._started.setdefault(search, {}).setdefault(trial, (result or {}).get("proposed_epochs"))
-            self._changes[search] += 1
+            self.started[search].setdefault(trial, (result or {}).get("proposed_epochs"))
+            self.changes[search] += 1
         if key.startswith(("trial/", "refit/")):
             group, number = key.rsplit("/", 1)
-            self._groups.setdefault(group, {})[int(number)] = result
+            self._groups[group][int(number)] = result
 
     def settled(self, key: str) -> bool:
         """Say whether a piece needs no more work, because it is done or has failed for good."""
@@ -137,38 +142,22 @@ class State:
 
     def trials(self, candidate: str, fold: int, first: int | None = None) -> dict[int, dict | None]:
         """Results of a search's settled trials by number, of all or of so many first; None for one that failed."""
-        found = self._groups.get(f"trial/{search_name(candidate, fold)}", {})
+        found = self._groups[f"trial/{search_name(candidate, fold)}"]
         return {number: found[number] for number in sorted(found) if first is None or number < first}
-
-    def stages(self, search: str) -> dict[int, dict[tuple[int, int], dict | None]]:
-        """Results of a search's trainings by trial, rung and inner fold; None for one that failed."""
-        return self._stages.get(search, {})
-
-    def started(self, search: str) -> dict[int, int | None]:
-        """Trials of a search that were ever started, with the epochs that their oracle gives them (None: all)."""
-        return self._started.get(search, {})
-
-    def changes(self, search: str) -> int:
-        """A number that changes whenever what `stages` says of a search does."""
-        return self._changes[search]
 
     def trial_values(self, candidate: str, fold: int, trial: int) -> dict[str, Any]:
         """Hyperparameters of a finished trial."""
         return self.done[f"trial/{search_name(candidate, fold)}/{trial}"]["values"]
 
     def best_trial(
-        self,
-        candidate: str,
-        fold: int,
-        direction: str = "max",
-        among: Collection[int] | None = None,
+        self, candidate: str, fold: int, sign: int = 1, among: Collection[int] | None = None
     ) -> int | None:
         """Number of the best trial: of those trained in full, if any is, that with the best score.
 
-        Of equals it is that with the lower loss, then the first. `among`: numbers of those that count, or all; of a
-        search that had more trials than are asked for now, the first count.
+        Of equals it is that with the lower loss, then the first. `sign`: -1 where less of the score is better.
+        `among`: numbers of those that count, or all; of a search that had more trials than are asked for now, the
+        first count.
         """
-        sign = 1 if direction == "max" else -1
         ranked = [
             (
                 not result.get("complete", True),
@@ -185,22 +174,22 @@ class State:
         """How many trials a search will have: as many as asked for, or as its space has to offer."""
         return min(trials, self.exhausted.get(search_name(candidate, fold), trials))
 
-    def tested_trial(self, candidate: str, fold: int, direction: str, trials: int) -> int | None:
+    def tested_trial(self, candidate: str, fold: int, sign: int, trials: int) -> int | None:
         """Number of the best of the first `trials` that has refits; None if none has.
 
         It is the best of all but where more trials have been asked for since and one of those is better.
         """
         first = range(trials)
-        best = self.best_trial(candidate, fold, direction, first)
+        best = self.best_trial(candidate, fold, sign, first)
         if best is None or self.refits(candidate, fold, best):
             return best
         prefix = f"refit/{candidate}/{fold}/"
         tested = {int(key.split("/")[3]) for key in self.done if key.startswith(prefix)} & {*first}
-        return self.best_trial(candidate, fold, direction, tested)
+        return self.best_trial(candidate, fold, sign, tested)
 
     def refits(self, candidate: str, fold: int, trial: int) -> dict[int, dict]:
         """Results of the refits of one trial by seed."""
-        group = self._groups.get(f"refit/{search_name(candidate, fold)}/{trial}", {})
+        group = self._groups[f"refit/{search_name(candidate, fold)}/{trial}"]
         return {seed: result for seed, result in sorted(group.items()) if result is not None}
 
     def training_seconds(self) -> float:

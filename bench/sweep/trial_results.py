@@ -41,7 +41,7 @@ def trial_result(folder: Path, state: State, standing: Standing, metric: str) ->
         if not np.isfinite(found["score"]):
             raise ArithmeticError(f"{metric} is not defined on the validation subjects")
     _, search, number, _ = split_stage(standing.stages[0])
-    trained = [result for result in state.stages(search)[number].values() if result]
+    trained = [result for result in state.stages[search][number].values() if result]
     return {
         **found,
         "seconds": round(sum(result["seconds"] for result in trained), 3),

@@ -64,9 +64,7 @@ def _fold(folder: str, fold: int, splits: str) -> Fold:
 def prepared(folder: str, task: str, preprocessing: str) -> np.ndarray:
     """What networks see, float32 `[n, ...]`: a memory map beside the dataset, made by who needs it first.
 
-    Parameters
-    ----------
-    preprocessing : the task's choices, as JSON with sorted keys.
+    `preprocessing`: the task's choices, as JSON with sorted keys.
     """
     stored, found, choices = dataset(folder), tasks.load(task), json.loads(preprocessing)
     first = np.asarray(stored.x[:1])
@@ -104,9 +102,7 @@ def place(folder: Path, what: str, key: list[Any]) -> Path:
 def reference_inputs(description: dict[str, Any], extractor: str | None) -> np.ndarray:
     """What a reference is fed, float32 `[n, features]`: what `extractor` finds, or flattened samples.
 
-    Parameters
-    ----------
-    extractor : name of a feature extractor of the task, which sees samples as they are stored, or None.
+    `extractor`: name of a feature extractor of the task, which sees samples as they are stored, or None.
     """
     if extractor is None:
         x = open_samples(description)

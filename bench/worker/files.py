@@ -66,18 +66,9 @@ class Progress:
 
 
 def save_predictions(description, dataset, indices: np.ndarray, probabilities: np.ndarray) -> dict:
-    return save(
-        description,
-        "predictions",
-        ".npz",
-        lambda path: np.savez(
-            path,
-            y=dataset.y[indices],
-            probabilities=probabilities,
-            subjects=dataset.subjects[indices].astype(str),
-            indices=indices,
-        ),
-    )
+    subjects = dataset.subjects[indices].astype(str)
+    kept = {"y": dataset.y[indices], "probabilities": probabilities, "subjects": subjects, "indices": indices}
+    return save(description, "predictions", ".npz", lambda path: np.savez(path, **kept))
 
 
 def save(description, kind: str, suffix: str, write) -> dict[str, Any]:

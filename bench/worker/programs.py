@@ -64,10 +64,8 @@ def build(
 ):
     """A fresh model of an architecture with the structural values given.
 
-    Parameters
-    ----------
-    precision : "mixed" computes in bfloat16, whose range is that of float32, so that no loss has to be scaled;
-        weights are float32 all the same.
+    `precision`: "mixed" computes in bfloat16, whose range is that of float32, so that no loss has to be scaled;
+    weights are float32 all the same.
     """
     import keras
     import keras_tuner

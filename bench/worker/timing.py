@@ -25,9 +25,7 @@ def network(
 ) -> dict[str, Any]:
     """Time training steps on real batches, as many in a call as a training takes.
 
-    Parameters
-    ----------
-    before : a part of what a training needs once before its first step, and how many of these parts there are.
+    `before`: a part of what a training needs once before its first step, and how many of these parts there are.
 
     Returns
     -------
@@ -63,6 +61,7 @@ def network(
         with EnergyMeter() as meter:
             part()
         before_seconds, joules = meter.seconds * parts, joules + meter.joules * parts
+    gpu_unread = device() != "processor" and "NVML" not in energy.method
     return {
         "step_seconds": step,
         "epoch_seconds": step * steps,
@@ -76,13 +75,8 @@ def network(
         "samples": [round(value, 7) for value in samples],
         "memory_bytes": memory.total_bytes,
         "energy_joules": joules,
-        "energy_method": energy.method + _without_gpu(energy.method),
+        "energy_method": energy.method + (", without the GPU" if gpu_unread else ""),
     }
-
-
-def _without_gpu(method: str) -> str:
-    """What has to be said of the energy of a training on a GPU that nothing could read."""
-    return "" if device() == "processor" or "NVML" in method else ", without the GPU"
 
 
 def reference(
@@ -90,9 +84,7 @@ def reference(
 ) -> dict[str, Any]:
     """Time one fit of the settings chosen, and answers to single images, making its features included.
 
-    Returns
-    -------
-    training_seconds : of the fit; inference_ms, inference_p95_ms : of one image, NumPy to NumPy.
+    Returns `training_seconds` of the fit; `inference_ms` and `inference_p95_ms` of one image, NumPy to NumPy.
     """
     method, y = REFERENCES[description["candidate"]], dataset.y
     features = arrays.reference_inputs(description, method.features)

@@ -109,7 +109,6 @@ def sweep_with(workers: FakeWorkers, settings: Settings, run: bool = True, measu
         pretraining_folder=None,
         journal=journal,
         state=State.replay([{"event": "sweep", "dataset": {"classes": "0123456789"}}, *journal.events]),
-        direction="max",
         workers=workers,
         display=Display(quiet=True),
         measuring=measuring or MeasuringProcess(),  # nothing is measured: none is ever started

@@ -35,9 +35,7 @@ def with_parts(path: Path, package: Path | None = None) -> list[Path]:
 
     A user's are those that neither come with Python, nor are installed, nor are scanbench's.
 
-    Parameters
-    ----------
-    package : folder of the package (`architectures`), if any is to count.
+    `package`: folder of the package (`architectures`), if any is to count.
     """
     found: dict[Path, None] = {}
     waiting = [path]

@@ -22,9 +22,7 @@ def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
 
     Classes that are all stages keep the order of severity; others are sorted by name.
 
-    Parameters
-    ----------
-    slices : first and last slice of a volume to average, counted from 0; None finds them by the uptake.
+    `slices`: first and last slice of a volume to average, counted from 0; None finds them by the uptake.
 
     Raises UserError: see `bench.data.folders.folder.list_folder`; or a volume without voxel sizes or with too few
     slices.

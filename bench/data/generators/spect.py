@@ -69,9 +69,7 @@ def study(*, normal: bool = False, smooth_share: float = 0.0, recipe: int = 1) -
 def randomised(classes: Sequence[str] = ("normal", "patient")) -> SpectSettings:
     """Settings for pretraining: strong domain randomisation, classes balanced.
 
-    Parameters
-    ----------
-    classes : names out of normal, patient (any severity), early, middle and late.
+    `classes`: names out of normal, patient (any severity), early, middle and late.
     """
     severities: dict[str, tuple[float, float]] = {"normal": (0, 0), "patient": (0.6, 3.3)}
     severities |= {"early": (0.6, 1.5), "middle": (1.5, 2.5), "late": (2.5, 3.5)}

@@ -11,7 +11,7 @@ import pytest
 import tensorflow  # noqa: F401 - so that the session is set up for it
 from fake_workers import settings_for
 
-from bench.commands.run_sweep import Outcome, bench
+from bench.commands.run_sweep import bench
 from bench.data.folders.resampled_folder import READING_VERSION
 from bench.sweep import journal, run_directory
 from bench.sweep.progress import Display
@@ -29,18 +29,19 @@ def settings_in(root: Path, **changed) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory) -> tuple[Path, Outcome]:
-    """A finished smoke sweep of one network: two trials, one refit, three references."""
+def swept(tmp_path_factory) -> tuple[Path, Path]:
+    """Root and run folder of a finished smoke sweep of one network: two trials, one refit, three references."""
     root = tmp_path_factory.mktemp("swept")
-    return root, bench(settings_in(root), Display(quiet=True))
+    assert bench(settings_in(root), Display(quiet=True)) == 0
+    return root, run_directory.latest(root / "runs", "digits")
 
 
 @pytest.fixture
 def copied(swept, tmp_path) -> tuple[Path, Path]:
     """A copy to go on with: its root and its run folder."""
-    root, outcome = swept
+    root, folder = swept
     shutil.copytree(root, tmp_path / "copy")
-    return tmp_path / "copy", tmp_path / "copy" / outcome.folder.relative_to(root)
+    return tmp_path / "copy", tmp_path / "copy" / folder.relative_to(root)
 
 
 def events(folder: Path, kind: str | None = None) -> list[dict]:
@@ -68,26 +69,22 @@ def outcome_of(folder: Path) -> dict[str, dict]:
 
 
 def test_a_sweep_ends_with_a_report_and_everything_on_record(swept):
-    _, outcome = swept
-    assert outcome.status == 0
-    assert outcome.report is not None
-    assert outcome.report.is_file()
-    [sweep] = events(outcome.folder, "sweep")
+    root, folder = swept
+    assert (root / "reports" / "digits.md").is_file()
+    [sweep] = events(folder, "sweep")
     assert sweep["dataset"]["reading_version"] == READING_VERSION
-    keys = [event["piece"] for event in events(outcome.folder, "done")]
+    keys = [event["piece"] for event in events(folder, "done")]
     references = [f"reference/{name}/0" for name in task.references]
     first = ["stage/compact/0/0/0/0", "stage/compact/0/1/0/0"]
     assert keys[:6] == ["space/compact", *references, *first]
     assert [key.split("/")[0] for key in keys[6:]] == ["trial", "stage", "trial", "refit"]
-    state = run_directory.load_state(outcome.folder)
-    assert run_directory.verify_files(outcome.folder, state) == {}
-    assert {
-        path.parent.name for path in outcome.folder.rglob("*.*") if path.suffix in (".npz", ".keras")
-    } == {
+    state = run_directory.load_state(folder)
+    assert run_directory.verify_files(folder, state) == {}
+    assert {path.parent.name for path in folder.rglob("*.*") if path.suffix in (".npz", ".keras")} == {
         "predictions",
         "models",
     }
-    assert list((outcome.folder / "work").iterdir()) == []
+    assert list((folder / "work").iterdir()) == []
     assert state.done[keys[-1]]["parameters"] <= 20_000
     assert state.done[keys[-1]]["metrics"]["accuracy"] > 0.5
 
@@ -115,8 +112,8 @@ def test_a_finished_sweep_says_so_without_tensorflow(copied):
 def test_more_trials_run_the_new_ones_only(copied):
     root, folder = copied
     before = {event["piece"] for event in events(folder, "done")}
-    outcome = bench(settings_in(root, trials=3), Display(quiet=True))
-    assert outcome.folder == folder
+    bench(settings_in(root, trials=3), Display(quiet=True))
+    assert list((root / "runs").glob("digits-*")) == [folder]
     new = {event["piece"] for event in events(folder, "done")[len(before) :]}
     assert "trial/compact/0/2" in new
     assert all(key.split("/")[3] == "2" for key in new)
@@ -142,7 +139,7 @@ def test_a_damaged_file_is_made_again_to_the_last_bit(copied, damage):
 
 def test_a_trial_that_is_cut_off_goes_on_and_ends_the_same(swept, tmp_path, monkeypatch):
     """Killed after the second epoch of the trial that goes on, and again in the refit: nothing shows."""
-    _, outcome = swept
+    _, whole = swept
     settings = settings_in(tmp_path)
     epochs: list[tuple[str, int]] = []
     kills = [(r"stage-compact-0-\d-1-0", 2), ("refit", 1)]
@@ -160,10 +157,11 @@ def test_a_trial_that_is_cut_off_goes_on_and_ends_the_same(swept, tmp_path, monk
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             bench(settings, Display(quiet=True))
-    ended = bench(settings, Display(quiet=True))
+    bench(settings, Display(quiet=True))
+    folder = run_directory.latest(settings.runs, "digits")
     assert len(epochs) == len(set(epochs)) == 7  # one epoch each, two more of the better, three of the refit
-    assert outcome_of(ended.folder) == outcome_of(outcome.folder)
-    assert list((ended.folder / "work").glob("*.npz")) == []
+    assert outcome_of(folder) == outcome_of(whole)
+    assert list((folder / "work").glob("*.npz")) == []
 
 
 def test_a_torn_record_costs_that_piece_alone(copied):

@@ -147,7 +147,7 @@ def test_early_rungs_go_by_the_area_under_the_curve_where_few_subjects_validate(
     workers = FakeWorkers(better_by_area_the_worse_by_score(tmp_path / "runs" / "run"))
     swept = sweep_with(workers, settings(tmp_path, inner_folds=inner_folds))
     promoted = {number for number, epochs in epochs_by_trial(workers.keys).items() if 6 in epochs}
-    scores = {number: stages[0, 0]["score"] for number, stages in swept.state.stages("compact/0").items()}
+    scores = {number: stages[0, 0]["score"] for number, stages in swept.state.stages["compact/0"].items()}
     ranked = sorted(scores, key=scores.get, reverse=inner_folds == 1)
     assert promoted == (set(ranked[:3]) if 0 in ranked[:3] else {*ranked[:2], 0})
 
@@ -177,7 +177,7 @@ def test_a_gaussian_process_is_told_of_one_rung_alone(tmp_path, inner_folds, mon
 
     asked = settings(tmp_path, tuner="bayesian", trials=12, inner_folds=inner_folds)
     swept = sweep_with(FakeWorkers(longer_is_better), asked)
-    first = {number: stages[0, 0] for number, stages in swept.state.stages("compact/0").items()}
+    first = {number: stages[0, 0] for number, stages in swept.state.stages["compact/0"].items()}
     assert {swept.state.trials("compact", 0)[number]["complete"] for number in told} == {True, False}
     assert told == {
         number: first[number]["metrics"]["auc"] if inner_folds > 1 else first[number]["score"]
@@ -207,7 +207,7 @@ def test_few_validation_subjects_are_pooled_over_inner_folds_and_many_are_not():
 
 def test_standings_are_worked_out_from_scores_in_any_order(tmp_path):
     swept = sweep_with(FakeWorkers(), settings(tmp_path))
-    standings = Halving(swept.settings, swept.state, "max").standings("compact", 0, 8, False)
+    standings = Halving(swept.settings, swept.state).standings("compact", 0, 8, False)
     outcomes = [standing.outcome for standing in standings.values()]
     assert 1 <= outcomes.count(COMPLETE) <= 2
     assert outcomes.count(STOPPED) == 8 - outcomes.count(COMPLETE)

@@ -46,10 +46,10 @@ def test_trials_come_by_number_and_fold_whatever_their_order():
     assert state.trials("wide", 0) == {}
 
 
-@pytest.mark.parametrize(("direction", "best"), [("max", 1), ("min", 0)])
-def test_the_best_trial_follows_the_direction(direction, best):
+@pytest.mark.parametrize(("sign", "best"), [(1, 1), (-1, 0)])
+def test_the_best_trial_follows_the_direction(sign, best):
     events = [trial(0, 0.2), trial(1, 0.9), failed("trial/compact/0/2"), trial(3, 0.5)]
-    assert State.replay(events).best_trial("compact", 0, direction) == best
+    assert State.replay(events).best_trial("compact", 0, sign) == best
 
 
 def test_of_equal_scores_the_lower_loss_then_the_first_is_best_in_any_order():
@@ -82,7 +82,7 @@ def test_the_tested_trial_is_the_best_until_a_better_one_has_no_refits_yet():
     events = [trial(0, 0.8), trial(1, 0.9), done("refit/compact/0/1/1")]
 
     def tested(events, trials=3):
-        return State.replay(events).tested_trial("compact", 0, "max", trials)
+        return State.replay(events).tested_trial("compact", 0, 1, trials)
 
     assert tested(events) == tested([*events, trial(2, 0.95)]) == 1
     more = [*events, trial(2, 0.95), done("refit/compact/0/2/1")]
