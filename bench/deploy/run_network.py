@@ -154,10 +154,7 @@ def _calibration(chosen: Chosen, trial: dict[str, Any]) -> dict[str, Any]:
         before = np.mean([run.probabilities for run in runs], axis=0)
         after = np.mean([scaled(run.probabilities, temperature) for run in runs], axis=0)
         y = runs[0].y
-        found[part] = {
-            "before": float(log_loss(y, before).mean()),
-            "after": float(log_loss(y, after).mean()),
-        }
+        found[part] = {"before": float(log_loss(y, before).mean()), "after": float(log_loss(y, after).mean())}
     return found
 
 

@@ -20,21 +20,9 @@ from bench.data.processes import cores
 from bench.measure.fresh_process import thread_variables
 from tuning.runtime import SYSTEM_ALLOCATOR
 
-_COUNTED = (
-    "parameters",
-    "trainable_parameters",
-    "macs",
-    "macs_reason",
-    "bytes_on_disk",
-    "machine_drift",
-)
+_COUNTED = ("parameters", "trainable_parameters", "macs", "macs_reason", "bytes_on_disk", "machine_drift")
 _TIMED = ("inference_ms", "inference_p95_ms", "throughput_32")
-_HELD = (
-    "peak_memory_bytes",
-    "peak_memory_total_bytes",
-    "energy_1000_inferences_joules",
-    "energy_method",
-)
+_HELD = ("peak_memory_bytes", "peak_memory_total_bytes", "energy_1000_inferences_joules", "energy_method")
 
 ALL_RUNTIMES = ("keras", "litert", "onnxruntime")
 

@@ -157,10 +157,7 @@ def ensure(folder: Path, save: Callable[[Path], None], *, wait: bool = True) -> 
     if _damage(folder) is None:  # without a lock, so that a cache without write permission can be read
         return folder
     durable.make_folder(folder.parent)
-    with (
-        suppress(Timeout),
-        FileLock(folder.with_name(f".{folder.name}.lock"), timeout=-1 if wait else 0),
-    ):
+    with suppress(Timeout), FileLock(folder.with_name(f".{folder.name}.lock"), timeout=-1 if wait else 0):
         damage = _damage(folder)  # another may have made it since
         if damage is not None:
             if folder.exists():

@@ -9,13 +9,7 @@ from pathlib import Path
 
 from bench.data.folders.items import PART_NAMES, Item
 from bench.data.folders.labels_csv import LABELS, labels_file, read_labels
-from bench.data.folders.scan_checks import (
-    Found,
-    check_labels,
-    check_scans,
-    probe_all,
-    stem_of,
-)
+from bench.data.folders.scan_checks import Found, check_labels, check_scans, probe_all, stem_of
 from bench.data.formats import EXPECTED, kind_of
 from bench.data.formats.listing import (
     broken_link_lines,

@@ -46,10 +46,7 @@ def correct_bias(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def window(
-    volume: np.ndarray,
-    mask: np.ndarray,
-    percentiles: tuple[float, float] = (1.0, 99.5),
-    gamma: float = 1.0,
+    volume: np.ndarray, mask: np.ndarray, percentiles: tuple[float, float] = (1.0, 99.5), gamma: float = 1.0
 ) -> np.ndarray:
     """Map two percentiles of the brain to 0..1, clip, and raise to `gamma` (below 1 brightens the dark)."""
     low, high = np.percentile(volume[mask], percentiles)

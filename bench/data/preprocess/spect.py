@@ -7,14 +7,7 @@ training, testing and later prediction.
 import numpy as np
 
 from bench.data.preprocess.spect_binding_ratios import reference_uptake
-from bench.data.preprocess.spect_grid import (
-    COLUMNS,
-    ROWS,
-    STRIATUM_X_MM,
-    STRIATUM_Y_MM,
-    column_of,
-    row_of,
-)
+from bench.data.preprocess.spect_grid import COLUMNS, ROWS, STRIATUM_X_MM, STRIATUM_Y_MM, column_of, row_of
 
 NORMALISATIONS = ("none", "zscore", "occipital", "brain", "percentile")
 CROP_PIXELS = 50

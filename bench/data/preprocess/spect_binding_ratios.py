@@ -14,15 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.data.preprocess.spect_grid import (
-    COLUMNS,
-    ROWS,
-    SPACING_MM,
-    X_MM,
-    Y_MM,
-    column_of,
-    row_of,
-)
+from bench.data.preprocess.spect_grid import COLUMNS, ROWS, SPACING_MM, X_MM, Y_MM, column_of, row_of
 
 REFERENCES = ("occipital", "brain")
 

@@ -12,15 +12,7 @@ from scipy import ndimage
 
 from bench.data.formats.volume import Volume
 from bench.data.preprocess.spect_binding_ratios import place, reference_uptake
-from bench.data.preprocess.spect_grid import (
-    BRAIN_X_MM,
-    BRAIN_Y_MM,
-    COLUMNS,
-    ROWS,
-    SPACING_MM,
-    X_MM,
-    Y_MM,
-)
+from bench.data.preprocess.spect_grid import BRAIN_X_MM, BRAIN_Y_MM, COLUMNS, ROWS, SPACING_MM, X_MM, Y_MM
 from bench.errors import UserError
 
 SLAB_MM = 12.0
@@ -141,10 +133,7 @@ def _middle(plane: np.ndarray, spacing_mm: Sequence[float]) -> tuple[float, floa
 
 
 def _resample(
-    plane: np.ndarray,
-    spacing_mm: Sequence[float],
-    middle: tuple[float, float],
-    shift: tuple[float, float],
+    plane: np.ndarray, spacing_mm: Sequence[float], middle: tuple[float, float], shift: tuple[float, float]
 ) -> np.ndarray:
     x = (X_MM - BRAIN_X_MM + shift[0] + middle[0]) / spacing_mm[0]
     y = (Y_MM - BRAIN_Y_MM + shift[1] + middle[1]) / spacing_mm[1]
