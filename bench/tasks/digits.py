@@ -67,17 +67,13 @@ class Digits(Task):
         for path in paths:
             found = formats.read(path)
             image, low, high = found.array, found.array.min(), found.array.max()
+            mode = found.facts.get("stored_mode")  # a picture has one, also one in colour
             if image.shape != (16, 16):
                 size = "x".join(map(str, image.shape))
                 raise UserError(f"{path}: found an image of {size}; expected 16x16 grey pixels")
-            of_whole_numbers = found.facts.get("stored_mode") not in (
-                None,
-                "F",
-            )  # a picture, also one in colour
-            is_scaled = not of_whole_numbers and low >= -1 and high <= 1 and (low < 0 or (image % 1).any())
-            if not is_scaled and (
-                low < 0 or high > 255 or str(found.facts.get("stored_mode")).startswith("I")
-            ):
+            of_fractions = mode in (None, "F")
+            is_scaled = of_fractions and low >= -1 and high <= 1 and (low < 0 or (image % 1).any())
+            if not is_scaled and (low < 0 or high > 255 or str(mode).startswith("I")):
                 bits, span = f"{found.facts.get('stored_bits', 0):g} bits", f"{low:g} to {high:g}"
                 raise UserError(f"{path}: found {span} in {bits}; expected 8 bits, or values from -1 to 1")
             images.append(image if is_scaled else image / 127.5 - 1)

@@ -24,9 +24,8 @@ from bench.data.formats.sizes import check_size
 from bench.data.formats.volume import Volume, as_volume, stored_facts, without_non_finite
 from bench.errors import UserError
 
-pydicom.config.settings.reading_validation_mode = (
-    pydicom.config.IGNORE
-)  # values are checked where they are used
+# values are checked where they are used
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 _FRAGMENT_HEADER = 8  # bytes
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 

@@ -174,10 +174,8 @@ def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[Fra
     start = detector.get("ImagePositionPatient") or data.get("ImagePositionPatient") or (0.0, 0.0, 0.0)
     numbers = [float(value) for value in (data.get("SliceVector") or range(1, n_frames + 1))]
     along = [(number - 1) * (distance if distance is not None else 1.0) for number in numbers]
-    if data.get(
-        "GridFrameOffsetVector"
-    ):  # radiotherapy doses, C.8.8.3.2; absolute ones begin elsewhere than at 0
-        along = [float(value) - float(data.GridFrameOffsetVector[0]) for value in data.GridFrameOffsetVector]
+    if offsets := data.get("GridFrameOffsetVector"):  # radiotherapy doses, C.8.8.3.2
+        along = [float(offset) - float(offsets[0]) for offset in offsets]  # absolute ones begin elsewhere
     if len(numbers) != n_frames or len(along) != n_frames:
         raise UserError(
             f"{path}: found places for {len(numbers)} or {len(along)} frames, expected {n_frames}"
@@ -202,15 +200,14 @@ def stack(frames: list[FrameGeometry], source: Path) -> Stack:
     """
     plane = frames[0].orientation
     for frame in frames:
-        same = np.allclose(frame.orientation.along_row, plane.along_row, atol=1e-3) and np.allclose(
-            frame.orientation.along_column, plane.along_column, atol=1e-3
-        )
-        if not same:
+        here = frame.orientation
+        axes = ((here.along_row, plane.along_row), (here.along_column, plane.along_column))
+        if not all(np.allclose(one, other, atol=1e-3) for one, other in axes):
             raise UserError(
                 f"{source}: found another orientation in {frame.name} than in {frames[0].name}, "
                 "expected parallel slices"
             )
-        if not np.allclose(frame.orientation.spacing_mm or (1, 1), plane.spacing_mm or (1, 1), rtol=1e-3):
+        if not np.allclose(here.spacing_mm or (1, 1), plane.spacing_mm or (1, 1), rtol=1e-3):
             raise UserError(f"{source}: found another pixel spacing in {frame.name}, expected one for all")
     places: dict[str, list[Any]] = {
         "position": [None if f.position is None else f.position @ plane.normal for f in frames],
