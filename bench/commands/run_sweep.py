@@ -34,7 +34,7 @@ from bench.sweep.plan import Plan
 from bench.sweep.progress import Display, duration
 from bench.sweep.settings import Settings
 from bench.sweep.state import State
-from bench.tasks.contract import pretraining
+from bench.tasks.contract.datasets import pretraining
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -244,7 +244,7 @@ def _sweep(
 def _pretraining_folder(settings: Settings, display: Display) -> Path | None:
     if not any(candidate.source == "phantom" for candidate in settings.candidates):
         return None
-    return pretraining.pretraining(settings.task, settings.runs / "cache", say=display.say)
+    return pretraining(settings.task, settings.runs / "cache", say=display.say)
 
 
 def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dict:
