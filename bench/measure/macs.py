@@ -107,16 +107,10 @@ def _einsum(operation: tf.Operation) -> int:
 
 _REARRANGED = ("Squeeze", "ExpandDims", "Reshape", "BatchToSpaceND")
 _COUNTS: dict[str, Callable[[tf.Operation], int]] = {
-    "Conv": _convolution,
-    "Conv2D": _convolution,
-    "Conv3D": _convolution,
+    **dict.fromkeys(("Conv", "Conv2D", "Conv3D"), _convolution),
+    **dict.fromkeys(("Conv2DBackpropInput", "Conv3DBackpropInputV2"), _convolution),
     "DepthwiseConv2dNative": _depthwise,
-    "Conv2DBackpropInput": _convolution,
-    "Conv3DBackpropInputV2": _convolution,
-    "MatMul": _matrix_product,
-    "BatchMatMul": _matrix_product,
-    "BatchMatMulV2": _matrix_product,
-    "BatchMatMulV3": _matrix_product,
+    **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), _matrix_product),
     "Einsum": _einsum,
 }
 
