@@ -65,18 +65,11 @@ class FrameGeometry:
 
 @dataclass(frozen=True)
 class Stack:
-    """Frames in the order of their places.
+    """Frames in the order of their places."""
 
-    Attributes
-    ----------
-    order : indices of the frames.
-    affine : `[4, 4]`, (column, row, slice) indices to RAS millimetres.
-    gaps_mm : distances of neighbours along the normal; None where no header gives a place.
-    """
-
-    order: list[int]
-    affine: np.ndarray
-    gaps_mm: np.ndarray | None
+    order: list[int]  # indices of the frames
+    affine: np.ndarray  # `[4, 4]`, (column, row, slice) indices to RAS millimetres
+    gaps_mm: np.ndarray | None  # distances of neighbours along the normal; None where no header gives a place
 
     def warnings(self) -> dict[str, str]:
         """What is not as resampling assumes it: `tilt` and `spacing`, a text each; mostly empty."""
