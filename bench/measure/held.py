@@ -19,11 +19,8 @@ _LEAST_CALLS = 10  # so that the steps of a counter of energy do not matter
 def measure(model: str, samples: str, seconds: float, turn: Turn) -> dict[str, Any]:
     """Run a model in Keras at batch 1: its memory above an idle TensorFlow, and its energy.
 
-    Parameters
-    ----------
-    model, samples : paths of the `.keras` and the `.npy` file.
-    seconds : to measure energy for.
-    turn : see `FreshProcess`; energy is measured after it.
+    `model` and `samples` are paths of the `.keras` and the `.npy` file, `seconds` to measure energy for; that is
+    done after `turn` (see `FreshProcess`).
     """
     _start_tensorflow()
     release_memory()

@@ -107,9 +107,7 @@ def probe(path: Path, kind: str | None = None) -> dict[str, str]:
 def read(path: Path, kind: str | None = None, colour: int | None = None) -> Volume:
     """Read a file, or a DICOM series folder, of any known format.
 
-    Parameters
-    ----------
-    colour : 0, 1 or 2 for the red, green or blue of a PNG or JPEG; the grey values of anything else.
+    `colour` is 0, 1 or 2 for the red, green or blue of a PNG or JPEG; it is passed over for anything else.
 
     Raises UserError: as in `probe`, or the content is damaged or not one volume.
     """

@@ -107,10 +107,8 @@ def generate_dataset(
     Raw volumes never leave the process that made them, so `workers` volumes and the result are all that is
     held.
 
-    Returns
-    -------
-    dataset : `x` `[n, *shape, 1]` (depth, height, width), radiological convention; sites are scanners.
-    headers : of each sample, what its raw file would say: shape and voxel size, under the readers' names.
+    Returns the dataset, `x` `[n, *shape, 1]` (depth, height, width) in the radiological convention, sites the
+    scanners; and of each sample what its raw file would say: shape and voxel size, under the readers' names.
     """
     x = np.empty((n, *shape, 1), dtype=np.float32)
     y = np.empty(n, dtype=np.int64)
