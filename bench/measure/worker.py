@@ -28,7 +28,7 @@ import tensorflow as tf
 
 from bench.measure import held
 from bench.measure.fresh_process import FreshProcess, ProcessDied, Turn, die_with_parent, thread_variables
-from bench.measure.latency import Call, Timing, over_samples, time_in_rounds
+from bench.measure.latency import Call, over_samples, time_in_rounds
 from bench.measure.macs import UncountableError, macs
 from bench.measure.runtimes import (
     PORTABLE,
@@ -134,8 +134,15 @@ def measure_latency(job: dict[str, Any], turn: Turn) -> dict[str, Any]:
         result["machine_drift"] = max(speeds) / min(speeds)
         for runtime, described in result.get("runtimes", {}).items():
             if described["status"] == "measured":
-                both = [timings[_key(name, runtime, batch)] for batch in (1, BATCH)]
-                described["timing"] = {**_summary(*both), "reference_gflops": gflops}
+                single, batched = (timings[_key(name, runtime, batch)] for batch in (1, BATCH))
+                described["timing"] = {
+                    "inference_ms": single.median_ms,
+                    "inference_p95_ms": single.p95_ms,
+                    "throughput_32": BATCH / (batched.median_ms / 1000),
+                    "round_medians_ms": single.round_medians_ms,
+                    "round_medians_32_ms": batched.round_medians_ms,
+                    "reference_gflops": gflops,
+                }
     return results
 
 
@@ -238,16 +245,6 @@ def _reference_kernel() -> Call:
     """A fixed matrix product, timed among the models: its speed tells how fast and how steady the machine was."""
     a = np.random.default_rng(0).random((_REFERENCE_SIDE, _REFERENCE_SIDE), dtype=np.float32)
     return lambda _: a @ a
-
-
-def _summary(single: Timing, batched: Timing) -> dict[str, Any]:
-    return {
-        "inference_ms": single.median_ms,
-        "inference_p95_ms": single.p95_ms,
-        "throughput_32": BATCH / (batched.median_ms / 1000),
-        "round_medians_ms": single.round_medians_ms,
-        "round_medians_32_ms": batched.round_medians_ms,
-    }
 
 
 def _key(name: str, runtime: str, batch: int) -> str:

@@ -67,15 +67,11 @@ def read(path: Path) -> Volume:
     """
     image = _load(path)
     shape = image.shape[:3] + (1,) * (3 - len(image.shape))
-    millimetres = _millimetres(image)
+    unit = image.header.get_xyzt_units()[0] if isinstance(image.header, nib.Nifti1Header) else "unknown"
+    # Of one unit of its affine, which nibabel leaves as it is: NIfTI knows metres and micrometres too.
+    millimetres = {"meter": 1000.0, "micron": 0.001}.get(unit, 1.0)
     zooms = [millimetres * float(zoom) for zoom in image.header.get_zooms()]
     facts = stored_facts(shape, zooms, image.get_data_dtype().itemsize * 8)
     # float32 from the start: the default would scale integers in float64, twice the memory
     array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
     return as_volume(array, np.diag([millimetres] * 3 + [1.0]) @ np.asarray(image.affine), facts, path)
-
-
-def _millimetres(image: SpatialImage) -> float:
-    """Of one unit of its affine, which nibabel leaves as it is: NIfTI knows metres and micrometres too."""
-    unit = image.header.get_xyzt_units()[0] if isinstance(image.header, nib.Nifti1Header) else "unknown"
-    return {"meter": 1000.0, "micron": 0.001}.get(unit, 1.0)
