@@ -7,15 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from bench.data.formats.listing import (
-    DICOM_SUFFIXES,
-    UNREADABLE,
-    broken_link_lines,
-    dicom_files,
-    has_dicom_magic,
-    is_broken_link,
-    unreadable_line,
-)
+from bench.data.formats import listing
 from bench.data.formats.volume import Volume, from_display, to_display
 from bench.errors import UserError
 
@@ -30,7 +22,7 @@ _SUFFIXES = {
     ".nii.gz": "nifti",
     ".hdr": "analyze",
     ".img": "analyze",
-    **dict.fromkeys(DICOM_SUFFIXES, "dicom"),
+    **dict.fromkeys(listing.DICOM_SUFFIXES, "dicom"),
     ".png": "image",
     ".jpg": "image",
     ".jpeg": "image",
@@ -45,17 +37,17 @@ def kind_of(path: Path) -> str | None:
     letters `DICM` behind its preamble (DICOM PS3.10, section 7.1).
     """
     if path.is_dir():
-        return "dicom" if dicom_files(path) else None
+        return "dicom" if listing.dicom_files(path) else None
     name = path.name.lower()
     for suffix, kind in _SUFFIXES.items():
         if name.endswith(suffix):
             return kind
-    return "dicom" if has_dicom_magic(path) else None
+    return "dicom" if listing.has_dicom_magic(path) else None
 
 
 def _known(path: Path, kind: str | None) -> str:
-    if is_broken_link(path):
-        raise UserError(broken_link_lines([path], path)[0])
+    if listing.is_broken_link(path):
+        raise UserError(listing.broken_link_lines([path], path)[0])
     if not path.exists():
         raise UserError(f"{path}: found nothing there, expected a file or a DICOM series folder")
     if not os.access(path, os.R_OK):
@@ -82,8 +74,8 @@ def _reader(path: Path, kind: str | None, what: str) -> Iterator[tuple[str, Modu
         raise
     except Exception as error:
         # Of other numbers, or none, are those that libraries raise of damaged files.
-        if isinstance(error, OSError) and error.errno in UNREADABLE:
-            line = unreadable_line(error, path)
+        if isinstance(error, OSError) and error.errno in listing.UNREADABLE:
+            line = listing.unreadable_line(error, path)
         elif isinstance(error, MemoryError):
             line = f"{path}: found more than fits into memory, expected a smaller image, or a damaged header"
         else:

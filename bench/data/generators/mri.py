@@ -13,14 +13,7 @@ import numpy as np
 
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.formats.volume import stored_facts
-from bench.data.generators.mri_anatomy import (
-    GRID_VOXEL_MM,
-    contrast_template,
-    random_displacement,
-    random_pose,
-    sample,
-    template_coordinates,
-)
+from bench.data.generators import mri_anatomy
 from bench.data.generators.mri_scanner import SCANNERS, Scanner, acquire
 from bench.data.generators.mri_templates import Templates, load_templates
 from bench.data.generators.mri_tumour import paint, push_aside, random_tumour
@@ -83,18 +76,18 @@ def scan_subject(recipe: Recipe, index: int, templates: Templates | None = None)
     templates = templates or load_templates()
     streams = subject_streams(recipe, index)
     label = label_of(recipe, index)
-    pose = random_pose(streams["pose"])
-    displacement = random_displacement(streams["shape"])
+    pose = mri_anatomy.random_pose(streams["pose"])
+    displacement = mri_anatomy.random_displacement(streams["shape"])
     tumour = random_tumour(templates, pose, streams["tumour"])
     grows = recipe.tumours and recipe.classes[label] == "tumour"
     if grows:
         push_aside(displacement, tumour)
-    coordinates = template_coordinates(templates, pose, displacement)
-    brain = sample(contrast_template(templates, streams["contrast"]), coordinates)
+    coordinates = mri_anatomy.template_coordinates(templates, pose, displacement)
+    brain = mri_anatomy.sample(mri_anatomy.contrast_template(templates, streams["contrast"]), coordinates)
     if grows:
         paint(brain, tumour, templates, coordinates, streams["texture"])
     scanner = scanner_of(recipe, index)
-    volume = acquire(brain, GRID_VOXEL_MM, scanner, streams["acquisition"])
+    volume = acquire(brain, mri_anatomy.GRID_VOXEL_MM, scanner, streams["acquisition"])
     displayed = np.ascontiguousarray(volume[:, ::-1, ::-1])
     return Scan(displayed, scanner.voxel_mm, label, f"builtin-{recipe.seed}-{index:05d}", scanner.name)
 
