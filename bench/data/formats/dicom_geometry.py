@@ -125,16 +125,9 @@ def _functional_groups(data: pydicom.Dataset, n_frames: int, path: Path) -> list
         planes = [_item(g, "PlaneOrientationSequence") for g in (group, shared)]
         measures = [_item(g, "PixelMeasuresSequence") for g in (group, shared)]
         places = [_item(g, "PlanePositionSequence").get("ImagePositionPatient") for g in (group, shared)]
-        position = next(filter(None, places), None)
-        frames.append(
-            FrameGeometry(
-                orientation_of(*planes, *measures, data),
-                np.array(position, dtype=np.float64) if position is not None else None,
-                float(index),
-                _distance(*measures, data),
-                f"frame {index + 1}",
-            )
-        )
+        position = next((np.array(place, dtype=np.float64) for place in places if place), None)
+        orientation, distance = orientation_of(*planes, *measures, data), _distance(*measures, data)
+        frames.append(FrameGeometry(orientation, position, float(index), distance, f"frame {index + 1}"))
     return frames
 
 
@@ -173,15 +166,10 @@ def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[Fra
         raise UserError(
             f"{path}: found places for {len(numbers)} or {len(along)} frames, expected {n_frames}"
         )
+    first = np.array(start, dtype=np.float64)
     return [
-        FrameGeometry(
-            orientation,
-            np.array(start, dtype=np.float64) + place * orientation.normal,
-            number,
-            distance,
-            f"frame {index + 1}",
-        )
-        for index, (number, place) in enumerate(zip(numbers, along, strict=True))
+        FrameGeometry(orientation, first + place * orientation.normal, number, distance, f"frame {index}")
+        for index, (number, place) in enumerate(zip(numbers, along, strict=True), start=1)
     ]
 
 
@@ -220,10 +208,7 @@ def stack(frames: list[FrameGeometry], source: Path) -> Stack:
         step = (last - start) / (len(frames) - 1)  # also right where a gantry was tilted
     row_mm, column_mm = plane.spacing_mm or (1.0, 1.0)
     affine = np.eye(4)
-    affine[:3, 0] = plane.along_row * column_mm
-    affine[:3, 1] = plane.along_column * row_mm
-    affine[:3, 2] = step
-    affine[:3, 3] = start
+    affine[:3] = np.stack([plane.along_row * column_mm, plane.along_column * row_mm, step, start], axis=1)
     return Stack(order, _LPS_TO_RAS @ affine, gaps if is_placed else None)
 
 

@@ -106,12 +106,9 @@ def generate_dataset(
     x = np.empty((n, *shape, 1), dtype=np.float32)
     y = np.empty(n, dtype=np.int64)
     subjects, sites, headers = [], [], []
+    calls, templates = [(recipe, shape, index) for index in range(n)], load_templates()
     samples = map_processes(
-        _sample,
-        [(recipe, shape, index) for index in range(n)],
-        workers=workers,
-        description="Generating brains",
-        shared=load_templates(),
+        _sample, calls, workers=workers, description="Generating brains", shared=templates
     )
     for index, (image, label, subject, site, header) in enumerate(samples):
         x[index, ..., 0], y[index] = image, label

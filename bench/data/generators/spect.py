@@ -75,15 +75,9 @@ def randomised(classes: Sequence[str] = ("normal", "patient")) -> SpectSettings:
         raise ValueError(f"classes {unknown} unknown, expected some of {', '.join(severities)}")
     shape = 1.8 if "patient" in classes else 1.0  # most patients are imaged at their diagnosis
     chosen = tuple(severities[name] for name in classes)
-    block = tuple(range(len(classes))) * 2
+    block, imaging = tuple(range(len(classes))) * 2, spect_imaging.RANDOMISED
     return SpectSettings(
-        "spect-phantom",
-        tuple(classes),
-        chosen,
-        block,
-        spect_imaging.RANDOMISED,
-        severity_shape=shape,
-        purpose="pretraining",
+        "spect-phantom", tuple(classes), chosen, block, imaging, severity_shape=shape, purpose="pretraining"
     )
 
 
