@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from bench.data import formats
 from bench.data.sources import digits_standin, usps
 from bench.errors import UserError
 from bench.tasks import Candidate, Task, builtin_options, full, is_builtin, quick, smoke, store
+from bench.tasks.contract.options import Choices
 from tuning.space import Choice, Float
 
 
@@ -47,9 +47,7 @@ class Digits(Task):
     preprocessing_words = "A grey image of 16 x 16 pixels, from -1 (background) to 1 (ink)."
     preprocessing = {"scaling": "grey values in [-1, 1]"}
 
-    def load(
-        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
-    ) -> Path:
+    def load(self, data: str | None, folder: Path, cache: Path, preprocessing: Choices | None = None) -> Path:
         if is_builtin(data):
             builtin_options(data or "", {})
         elif data is not None:
@@ -58,7 +56,7 @@ class Digits(Task):
             return store(usps.load(folder), cache)
         return store(digits_standin.load(), cache)
 
-    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+    def read(self, paths: Sequence[Path], preprocessing: Choices | None = None) -> np.ndarray:
         """Grey images of 16x16 pixels, bright ink on dark; of 8 bits, or from -1 to 1 as the data are.
 
         Whole numbers from 0 on are of 8 bits, also where all are 0 or 1.

@@ -35,7 +35,7 @@ from bench.tasks import (
     quick,
     smoke,
 )
-from bench.tasks.contract.options import lengths, one_of, positive, switch
+from bench.tasks.contract.options import Choices, lengths, one_of, positive, switch
 from tuning.space import Choice, Float
 
 _OPTIONS = {"subjects": 120, "test": 280, "scanner": 0, "permute": 0, "seed": 0}
@@ -138,9 +138,7 @@ class Mri(Task):
         NO_TRANSFER,
     )
 
-    def load(
-        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
-    ) -> Path:
+    def load(self, data: str | None, folder: Path, cache: Path, preprocessing: Choices | None = None) -> Path:
         grid = _grid(preprocessing)
         if data is None or is_builtin(data):
             if grid.brain_mask:
@@ -157,7 +155,7 @@ class Mri(Task):
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return imagenet_weights.fetch(source)
 
-    def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
+    def prepare(self, x: np.ndarray, preprocessing: Choices) -> np.ndarray:
         choices = {name: value for name, value in preprocessing.items() if name != "brain_mask"}
         return np.stack([prepare(np.asarray(volume[..., 0]), **choices) for volume in x])[..., None]
 
@@ -175,7 +173,7 @@ class Mri(Task):
         recipe = Recipe(classes=names, purpose="pretraining")
         return generate_dataset(samples or _PRETRAINING_SUBJECTS, recipe, _STORED, workers=cores())[0]
 
-    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+    def read(self, paths: Sequence[Path], preprocessing: Choices | None = None) -> np.ndarray:
         return np.stack([to_grid(read(path), _grid(preprocessing), path) for path in paths])
 
 
@@ -190,7 +188,7 @@ def _load_medmnist(file: Path, cache: Path) -> Path:
     return folder
 
 
-def _grid(preprocessing: dict[str, Any] | None) -> Grid:
+def _grid(preprocessing: Choices | None) -> Grid:
     """What the user's own volumes are brought to while they are read."""
     return replace(_GRID, brain_mask=bool((preprocessing or {}).get("brain_mask")))
 
