@@ -22,19 +22,8 @@ from bench.data.processes import cores
 from bench.data.sources import imagenet_weights
 from bench.data.sources.medmnist import cache_medmnist
 from bench.errors import UserError
-from bench.tasks import (
-    NO_NORMALISATION,
-    NO_TRANSFER,
-    Ablation,
-    Candidate,
-    Task,
-    full,
-    generated,
-    is_builtin,
-    no_augmentation,
-    quick,
-    smoke,
-)
+from bench.tasks import Candidate, Task, full, generated, is_builtin, quick, smoke
+from bench.tasks.contract.ablation import NO_NORMALISATION, NO_TRANSFER, Ablation, no_augmentation
 from bench.tasks.contract.options import Choices, lengths, one_of, positive, switch
 from tuning.space import Choice, Float
 
@@ -150,7 +139,14 @@ class Mri(Task):
             return build_cache(Path(data), grid, cache, name=f"mri-{Path(data).resolve().name}")
         if grid.brain_mask:
             raise UserError(f"PREPROCESS=brain_mask: found DATA={data}; expected DATA=folder")
-        return _load_medmnist(Path(data), cache)
+        found = cache_medmnist(data, cache)
+        size = open_cached(found).x.shape[1:]
+        if len(size) != 4 or size[-1] != 1:
+            raise UserError(
+                f"DATA={Path(data)}: found images of {'x'.join(map(str, size))}, expected grey volumes, as in the "
+                "3D sets of MedMNIST"
+            )
+        return found
 
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return imagenet_weights.fetch(source)
@@ -175,17 +171,6 @@ class Mri(Task):
 
     def read(self, paths: Sequence[Path], preprocessing: Choices | None = None) -> np.ndarray:
         return np.stack([to_grid(read(path), _grid(preprocessing), path) for path in paths])
-
-
-def _load_medmnist(file: Path, cache: Path) -> Path:
-    folder = cache_medmnist(file, cache)
-    shape = open_cached(folder).x.shape[1:]
-    if len(shape) != 4 or shape[-1] != 1:
-        raise UserError(
-            f"DATA={file}: found images of {'x'.join(map(str, shape))}, expected grey volumes, as in the 3D "
-            "sets of MedMNIST"
-        )
-    return folder
 
 
 def _grid(preprocessing: Choices | None) -> Grid:

@@ -14,20 +14,8 @@ from bench.data.preprocess.spect import NORMALISATIONS, preprocess
 from bench.data.preprocess.spect_binding_ratios import binding_ratios
 from bench.data.sources import imagenet_weights
 from bench.errors import UserError
-from bench.tasks import (
-    NO_NORMALISATION,
-    NO_TRANSFER,
-    Ablation,
-    Candidate,
-    Task,
-    full,
-    generated,
-    is_builtin,
-    no_augmentation,
-    quick,
-    smoke,
-    store,
-)
+from bench.tasks import Candidate, Task, full, generated, is_builtin, quick, smoke, store
+from bench.tasks.contract.ablation import NO_NORMALISATION, NO_TRANSFER, Ablation, no_augmentation
 from bench.tasks.contract.options import Choices, one_of, span, switch
 from tuning.space import Choice, Float
 
