@@ -48,11 +48,9 @@ def save_dataset(
 ) -> None:
     """Write a dataset as a cache folder, in place of one that may be there; atomic.
 
-    Parameters
-    ----------
-    dataset : `x` is written as float32, block by block, so a memory map stays on disk.
-    transform : applied to blocks `[m, ...]` of `x`, for arrays kept in a smaller type in memory, or to be prepared.
-    headers : facts of each sample's header, to be read by `open_headers`.
+    `x` is written as float32, block by block, so a memory map stays on disk; `transform` is applied to blocks
+    `[m, ...]`, for arrays kept in a smaller type in memory, or to be prepared. `headers` are facts of each sample's
+    header, to be read by `open_headers`.
     """
     folder, transform = Path(folder), transform or np.asarray
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -96,12 +96,8 @@ WINDOW = (slice(int(row_of(44)), int(row_of(-36))), slice(int(column_of(52)), in
 def striatum(uptake: Uptake, pose: Pose, shape: np.ndarray) -> np.ndarray:
     """Specific binding of both striata, `[109, 91]`, in units of the reference tissue.
 
-    Parameters
-    ----------
-    uptake : the subject's binding ratios.
-    pose : the head's.
-    shape : `[3, 2, 5]`, what is added to the centre (mm), the logarithm of the semi-axes and the tilt
-        (degrees) of caudate, putamen and bridge on the left and the right: individual anatomy.
+    `shape` `[3, 2, 5]` is the individual anatomy: what is added to the centre (mm), the logarithm of the semi-axes
+    and the tilt (degrees) of caudate, putamen and bridge on the left and the right.
     """
     to_head = pose.to_head()
     x = X_MM[None, WINDOW[1]] - pose.shift_mm[0]
