@@ -32,7 +32,7 @@ from bench.sweep.plan import Plan
 from bench.sweep.progress import Display
 from bench.sweep.settings import Settings
 from bench.sweep.state import State
-from bench.tasks.contract.pretraining import pretraining
+from bench.tasks.contract.datasets import pretraining
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 

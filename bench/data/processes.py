@@ -95,14 +95,8 @@ def map_processes(
 
     Raises UserError: a process was killed, mostly by lack of memory.
     """
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         results = _results(function, arguments, workers, description, shared)
         yield from bar.track(results, total=len(arguments), description=description)
 

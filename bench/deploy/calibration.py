@@ -37,11 +37,8 @@ def fit_temperature(y: np.ndarray, probabilities: np.ndarray, subjects: np.ndarr
     The mode of the posterior of its logarithm (see `PRIOR`), moved towards 0 by `CAUTION` times its standard
     deviation, which Laplace's approximation gives.
 
-    Parameters
-    ----------
-    y : int `[n]`, true classes.
-    probabilities : `[n, classes]`, of a network that has not seen these samples.
-    subjects : `[n]`; the samples of a subject count as one.
+    `y` are the true classes, int `[n]`, `probabilities` `[n, classes]` those of a network that has not seen these
+    samples; those of one of the `subjects` `[n]` count as one.
     """
     _, place, counts = np.unique(subjects, return_inverse=True, return_counts=True)
     weights = 1 / counts[place]

@@ -48,7 +48,9 @@ def text(task: Task, chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fo
         *_results(chosen, facts),
         *_data(facts, dataset, fold),
         *_protocol(chosen, facts),
-        *_preprocessing(task, facts),
+        "## Preprocessing",
+        *([escape(task.preprocessing_words)] if task.preprocessing_words else []),
+        fact_table("Choice", [(code(name), escape(value)) for name, value in facts["preprocessing"].items()]),
         *_limits(chosen, facts, dataset, fold),
         *_how(task, facts, chosen.architecture),
     ]
@@ -168,12 +170,6 @@ def _protocol(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
         f"parts. Trial {facts['trial']}: {escape(values)}.",
         f"Made by {prose(f'`{command}`')}, run {code(facts['run'])}.",
     ]
-
-
-def _preprocessing(task: Task, facts: dict[str, Any]) -> list[str]:
-    choices = [(code(name), escape(value)) for name, value in facts["preprocessing"].items()]
-    words = [escape(task.preprocessing_words)] if task.preprocessing_words else []
-    return ["## Preprocessing", *words, fact_table("Choice", choices)]
 
 
 def _limits(chosen: Chosen, facts: dict[str, Any], dataset: Dataset, fold: Fold) -> list[str]:

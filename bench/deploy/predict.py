@@ -4,6 +4,7 @@ import csv
 import io
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def predict(
         found = probabilities(network, x)
         headers = [_facts(path) for path in paths]
         warnings = [
-            [*_of_values(facts), *_of_place(path), *([changed] if changed else [])]
+            [*_doubts(path, facts), *([changed] if changed else [])]
             for path, facts in zip(paths, headers, strict=True)
         ]
         if known is not None:
@@ -134,18 +135,14 @@ def _facts(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _of_values(facts: dict[str, Any]) -> list[str]:
+def _doubts(path: Path, facts: dict[str, Any]) -> list[str]:
+    """Values that are none, and what resampling a volume assumes of where its slices lie, and is not so."""
     n = int(facts.get("non_finite", 0))
-    return [f"values that are NaN or infinite, taken for background: {n}"] if n else []
-
-
-def _of_place(path: Path) -> list[str]:
-    """What resampling a volume assumes of where its slices lie, and is not so."""
-    try:
+    said = [f"values that are NaN or infinite, taken for background: {n}"] if n else []
+    with suppress(UserError):
         found = probe(path)
-    except UserError:
-        return []
-    return [found[name] for name in ("tilt", "spacing") if name in found]
+        said += [found[name] for name in ("tilt", "spacing") if name in found]
+    return said
 
 
 def probabilities(network: Network, x: np.ndarray) -> np.ndarray:

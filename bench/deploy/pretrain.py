@@ -17,7 +17,7 @@ from bench.deploy.calibration import fit_temperature
 from bench.errors import UserError
 from bench.measure.environment import package_version
 from bench.tasks import Task
-from bench.tasks.contract import pretraining
+from bench.tasks.contract.datasets import pretraining
 from bench.tasks.contract.plug_ins import fault
 from bench.worker import arrays, programs
 from tuning.seeds import seed_of
@@ -52,7 +52,7 @@ def pretrain(
 
     from tuning import training
 
-    data = pretraining.pretraining(task, cache, classes, samples, print)
+    data = pretraining(task, cache, classes, samples, print)
     dataset = open_cached(data)
     chosen = {**task.preprocessing, **preprocessing}
     x = arrays.prepared(str(data), task.reference, json.dumps(chosen, sort_keys=True))

@@ -33,18 +33,11 @@ class MeasurementError(RuntimeError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A model to measure.
+    """A model to measure."""
 
-    Attributes
-    ----------
-    name : key of its costs in the result.
-    model : path of the `.keras` file.
-    samples : path of an `.npy` file, float32 `[n, ...]`: a few preprocessed real inputs.
-    """
-
-    name: str
-    model: str
-    samples: str
+    name: str  # key of its costs in the result
+    model: str  # path of the `.keras` file
+    samples: str  # path of an `.npy` file, float32 `[n, ...]`: a few preprocessed real inputs
 
 
 class MeasuringProcess:

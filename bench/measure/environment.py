@@ -11,18 +11,8 @@ import psutil
 import bench
 from bench.data.processes import cores
 
-PACKAGES = (
-    "tensorflow",
-    "keras",
-    "keras-tuner",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "ai-edge-litert",
-    "onnxruntime",
-    "tf2onnx",
-    "onnx",
-)
+PACKAGES: tuple[str, ...] = ("tensorflow", "keras", "keras-tuner", "numpy", "scipy", "scikit-learn")
+PACKAGES += ("ai-edge-litert", "onnxruntime", "tf2onnx", "onnx")  # of the other runtimes
 # TensorFlow for processors only is another distribution of the same package.
 _ALTERNATIVES = {"tensorflow": ("tensorflow-cpu", "tensorflow-intel", "tensorflow-macos")}
 
@@ -41,7 +31,8 @@ def environment() -> dict[str, object]:
         "cores": psutil.cpu_count(logical=False),  # physical ones
         "threads": cores(),
         "memory_bytes": psutil.virtual_memory().total,
-        "gpus": gpu_names(),
+        # NVIDIA's; none where the driver's tool is missing
+        "gpus": _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines(),
     }
 
 
@@ -74,11 +65,6 @@ def processor_name() -> str:
     if platform.system() == "Darwin":
         return _output(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor()
     return platform.processor() or platform.machine()
-
-
-def gpu_names() -> list[str]:
-    """Return the names of NVIDIA GPUs; empty where there are none or the driver's tool is missing."""
-    return _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines()
 
 
 def _output(command: list[str]) -> str:

@@ -27,11 +27,9 @@ class FreshProcess:
     With one thread in this process (TensorFlow is imported but has not run anything yet) it is forked, which
     takes milliseconds. With more, a fork could inherit a lock for ever: then a new one is spawned.
 
-    Parameters
-    ----------
-    work : what it does, a function that can be pickled. It is handed `turn`, to be called between preparing, which
-        others may do at the same time, and what must have the machine for itself: it returns once `result` is asked
-        for.
+    `work` is what it does, a function that can be pickled. It is handed `turn`, to be called between preparing,
+    which others may do at the same time, and what must have the machine for itself: it returns once `result` is
+    asked for.
     """
 
     def __init__(self, work: Callable[[Turn], dict[str, Any]]) -> None:

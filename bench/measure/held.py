@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bench.measure.energy import EnergyMeter
 from bench.measure.fresh_process import Turn
-from bench.measure.latency import SAMPLES, Call, over_samples, time_in_rounds
+from bench.measure.latency import SAMPLES, over_samples, time_in_rounds
 from bench.measure.memory import PeakMemory, release_memory, resident_bytes
 from bench.measure.runtimes import RUNTIMES
 from bench.measure.saved_models import load_model, load_samples
@@ -19,11 +19,8 @@ _LEAST_CALLS = 10  # so that the steps of a counter of energy do not matter
 def measure(model: str, samples: str, seconds: float, turn: Turn) -> dict[str, Any]:
     """Run a model in Keras at batch 1: its memory above an idle TensorFlow, and its energy.
 
-    Parameters
-    ----------
-    model, samples : paths of the `.keras` and the `.npy` file.
-    seconds : to measure energy for.
-    turn : see `FreshProcess`; energy is measured after it.
+    `model` and `samples` are paths of the `.keras` and the `.npy` file, `seconds` to measure energy for; that is
+    done after `turn` (see `FreshProcess`).
     """
     _start_tensorflow()
     release_memory()
@@ -36,7 +33,8 @@ def measure(model: str, samples: str, seconds: float, turn: Turn) -> dict[str, A
         for number in range(SAMPLES):
             call(number)
     turn()
-    calls = _calls_within(call, seconds)
+    each = time_in_rounds({"": call}, seconds / 10, rounds=1)[""].median_ms / 1000
+    calls = max(_LEAST_CALLS, int(seconds / each))
     with EnergyMeter() as meter:
         for number in range(calls):
             call(number)
@@ -47,12 +45,6 @@ def measure(model: str, samples: str, seconds: float, turn: Turn) -> dict[str, A
         "energy_1000_inferences_joules": meter.joules / calls * 1000,
         "energy_method": meter.method,
     }
-
-
-def _calls_within(call: Call, seconds: float) -> int:
-    """Estimate how many calls fill the time."""
-    one = time_in_rounds({"": call}, seconds / 10, rounds=1)[""].median_ms / 1000
-    return max(_LEAST_CALLS, int(seconds / one))
 
 
 def _start_tensorflow() -> None:

@@ -55,11 +55,8 @@ def time_in_rounds(calls: Mapping[str, Call], seconds: float, rounds: int = 10) 
     the same other one; each call first runs once untimed, since the others have emptied the caches, and then
     until its slice of the time is used up. A call longer than its slice is timed in some of the rounds only.
 
-    Parameters
-    ----------
-    calls : name to what is timed. A call must read its result, or it times the queueing of work.
-    seconds : time for each call, over all rounds. Every call gets at least one sample, however long it takes.
-    rounds : number of rounds; at least 1.
+    Each of the `calls`, by name, must read its result, or it times the queueing of work. `seconds` is the time for
+    each over all `rounds`, 1 or more. Every call gets at least one sample, however long it takes.
     """
     timings = {name: Timing() for name in calls}
     spent = dict.fromkeys(calls, 0.0)

@@ -107,39 +107,16 @@ def _einsum(operation: tf.Operation) -> int:
 
 _REARRANGED = ("Squeeze", "ExpandDims", "Reshape", "BatchToSpaceND")
 _COUNTS: dict[str, Callable[[tf.Operation], int]] = {
-    "Conv": _convolution,
-    "Conv2D": _convolution,
-    "Conv3D": _convolution,
+    **dict.fromkeys(("Conv", "Conv2D", "Conv3D"), _convolution),
+    **dict.fromkeys(("Conv2DBackpropInput", "Conv3DBackpropInputV2"), _convolution),
     "DepthwiseConv2dNative": _depthwise,
-    "Conv2DBackpropInput": _convolution,
-    "Conv3DBackpropInputV2": _convolution,
-    "MatMul": _matrix_product,
-    "BatchMatMul": _matrix_product,
-    "BatchMatMulV2": _matrix_product,
-    "BatchMatMulV3": _matrix_product,
+    **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), _matrix_product),
     "Einsum": _einsum,
 }
 
 # Beginnings of the types that contract but are not in the table: better no number than a wrong one.
 _UNCOUNTABLE = (
-    "XlaDot",
-    "XlaConv",
-    "XlaEinsum",
-    "Conv2DBackpropFilter",
-    "Conv3DBackpropFilter",
-    "SparseMatMul",
-    "SparseTensorDense",
-    "Quantized",
-    "FFT",
-    "IFFT",
-    "RFFT",
-    "IRFFT",
-    "MatrixInverse",
-    "MatrixSolve",
-    "MatrixTriangularSolve",
-    "CudnnRNN",
-    "Dilation2D",
-    "FusedConv",
-    "_FusedConv",
-    "_FusedMatMul",
+    *("XlaDot", "XlaConv", "XlaEinsum", "FusedConv", "_FusedConv", "_FusedMatMul", "CudnnRNN", "Quantized"),
+    *("Conv2DBackpropFilter", "Conv3DBackpropFilter", "Dilation2D", "SparseMatMul", "SparseTensorDense"),
+    *("FFT", "IFFT", "RFFT", "IRFFT", "MatrixInverse", "MatrixSolve", "MatrixTriangularSolve"),
 )

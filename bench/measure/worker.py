@@ -26,19 +26,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.measure import held
+from bench.measure import held, runtimes
 from bench.measure.fresh_process import FreshProcess, ProcessDied, Turn, die_with_parent, thread_variables
-from bench.measure.latency import Call, Timing, over_samples, time_in_rounds
+from bench.measure.latency import Call, over_samples, time_in_rounds
 from bench.measure.macs import UncountableError, macs
-from bench.measure.runtimes import (
-    PORTABLE,
-    RUNTIMES,
-    TOLERANCE,
-    ConversionError,
-    Predict,
-    difference,
-    version,
-)
 from bench.measure.saved_models import count_parameters, import_packages, load_model, load_samples
 from tuning import durable
 from tuning.runtime import keep_freed_memory
@@ -59,7 +50,7 @@ def measure(job: dict[str, Any], _: Turn) -> dict[str, Any]:
         processes = max(counts)
         # Whole models where there are enough; a single large network takes long, and is divided by runtime.
         turns = sorted(range(len(job["entries"])), key=lambda place: place % processes)
-        portable = [runtime for runtime in job["runtimes"] if runtime in PORTABLE]
+        portable = [runtime for runtime in job["runtimes"] if runtime in runtimes.PORTABLE]
         parts = [{**job["entries"][i], "runtime": runtime} for i in turns for runtime in portable]
         cuts = [len(parts) * place // processes for place in range(processes + 1)]
         shares = [parts[first:last] for first, last in pairwise(cuts) if first < last]
@@ -134,8 +125,15 @@ def measure_latency(job: dict[str, Any], turn: Turn) -> dict[str, Any]:
         result["machine_drift"] = max(speeds) / min(speeds)
         for runtime, described in result.get("runtimes", {}).items():
             if described["status"] == "measured":
-                both = [timings[_key(name, runtime, batch)] for batch in (1, BATCH)]
-                described["timing"] = {**_summary(*both), "reference_gflops": gflops}
+                single, batched = (timings[_key(name, runtime, batch)] for batch in (1, BATCH))
+                described["timing"] = {
+                    "inference_ms": single.median_ms,
+                    "inference_p95_ms": single.p95_ms,
+                    "throughput_32": BATCH / (batched.median_ms / 1000),
+                    "round_medians_ms": single.round_medians_ms,
+                    "round_medians_32_ms": batched.round_medians_ms,
+                    "reference_gflops": gflops,
+                }
     return results
 
 
@@ -168,11 +166,11 @@ def convert(job: dict[str, Any], _: Turn) -> dict[str, Any]:
     """
     for (name, path, samples), parts in groupby(job["entries"], itemgetter("name", "model", "samples")):
         with suppress(Exception):
-            model, shape, runtimes = load_model(path), load_samples(samples, 1).shape[1:], [*parts]
+            model, shape, wanted = load_model(path), load_samples(samples, 1).shape[1:], [*parts]
             _operations(model, shape, _kept(job, name, 1))
-            for batch, part in product((1, BATCH), runtimes):
-                with suppress(ImportError, ConversionError):
-                    PORTABLE[part["runtime"]].content(model, batch, shape, _kept(job, name, batch))
+            for batch, part in product((1, BATCH), wanted):
+                with suppress(ImportError, runtimes.ConversionError):
+                    runtimes.PORTABLE[part["runtime"]].content(model, batch, shape, _kept(job, name, batch))
     return {}
 
 
@@ -204,32 +202,32 @@ def _describe(
     job: dict[str, Any],
     entry: str,
     answers: dict[int, np.ndarray],
-) -> tuple[dict[str, Any], dict[int, Predict]]:
+) -> tuple[dict[str, Any], dict[int, runtimes.Predict]]:
     """Prepare a model in a runtime for both batch sizes and check its answers.
 
     Returns what to say of it, and what to time: nothing where it is absent, cannot or disagrees.
     """
-    runtime = RUNTIMES[name]
+    runtime = runtimes.RUNTIMES[name]
     described: dict[str, Any] = {
         "status": "measured",
         **dict.fromkeys(("version", "reason", "max_difference")),
     }
     try:
-        described["version"] = version(runtime)
+        described["version"] = runtimes.version(runtime)
         predicts = {
             batch: runtime.prepare(model, batch, job["threads"], x.shape[1:], _kept(job, entry, batch))
             for batch in (1, BATCH)
         }
     except ImportError as error:
         return {**described, "status": "not installed", "reason": str(error)}, {}
-    except ConversionError as error:
+    except runtimes.ConversionError as error:
         return {**described, "status": "cannot convert", "reason": str(error)}, {}
     for batch, predict in predicts.items():
         answers.setdefault(batch, np.asarray(predict(x[:batch])))
-    gap = max(difference(predict, answers[batch], x[:batch]) for batch, predict in predicts.items())
+    gap = max(runtimes.difference(predict, answers[batch], x[:batch]) for batch, predict in predicts.items())
     described["max_difference"] = gap if np.isfinite(gap) else None
-    if gap > TOLERANCE:
-        reason = f"output differs from Keras' by {gap:.2g}, more than {TOLERANCE:g}"
+    if gap > runtimes.TOLERANCE:
+        reason = f"output differs from Keras' by {gap:.2g}, more than {runtimes.TOLERANCE:g}"
         return {**described, "status": "disagrees", "reason": reason}, {}
     return described, predicts
 
@@ -238,16 +236,6 @@ def _reference_kernel() -> Call:
     """A fixed matrix product, timed among the models: its speed tells how fast and how steady the machine was."""
     a = np.random.default_rng(0).random((_REFERENCE_SIDE, _REFERENCE_SIDE), dtype=np.float32)
     return lambda _: a @ a
-
-
-def _summary(single: Timing, batched: Timing) -> dict[str, Any]:
-    return {
-        "inference_ms": single.median_ms,
-        "inference_p95_ms": single.p95_ms,
-        "throughput_32": BATCH / (batched.median_ms / 1000),
-        "round_medians_ms": single.round_medians_ms,
-        "round_medians_32_ms": batched.round_medians_ms,
-    }
 
 
 def _key(name: str, runtime: str, batch: int) -> str:

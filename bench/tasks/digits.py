@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from bench.data import formats
 from bench.data.sources import digits_standin, usps
 from bench.errors import UserError
 from bench.tasks import Candidate, Task, builtin_options, full, is_builtin, quick, smoke, store
+from bench.tasks.contract.options import Choices
 from tuning.space import Choice, Float
 
 
@@ -47,9 +47,7 @@ class Digits(Task):
     preprocessing_words = "A grey image of 16 x 16 pixels, from -1 (background) to 1 (ink)."
     preprocessing = {"scaling": "grey values in [-1, 1]"}
 
-    def load(
-        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
-    ) -> Path:
+    def load(self, data: str | None, folder: Path, cache: Path, preprocessing: Choices | None = None) -> Path:
         if is_builtin(data):
             builtin_options(data or "", {})
         elif data is not None:
@@ -58,7 +56,7 @@ class Digits(Task):
             return store(usps.load(folder), cache)
         return store(digits_standin.load(), cache)
 
-    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+    def read(self, paths: Sequence[Path], preprocessing: Choices | None = None) -> np.ndarray:
         """Grey images of 16x16 pixels, bright ink on dark; of 8 bits, or from -1 to 1 as the data are.
 
         Whole numbers from 0 on are of 8 bits, also where all are 0 or 1.
@@ -67,17 +65,13 @@ class Digits(Task):
         for path in paths:
             found = formats.read(path)
             image, low, high = found.array, found.array.min(), found.array.max()
+            mode = found.facts.get("stored_mode")  # a picture has one, also one in colour
             if image.shape != (16, 16):
                 size = "x".join(map(str, image.shape))
                 raise UserError(f"{path}: found an image of {size}; expected 16x16 grey pixels")
-            of_whole_numbers = found.facts.get("stored_mode") not in (
-                None,
-                "F",
-            )  # a picture, also one in colour
-            is_scaled = not of_whole_numbers and low >= -1 and high <= 1 and (low < 0 or (image % 1).any())
-            if not is_scaled and (
-                low < 0 or high > 255 or str(found.facts.get("stored_mode")).startswith("I")
-            ):
+            of_fractions = mode in (None, "F")
+            is_scaled = of_fractions and low >= -1 and high <= 1 and (low < 0 or (image % 1).any())
+            if not is_scaled and (low < 0 or high > 255 or str(mode).startswith("I")):
                 bits, span = f"{found.facts.get('stored_bits', 0):g} bits", f"{low:g} to {high:g}"
                 raise UserError(f"{path}: found {span} in {bits}; expected 8 bits, or values from -1 to 1")
             images.append(image if is_scaled else image / 127.5 - 1)

@@ -10,6 +10,7 @@ from bench.data.dataset import Dataset
 from bench.data.sources import medmnist
 from bench.errors import UserError
 from bench.tasks.contract.any_data import AnyDataTask
+from bench.tasks.contract.options import Choices
 
 
 class MedMnist(AnyDataTask):
@@ -34,9 +35,7 @@ class MedMnist(AnyDataTask):
         title = medmnist.set_of(Path(data).stem.lower()).get("title", Path(data).stem)
         return self.for_samples(n, shape, title=f"{title} of MedMNIST, {'x'.join(map(str, shape[:-1]))}")
 
-    def load(
-        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
-    ) -> Path:
+    def load(self, data: str | None, folder: Path, cache: Path, preprocessing: Choices | None = None) -> Path:
         if data is None:
             raise UserError(
                 "TASK=medmnist: found no DATA; expected DATA=file.npz (`make data TASK=medmnist "
@@ -44,7 +43,7 @@ class MedMnist(AnyDataTask):
             )
         return medmnist.cache_medmnist(data, cache)
 
-    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+    def read(self, paths: Sequence[Path], preprocessing: Choices | None = None) -> np.ndarray:
         """8-bit PNG, JPEG or `.npy`, all of one size, which nothing here changes."""
         images = [medmnist.read_image(path) for path in paths]
         for path, image in zip(paths, images, strict=True):

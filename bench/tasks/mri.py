@@ -22,20 +22,9 @@ from bench.data.processes import cores
 from bench.data.sources import imagenet_weights
 from bench.data.sources.medmnist import cache_medmnist
 from bench.errors import UserError
-from bench.tasks import (
-    NO_NORMALISATION,
-    NO_TRANSFER,
-    Ablation,
-    Candidate,
-    Task,
-    full,
-    generated,
-    is_builtin,
-    no_augmentation,
-    quick,
-    smoke,
-)
-from bench.tasks.contract.options import lengths, one_of, positive, switch
+from bench.tasks import Candidate, Task, full, generated, is_builtin, quick, smoke
+from bench.tasks.contract.ablation import NO_NORMALISATION, NO_TRANSFER, Ablation, no_augmentation
+from bench.tasks.contract.options import Choices, lengths, one_of, positive, switch
 from tuning.space import Choice, Float
 
 _OPTIONS = {"subjects": 120, "test": 280, "scanner": 0, "permute": 0, "seed": 0}
@@ -138,9 +127,7 @@ class Mri(Task):
         NO_TRANSFER,
     )
 
-    def load(
-        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
-    ) -> Path:
+    def load(self, data: str | None, folder: Path, cache: Path, preprocessing: Choices | None = None) -> Path:
         grid = _grid(preprocessing)
         if data is None or is_builtin(data):
             if grid.brain_mask:
@@ -152,12 +139,19 @@ class Mri(Task):
             return build_cache(Path(data), grid, cache, name=f"mri-{Path(data).resolve().name}")
         if grid.brain_mask:
             raise UserError(f"PREPROCESS=brain_mask: found DATA={data}; expected DATA=folder")
-        return _load_medmnist(Path(data), cache)
+        found = cache_medmnist(data, cache)
+        size = open_cached(found).x.shape[1:]
+        if len(size) != 4 or size[-1] != 1:
+            raise UserError(
+                f"DATA={Path(data)}: found images of {'x'.join(map(str, size))}, expected grey volumes, as in the "
+                "3D sets of MedMNIST"
+            )
+        return found
 
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return imagenet_weights.fetch(source)
 
-    def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
+    def prepare(self, x: np.ndarray, preprocessing: Choices) -> np.ndarray:
         choices = {name: value for name, value in preprocessing.items() if name != "brain_mask"}
         return np.stack([prepare(np.asarray(volume[..., 0]), **choices) for volume in x])[..., None]
 
@@ -175,22 +169,11 @@ class Mri(Task):
         recipe = Recipe(classes=names, purpose="pretraining")
         return generate_dataset(samples or _PRETRAINING_SUBJECTS, recipe, _STORED, workers=cores())[0]
 
-    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+    def read(self, paths: Sequence[Path], preprocessing: Choices | None = None) -> np.ndarray:
         return np.stack([to_grid(read(path), _grid(preprocessing), path) for path in paths])
 
 
-def _load_medmnist(file: Path, cache: Path) -> Path:
-    folder = cache_medmnist(file, cache)
-    shape = open_cached(folder).x.shape[1:]
-    if len(shape) != 4 or shape[-1] != 1:
-        raise UserError(
-            f"DATA={file}: found images of {'x'.join(map(str, shape))}, expected grey volumes, as in the 3D "
-            "sets of MedMNIST"
-        )
-    return folder
-
-
-def _grid(preprocessing: dict[str, Any] | None) -> Grid:
+def _grid(preprocessing: Choices | None) -> Grid:
     """What the user's own volumes are brought to while they are read."""
     return replace(_GRID, brain_mask=bool((preprocessing or {}).get("brain_mask")))
 

@@ -14,21 +14,9 @@ from bench.data.preprocess.spect import NORMALISATIONS, preprocess
 from bench.data.preprocess.spect_binding_ratios import binding_ratios
 from bench.data.sources import imagenet_weights
 from bench.errors import UserError
-from bench.tasks import (
-    NO_NORMALISATION,
-    NO_TRANSFER,
-    Ablation,
-    Candidate,
-    Task,
-    full,
-    generated,
-    is_builtin,
-    no_augmentation,
-    quick,
-    smoke,
-    store,
-)
-from bench.tasks.contract.options import one_of, span, switch
+from bench.tasks import Candidate, Task, full, generated, is_builtin, quick, smoke, store
+from bench.tasks.contract.ablation import NO_NORMALISATION, NO_TRANSFER, Ablation, no_augmentation
+from bench.tasks.contract.options import Choices, one_of, span, switch
 from tuning.space import Choice, Float
 
 _OPTIONS = {"subjects": 240, "test": 400, "normal": 0, "smooth": 0, "recipe": 1, "permute": 0, "seed": 0}
@@ -123,9 +111,7 @@ class Spect(Task):
         NO_TRANSFER,
     )
 
-    def load(
-        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
-    ) -> Path:
+    def load(self, data: str | None, folder: Path, cache: Path, preprocessing: Choices | None = None) -> Path:
         slices = (preprocessing or {}).get("slices")
         if data is not None and not is_builtin(data):
             return store(spect_folder.load(Path(data), slices), cache)
@@ -136,7 +122,7 @@ class Spect(Task):
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         return imagenet_weights.fetch(source)
 
-    def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
+    def prepare(self, x: np.ndarray, preprocessing: Choices) -> np.ndarray:
         return preprocess(x, crop=preprocessing["crop"], normalisation=preprocessing["normalisation"])
 
     def features(self, name: str, x: np.ndarray, headers: list[dict[str, Any]]) -> np.ndarray:
@@ -150,7 +136,7 @@ class Spect(Task):
             raise UserError(f"--classes={','.join(names)}: found {error}") from None
         return generator.generate(settings, samples or _PRETRAINING_IMAGES)
 
-    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+    def read(self, paths: Sequence[Path], preprocessing: Choices | None = None) -> np.ndarray:
         slices = (preprocessing or {}).get("slices")
         return spect_folder.read_slices([(path, None) for path in paths], slices)[..., None]
 

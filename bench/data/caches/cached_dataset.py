@@ -48,20 +48,17 @@ def save_dataset(
 ) -> None:
     """Write a dataset as a cache folder, in place of one that may be there; atomic.
 
-    Parameters
-    ----------
-    dataset : `x` is written as float32, block by block, so a memory map stays on disk.
-    transform : applied to blocks `[m, ...]` of `x`, for arrays kept in a smaller type in memory, or to be prepared.
-    headers : facts of each sample's header, to be read by `open_headers`.
+    `x` is written as float32, block by block, so a memory map stays on disk; `transform` is applied to blocks
+    `[m, ...]`, for arrays kept in a smaller type in memory, or to be prepared. `headers` are facts of each sample's
+    header, to be read by `open_headers`.
     """
-    folder = Path(folder)
+    folder, transform = Path(folder), transform or np.asarray
     folder.parent.mkdir(parents=True, exist_ok=True)
     with workplace(folder) as place:
         building = place / "new"
         building.mkdir()
-        x = np.lib.format.open_memmap(
-            building / "x.npy", mode="w+", dtype=np.float32, shape=_shape_after(dataset.x, transform)
-        )
+        shape = (len(dataset.x), *transform(np.asarray(dataset.x[:1])).shape[1:])
+        x = np.lib.format.open_memmap(building / "x.npy", mode="w+", dtype=np.float32, shape=shape)
         digests = np.zeros(len(x), dtype=np.uint64)
         # written as a file: pages of a memory map would count as this process' memory
         with (building / "x.npy").open("r+b") as file:
@@ -69,20 +66,13 @@ def save_dataset(
                 os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
             file.seek(x.offset)
             for block in blocks(x):
-                values = np.asarray(dataset.x[block])
-                values = transform(values) if transform is not None else values
-                values = np.ascontiguousarray(values, dtype=np.float32)
+                values = np.ascontiguousarray(transform(np.asarray(dataset.x[block])), dtype=np.float32)
                 file.write(values.data)
                 digests[block] = [sample_digest(sample) for sample in values]
                 release(dataset.x)
         del x
         seal(building, dataset, digests, headers)
         replace_folder(building, folder)
-
-
-def _shape_after(x: np.ndarray, transform: Callable[[np.ndarray], np.ndarray] | None) -> tuple[int, ...]:
-    sample = np.asarray(x[:1])
-    return (len(x), *(transform(sample) if transform is not None else sample).shape[1:])
 
 
 def seal(

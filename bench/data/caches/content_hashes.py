@@ -20,11 +20,8 @@ _SETTLED_NS = 2 * 10**9  # a file changed this recently may change again within 
 def hash_all(paths: Sequence[Path], index: Path, threads: int = 1) -> list[str]:
     """sha256 of scans: of a file, of the pair of an Analyze file, or of a series folder (by names and contents).
 
-    Parameters
-    ----------
-    index : where hashes are kept, as JSON; each is trusted as long as path, size and times of modification and of
-        change stay the same. A damaged index is started anew.
-    threads : hashing releases the GIL.
+    They are kept in `index`, as JSON; each is trusted as long as path, size and times of modification and of change
+    stay the same. A damaged index is started anew. It takes several `threads`, since hashing releases the GIL.
     """
     try:
         known = dict(json.loads(index.read_text(encoding="utf-8")))

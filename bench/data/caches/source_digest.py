@@ -33,9 +33,8 @@ def code_digest(paths: Iterable[Path]) -> str:
 def with_parts(path: Path, package: Path | None = None) -> list[Path]:
     """A module and what it imports, directly or not, of a package's own modules and of a user's.
 
-    A user's are those that neither come with Python, nor are installed, nor are scanbench's.
-
-    `package`: folder of the package (`architectures`), if any is to count.
+    A user's are those that neither come with Python, nor are installed, nor are scanbench's. `package` is the
+    folder of the package (`architectures`), if any is to count.
     """
     found: dict[Path, None] = {}
     waiting = [path]

@@ -30,10 +30,7 @@ def shortcuts(dataset: Dataset, facts: Mapping[str, np.ndarray]) -> list[str]:
 
 def backgrounds(x: np.ndarray) -> np.ndarray:
     """Median of the outermost pixels of each sample `[..., height, width, channels]`; float `[n]`."""
-    result = np.empty(len(x))
-    for index, sample in enumerate(passing(x)):
-        result[index] = background(np.moveaxis(sample, -1, 0))
-    return result
+    return np.array([background(np.moveaxis(sample, -1, 0)) for sample in passing(x)])
 
 
 def background(array: np.ndarray) -> float:

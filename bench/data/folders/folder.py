@@ -10,18 +10,7 @@ from pathlib import Path
 from bench.data.folders.items import PART_NAMES, Item
 from bench.data.folders.labels_csv import LABELS, labels_file, read_labels
 from bench.data.folders.scan_checks import Found, check_labels, check_scans, probe_all, stem_of
-from bench.data.formats import EXPECTED, kind_of
-from bench.data.formats.listing import (
-    broken_link_lines,
-    broken_links,
-    dicom_files,
-    first_few,
-    header_of,
-    is_broken_link,
-    is_sidecar,
-    unreadable_line,
-    visible,
-)
+from bench.data.formats import EXPECTED, kind_of, listing
 from bench.errors import UserError, printable
 
 _collected: ContextVar[list[str] | None] = ContextVar("warnings of folders", default=None)
@@ -81,7 +70,7 @@ def check_folder(folder: str | Path) -> Found:
             found.items = _from_class_folders(folder, found)
             check_scans(folder, found)
     probe_all(found)
-    found.problems[:0] = broken_link_lines(found.broken, f"DATA={folder}") if found.broken else []
+    found.problems[:0] = listing.broken_link_lines(found.broken, f"DATA={folder}") if found.broken else []
     check_labels(folder, found)
     found.problems = [printable(line) for line in found.problems]
     return found
@@ -90,7 +79,7 @@ def check_folder(folder: str | Path) -> Found:
 def unlisted(folder: str | Path, report: Found) -> list[str]:
     """Warn of images in a folder that its `labels.csv` does not name, once all its rows can be read."""
     folder = Path(folder)
-    listed = {header_of(item.path.resolve()) for item in report.items}
+    listed = {listing.header_of(item.path.resolve()) for item in report.items}
     found = Found()
     with _reported(folder, found):
         labels = labels_file(folder)
@@ -102,7 +91,7 @@ def unlisted(folder: str | Path, report: Found) -> list[str]:
             if path.resolve() not in listed and path.parent.resolve() not in listed and kind_of(path)
         ]
         if missing:
-            names = first_few([path.relative_to(folder).as_posix() for path in missing])
+            names = listing.first_few([path.relative_to(folder).as_posix() for path in missing])
             return [f"{labels}: {len(missing)} images of the folder have no row ({names})"]
     return []
 
@@ -113,13 +102,13 @@ def _reported(path: Path, found: Found) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        found.problems.append(unreadable_line(error, path))
+        found.problems.append(listing.unreadable_line(error, path))
 
 
 def _kind(path: Path, where: str, found: Found) -> str | None:
     """Name the format of an existing, non-empty, known file, or report a problem."""
     problems = found.problems
-    if is_broken_link(path):
+    if listing.is_broken_link(path):
         found.broken.append(path)
         return None
     if not path.exists():
@@ -129,14 +118,14 @@ def _kind(path: Path, where: str, found: Found) -> str | None:
         problems.append(f"{where}: found an empty file {path}, expected an image")
         return None
     kind = kind_of(path)
-    missing = broken_links(path) if kind is None and path.is_dir() else []
+    missing = listing.broken_links(path) if kind is None and path.is_dir() else []
     found.broken += missing
     if kind is None and not missing:
         what = "a folder without DICOM files" if path.is_dir() else "an unknown format"
         problems.append(f"{where}: found {what} ({path}), expected {EXPECTED}")
     others = beside_series(path) if kind == "dicom" else []
     if others:
-        names = first_few([other.name for other in others])
+        names = listing.first_few([other.name for other in others])
         found.doubts["beside a series"].append(
             f"{path}: found {names} beside DICOM files, which alone are read"
         )
@@ -145,10 +134,11 @@ def _kind(path: Path, where: str, found: Found) -> str | None:
 
 def beside_series(path: Path) -> list[Path]:
     """What is no DICOM file in a series' folder, such as previews or slices cut at their head; of a file, none."""
+    inside = listing.visible(path) if path.is_dir() else []
     return [
         each
-        for each in (visible(path) if path.is_dir() else [])
-        if each.is_file() and not is_sidecar(each) and kind_of(each) != "dicom"
+        for each in inside
+        if each.is_file() and not listing.is_sidecar(each) and kind_of(each) != "dicom"
     ]
 
 
@@ -168,7 +158,7 @@ def _from_labels(folder: Path, labels: Path, found: Found) -> list[Item]:
                     "absolute one"
                 )
                 continue
-            identity = path if is_broken_link(path) else header_of(path.resolve())
+            identity = path if listing.is_broken_link(path) else listing.header_of(path.resolve())
             if identity in seen:
                 before, label = seen[identity]
                 what = f"label {row.label!r} and {label!r}" if label != row.label else "twice"
@@ -215,8 +205,8 @@ def _from_classes(folder: Path, entries: list[Path], found: Found) -> list[Item]
 
 def _check_loose(folder: Path, entries: list[Path], found: Found) -> None:
     """Note broken links, and files whose class nobody says."""
-    loose = [path for path in entries if not path.is_dir() and not is_sidecar(path)]
-    found.broken += [path for path in loose if is_broken_link(path)]
+    loose = [path for path in entries if not path.is_dir() and not listing.is_sidecar(path)]
+    found.broken += [path for path in loose if listing.is_broken_link(path)]
     files = [path for path in loose if path.is_file()]
     if files and len(files) < len(entries):
         more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
@@ -262,10 +252,10 @@ def scans_below(path: Path, found: Found) -> list[Path]:
     No folder is entered twice. A broken link is listed as a scan, since that is what it stands for.
     """
     if not path.is_dir():
-        return [] if header_of(path) != path or is_sidecar(path) else [path]
+        return [] if listing.header_of(path) != path or listing.is_sidecar(path) else [path]
     inside = found.enter(path)
     folders = [entry for entry in inside if entry.is_dir()]
-    files = dicom_files(path) if inside else []
+    files = listing.dicom_files(path) if inside else []
     if files and (len(files) > 1 or not folders):
         from bench.data.formats.dicom import are_scans_each  # its library takes long to import
 

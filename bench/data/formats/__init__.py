@@ -1,20 +1,13 @@
 """Reading medical images: one small file a format, one `Volume` for all of them."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from bench.data.formats.listing import (
-    DICOM_SUFFIXES,
-    UNREADABLE,
-    broken_link_lines,
-    dicom_files,
-    has_dicom_magic,
-    is_broken_link,
-    unreadable_line,
-)
+from bench.data.formats import listing
 from bench.data.formats.volume import Volume, from_display, to_display
 from bench.errors import UserError
 
@@ -23,12 +16,13 @@ __all__ = ["EXPECTED", "Volume", "from_display", "kind_of", "probe", "read", "to
 EXPECTED = "NIfTI (.nii, .nii.gz), Analyze (.hdr/.img), DICOM (a file or a series folder), .png, .jpg or .npy"
 
 _LONGEST_REASON = 200  # letters of a library's message
+_MODULES = {"nifti": "nifti", "analyze": "nifti", "dicom": "dicom", "image": "images", "array": "numpy_file"}
 _SUFFIXES = {
     ".nii": "nifti",
     ".nii.gz": "nifti",
     ".hdr": "analyze",
     ".img": "analyze",
-    **dict.fromkeys(DICOM_SUFFIXES, "dicom"),
+    **dict.fromkeys(listing.DICOM_SUFFIXES, "dicom"),
     ".png": "image",
     ".jpg": "image",
     ".jpeg": "image",
@@ -43,17 +37,17 @@ def kind_of(path: Path) -> str | None:
     letters `DICM` behind its preamble (DICOM PS3.10, section 7.1).
     """
     if path.is_dir():
-        return "dicom" if dicom_files(path) else None
+        return "dicom" if listing.dicom_files(path) else None
     name = path.name.lower()
     for suffix, kind in _SUFFIXES.items():
         if name.endswith(suffix):
             return kind
-    return "dicom" if has_dicom_magic(path) else None
+    return "dicom" if listing.has_dicom_magic(path) else None
 
 
 def _known(path: Path, kind: str | None) -> str:
-    if is_broken_link(path):
-        raise UserError(broken_link_lines([path], path)[0])
+    if listing.is_broken_link(path):
+        raise UserError(listing.broken_link_lines([path], path)[0])
     if not path.exists():
         raise UserError(f"{path}: found nothing there, expected a file or a DICOM series folder")
     if not os.access(path, os.R_OK):
@@ -69,37 +63,19 @@ def _known(path: Path, kind: str | None) -> str:
     return kind
 
 
-def _module(kind: str) -> ModuleType:
-    """What reads a format, imported with the first file: some of their libraries take long."""
-    if kind in ("nifti", "analyze"):
-        from bench.data.formats import nifti
-
-        return nifti
-    if kind == "dicom":
-        from bench.data.formats import dicom
-
-        return dicom
-    if kind == "image":
-        from bench.data.formats import images
-
-        return images
-    from bench.data.formats import numpy_file
-
-    return numpy_file
-
-
 @contextmanager
 def _reader(path: Path, kind: str | None, what: str) -> Iterator[tuple[str, ModuleType]]:
     """A file's kind and what reads it; any failure of its library names the file, and `what` is wrong."""
     try:
         kind = _known(path, kind)
-        yield kind, _module(kind)
+        # Imported with the first file: some of their libraries take long.
+        yield kind, importlib.import_module(f"{__name__}.{_MODULES[kind]}")
     except UserError:
         raise
     except Exception as error:
         # Of other numbers, or none, are those that libraries raise of damaged files.
-        if isinstance(error, OSError) and error.errno in UNREADABLE:
-            line = unreadable_line(error, path)
+        if isinstance(error, OSError) and error.errno in listing.UNREADABLE:
+            line = listing.unreadable_line(error, path)
         elif isinstance(error, MemoryError):
             line = f"{path}: found more than fits into memory, expected a smaller image, or a damaged header"
         else:

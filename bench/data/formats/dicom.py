@@ -10,14 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom import uid
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels import apply_color_lut, apply_modality_lut
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
 
 from bench.data.formats.dicom_geometry import FrameGeometry, Stack, frames_of_file, stack
 from bench.data.formats.listing import broken_link_lines, broken_links, dicom_files
@@ -25,9 +20,8 @@ from bench.data.formats.sizes import check_size
 from bench.data.formats.volume import Volume, as_volume, stored_facts, without_non_finite
 from bench.errors import UserError
 
-pydicom.config.settings.reading_validation_mode = (
-    pydicom.config.IGNORE
-)  # values are checked where they are used
+# values are checked where they are used
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 _FRAGMENT_HEADER = 8  # bytes
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -38,7 +32,7 @@ def _read_file(path: Path, header_only: bool = False) -> pydicom.Dataset:
     except InvalidDicomError:  # old exports lack the preamble and the file meta information
         data = pydicom.dcmread(path, stop_before_pixels=header_only, force=True)
         if not hasattr(data.file_meta, "TransferSyntaxUID"):
-            data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+            data.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian
     if "Rows" not in data or "Columns" not in data:
         raise UserError(f"{path}: found no Rows and Columns in the header, expected a DICOM image")
     _check_declared(data, path)
@@ -56,11 +50,11 @@ def _check_declared(data: pydicom.Dataset, path: Path) -> None:
         shape = (*shape[:3], 2)
     if min(shape) < 1:
         raise UserError(f"{path}: found {'x'.join(map(str, shape))} values declared, expected a DICOM image")
-    syntax = data.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
-    plain = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+    syntax = data.file_meta.get("TransferSyntaxUID", uid.ImplicitVRLittleEndian)
+    plain = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
     compressed = syntax not in plain
     check_size(path, shape, _number(data.get("BitsAllocated"), 8) / 8, stored, compressed=compressed)
-    if compressed and syntax != DeflatedExplicitVRLittleEndian:  # a frame is a fragment or more: PS3.5, A.4
+    if compressed and syntax != uid.DeflatedExplicitVRLittleEndian:  # a frame is some fragments: PS3.5, A.4
         check_size(path, (frames,), _FRAGMENT_HEADER, stored)
 
 

@@ -145,16 +145,9 @@ def _functional_groups(data: pydicom.Dataset, n_frames: int, path: Path) -> list
         planes = [_item(g, "PlaneOrientationSequence") for g in (group, shared)]
         measures = [_item(g, "PixelMeasuresSequence") for g in (group, shared)]
         places = [_item(g, "PlanePositionSequence").get("ImagePositionPatient") for g in (group, shared)]
-        position = next(filter(None, places), None)
-        frames.append(
-            FrameGeometry(
-                orientation_of(*planes, *measures, data),
-                np.array(position, dtype=np.float64) if position is not None else None,
-                float(index),
-                _distance(*measures, data),
-                f"frame {index + 1}",
-            )
-        )
+        position = next((np.array(place, dtype=np.float64) for place in places if place), None)
+        orientation, distance = orientation_of(*planes, *measures, data), _distance(*measures, data)
+        frames.append(FrameGeometry(orientation, position, float(index), distance, f"frame {index + 1}"))
     return frames
 
 
@@ -187,23 +180,22 @@ def frames_of_file(data: pydicom.Dataset, n_frames: int, path: Path) -> list[Fra
     start = detector.get("ImagePositionPatient") or data.get("ImagePositionPatient") or (0.0, 0.0, 0.0)
     numbers = [float(value) for value in (data.get("SliceVector") or range(1, n_frames + 1))]
     along = [None if distance is None else (number - 1) * distance for number in numbers]
-    if offsets := data.get(
-        "GridFrameOffsetVector"
-    ):  # radiotherapy doses, C.8.8.3.2; some begin elsewhere than at 0
-        along = [float(value) - float(offsets[0]) for value in offsets]
+    if offsets := data.get("GridFrameOffsetVector"):  # radiotherapy doses, C.8.8.3.2
+        along = [float(offset) - float(offsets[0]) for offset in offsets]  # absolute ones begin elsewhere
     if len(numbers) != n_frames or len(along) != n_frames:
         raise UserError(
             f"{path}: found places for {len(numbers)} or {len(along)} frames, expected {n_frames}"
         )
+    first = np.array(start, dtype=np.float64)
     return [
         FrameGeometry(
             orientation,
-            None if place is None else np.array(start, dtype=np.float64) + place * orientation.normal,
+            None if place is None else first + place * orientation.normal,
             number,
             distance,
-            f"frame {index + 1}",
+            f"frame {index}",
         )
-        for index, (number, place) in enumerate(zip(numbers, along, strict=True))
+        for index, (number, place) in enumerate(zip(numbers, along, strict=True), start=1)
     ]
 
 
@@ -215,15 +207,14 @@ def stack(frames: list[FrameGeometry], source: Path) -> Stack:
     """
     plane = frames[0].orientation
     for frame in frames:
-        same = np.allclose(frame.orientation.along_row, plane.along_row, atol=1e-3) and np.allclose(
-            frame.orientation.along_column, plane.along_column, atol=1e-3
-        )
-        if not same:
+        here = frame.orientation
+        axes = ((here.along_row, plane.along_row), (here.along_column, plane.along_column))
+        if not all(np.allclose(one, other, atol=1e-3) for one, other in axes):
             raise UserError(
                 f"{source}: found another orientation in {frame.name} than in {frames[0].name}, "
                 "expected parallel slices"
             )
-        if not np.allclose(frame.orientation.spacing_mm or (1, 1), plane.spacing_mm or (1, 1), rtol=1e-3):
+        if not np.allclose(here.spacing_mm or (1, 1), plane.spacing_mm or (1, 1), rtol=1e-3):
             raise UserError(f"{source}: found another pixel spacing in {frame.name}, expected one for all")
     places: dict[str, list[Any]] = {
         "position": [None if f.position is None else f.position @ plane.normal for f in frames],
@@ -246,10 +237,7 @@ def stack(frames: list[FrameGeometry], source: Path) -> Stack:
         beside_mm = float(np.linalg.norm(positions - start - parts[:, None] * (last - start), axis=1).max())
     row_mm, column_mm = plane.spacing_mm or (1.0, 1.0)
     affine = np.eye(4)
-    affine[:3, 0] = plane.along_row * column_mm
-    affine[:3, 1] = plane.along_column * row_mm
-    affine[:3, 2] = step
-    affine[:3, 3] = start
+    affine[:3] = np.stack([plane.along_row * column_mm, plane.along_column * row_mm, step, start], axis=1)
     has_sizes = plane.spacing_mm is not None and (is_placed or bool(frames[0].distance_mm))
     return Stack(order, _LPS_TO_RAS @ affine, gaps if is_placed else None, beside_mm, has_sizes)
 

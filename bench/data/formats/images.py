@@ -56,9 +56,8 @@ def read(path: Path, colour: int | None = None) -> Volume:
         elif mode in ("1", "LA"):
             array = np.asarray(image.convert("L"), dtype=np.float32)
         else:
-            rows = np.asarray(
-                image.convert("RGB")
-            )  # a row at a time: in float32, colour would take most memory
+            rows = np.asarray(image.convert("RGB"))
+            # a row at a time: in float32, colour would take most memory
             array = np.stack([row.astype(np.float32) @ weights for row in rows])
     facts = stored_facts((*array.shape[::-1], 1), bits=16 if mode.startswith("I") else 8)
     return Volume(array, None, None, {**facts, "stored_mode": mode})

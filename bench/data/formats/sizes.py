@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from bench.errors import UserError
 
 MAX_VALUES = 2**29  # 2 GiB as float32; a CT of 1024x1024x512
-_MOST_DEFLATED = (
-    1032  # bytes that DEFLATE makes of one at most (zlib's documentation, "Maximum Compression Factor")
-)
+# bytes that DEFLATE makes of one at most (zlib's documentation, "Maximum Compression Factor")
+_MOST_DEFLATED = 1032
 _FREE = 2**24  # bytes that any file may take; other codecs shrink a constant image more than DEFLATE does
 
 

@@ -13,14 +13,7 @@ import numpy as np
 
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.formats.volume import stored_facts
-from bench.data.generators.mri_anatomy import (
-    GRID_VOXEL_MM,
-    contrast_template,
-    random_displacement,
-    random_pose,
-    sample,
-    template_coordinates,
-)
+from bench.data.generators import mri_anatomy
 from bench.data.generators.mri_scanner import SCANNERS, Scanner, acquire
 from bench.data.generators.mri_templates import Templates, load_templates
 from bench.data.generators.mri_tumour import paint, push_aside, random_tumour
@@ -83,18 +76,18 @@ def scan_subject(recipe: Recipe, index: int, templates: Templates | None = None)
     templates = templates or load_templates()
     streams = subject_streams(recipe, index)
     label = label_of(recipe, index)
-    pose = random_pose(streams["pose"])
-    displacement = random_displacement(streams["shape"])
+    pose = mri_anatomy.random_pose(streams["pose"])
+    displacement = mri_anatomy.random_displacement(streams["shape"])
     tumour = random_tumour(templates, pose, streams["tumour"])
     grows = recipe.tumours and recipe.classes[label] == "tumour"
     if grows:
         push_aside(displacement, tumour)
-    coordinates = template_coordinates(templates, pose, displacement)
-    brain = sample(contrast_template(templates, streams["contrast"]), coordinates)
+    coordinates = mri_anatomy.template_coordinates(templates, pose, displacement)
+    brain = mri_anatomy.sample(mri_anatomy.contrast_template(templates, streams["contrast"]), coordinates)
     if grows:
         paint(brain, tumour, templates, coordinates, streams["texture"])
     scanner = scanner_of(recipe, index)
-    volume = acquire(brain, GRID_VOXEL_MM, scanner, streams["acquisition"])
+    volume = acquire(brain, mri_anatomy.GRID_VOXEL_MM, scanner, streams["acquisition"])
     displayed = np.ascontiguousarray(volume[:, ::-1, ::-1])
     return Scan(displayed, scanner.voxel_mm, label, f"builtin-{recipe.seed}-{index:05d}", scanner.name)
 
@@ -107,20 +100,15 @@ def generate_dataset(
     Raw volumes never leave the process that made them, so `workers` volumes and the result are all that is
     held.
 
-    Returns
-    -------
-    dataset : `x` `[n, *shape, 1]` (depth, height, width), radiological convention; sites are scanners.
-    headers : of each sample, what its raw file would say: shape and voxel size, under the readers' names.
+    Returns the dataset, `x` `[n, *shape, 1]` (depth, height, width) in the radiological convention, sites the
+    scanners; and of each sample what its raw file would say: shape and voxel size, under the readers' names.
     """
     x = np.empty((n, *shape, 1), dtype=np.float32)
     y = np.empty(n, dtype=np.int64)
     subjects, sites, headers = [], [], []
+    calls, templates = [(recipe, shape, index) for index in range(n)], load_templates()
     samples = map_processes(
-        _sample,
-        [(recipe, shape, index) for index in range(n)],
-        workers=workers,
-        description="Generating brains",
-        shared=load_templates(),
+        _sample, calls, workers=workers, description="Generating brains", shared=templates
     )
     for index, (image, label, subject, site, header) in enumerate(samples):
         x[index, ..., 0], y[index] = image, label

@@ -23,10 +23,8 @@ from bench.data.generators.smooth import knots_for, smooth_field
 GRID_SHAPE = (88, 104, 88)
 GRID_VOXEL_MM = 2.0
 
-VENTRICLE_CENTRES_MM = (
-    (13.0, 7.0, -15.0),
-    (13.0, 7.0, 15.0),
-)  # z, y, x from the brain's centre, left and right
+# z, y, x from the brain's centre, left and right
+VENTRICLE_CENTRES_MM = ((13.0, 7.0, -15.0), (13.0, 7.0, 15.0))
 VENTRICLE_REACH_MM = (18.0, 34.0, 15.0)
 
 

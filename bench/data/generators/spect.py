@@ -50,11 +50,8 @@ class SpectSettings:
 def study(*, normal: bool = False, smooth_share: float = 0.0, recipe: int = 1) -> SpectSettings:
     """Settings of the task's own data: early, middle and late stages as 60/25/15%.
 
-    Parameters
-    ----------
-    normal : adds normal subjects as the first class, 30% of all.
-    smooth_share : share of the images that are smoothed by 15 to 21 mm more.
-    recipe : 1, or 2 for that of `spect_other`.
+    `normal` adds normal subjects as the first class, 30% of all; `smooth_share` of the images are smoothed by 15 to
+    21 mm more; `recipe` is 1, or 2 for that of `spect_other`.
     """
     imaging = replace(spect_imaging.STUDY if recipe == 1 else OtherImaging(), smooth_probability=smooth_share)
     classes: tuple[str, ...] = ("early", "middle", "late")
@@ -69,7 +66,7 @@ def study(*, normal: bool = False, smooth_share: float = 0.0, recipe: int = 1) -
 def randomised(classes: Sequence[str] = ("normal", "patient")) -> SpectSettings:
     """Settings for pretraining: strong domain randomisation, classes balanced.
 
-    `classes`: names out of normal, patient (any severity), early, middle and late.
+    `classes` are names out of normal, patient (any severity), early, middle and late.
     """
     severities: dict[str, tuple[float, float]] = {"normal": (0, 0), "patient": (0.6, 3.3)}
     severities |= {"early": (0.6, 1.5), "middle": (1.5, 2.5), "late": (2.5, 3.5)}
@@ -78,15 +75,9 @@ def randomised(classes: Sequence[str] = ("normal", "patient")) -> SpectSettings:
         raise ValueError(f"classes {unknown} unknown, expected some of {', '.join(severities)}")
     shape = 1.8 if "patient" in classes else 1.0  # most patients are imaged at their diagnosis
     chosen = tuple(severities[name] for name in classes)
-    block = tuple(range(len(classes))) * 2
+    block, imaging = tuple(range(len(classes))) * 2, spect_imaging.RANDOMISED
     return SpectSettings(
-        "spect-phantom",
-        tuple(classes),
-        chosen,
-        block,
-        spect_imaging.RANDOMISED,
-        severity_shape=shape,
-        purpose="pretraining",
+        "spect-phantom", tuple(classes), chosen, block, imaging, severity_shape=shape, purpose="pretraining"
     )
 
 

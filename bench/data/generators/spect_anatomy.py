@@ -9,17 +9,7 @@ from scipy import ndimage
 
 from bench.data.generators.mri_templates import read_templates
 from bench.data.generators.spect_physiology import Uptake
-from bench.data.preprocess.spect_grid import (
-    ANTERIOR_MM,
-    COLUMNS,
-    RIGHT_MM,
-    ROWS,
-    SPACING_MM,
-    X_MM,
-    Y_MM,
-    column_of,
-    row_of,
-)
+from bench.data.preprocess.spect_grid import COLUMNS, ROWS, SPACING_MM, X_MM, Y_MM, column_of, row_of
 
 SLAB_MM = (-4, 12)  # heights of the striatum over which slices are averaged, MNI152
 
@@ -75,7 +65,7 @@ class Pose:
         matrix = self.to_head()
         # Rows run against y and columns against x: exchange the axes, the signs cancel.
         rows = matrix[::-1, ::-1]
-        origin = np.array([ANTERIOR_MM, RIGHT_MM]) / SPACING_MM  # row and column of (0, 0) mm
+        origin = np.array([row_of(0.0), column_of(0.0)])
         moved = origin - np.asarray(self.shift_mm)[::-1] / SPACING_MM
         return ndimage.affine_transform(image, rows, origin - rows @ moved, order=1, cval=outside)
 
@@ -106,12 +96,8 @@ WINDOW = (slice(int(row_of(44)), int(row_of(-36))), slice(int(column_of(52)), in
 def striatum(uptake: Uptake, pose: Pose, shape: np.ndarray) -> np.ndarray:
     """Specific binding of both striata, `[109, 91]`, in units of the reference tissue.
 
-    Parameters
-    ----------
-    uptake : the subject's binding ratios.
-    pose : the head's.
-    shape : `[3, 2, 5]`, what is added to the centre (mm), the logarithm of the semi-axes and the tilt
-        (degrees) of caudate, putamen and bridge on the left and the right: individual anatomy.
+    `shape` `[3, 2, 5]` is the individual anatomy: what is added to the centre (mm), the logarithm of the semi-axes
+    and the tilt (degrees) of caudate, putamen and bridge on the left and the right.
     """
     to_head = pose.to_head()
     x = X_MM[None, WINDOW[1]] - pose.shift_mm[0]

@@ -30,9 +30,8 @@ from bench.data.generators.spect_anatomy import tissue_of
 from bench.data.generators.spect_imaging import FWHM_TO_SD, Range, blur, log_uniform
 from bench.data.preprocess.spect_grid import COLUMNS, ROWS, SPACING_MM, X_MM, Y_MM
 
-Z_MM: np.ndarray = np.arange(
-    -40.0, 50.0, SPACING_MM
-)  # of these heights something reaches the averaged slices
+# of these heights something reaches the averaged slices
+Z_MM: np.ndarray = np.arange(-40.0, 50.0, SPACING_MM)
 SLAB_MM = (-5.0, 13.0)
 # Centre (right, front, up) and semi-axes (long, across, up) in mm, tilt of the long axis to the side in degrees.
 # Generous: the grey matter within is the nucleus.

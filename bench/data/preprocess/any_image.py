@@ -10,8 +10,8 @@ _TINY = 1e-6  # of the largest value: less of a spread than this is rounding
 def normalise(x: np.ndarray, how: str) -> np.ndarray:
     """Normalise samples `[n, ...]`, colours together.
 
-    `how`: "zscore": mean 0, standard deviation 1; "percentile": the 0.5th to 0, the 99.5th to 1, values beyond them
-    clipped; "none": as they are.
+    By "zscore" to mean 0, standard deviation 1; by "percentile" the 0.5th to 0, the 99.5th to 1, values beyond them
+    clipped; by "none" not at all.
     """
     if how == "none":
         return x

@@ -4,8 +4,7 @@ import hashlib
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from filelock import FileLock
@@ -40,7 +39,8 @@ def fetch(url: str, target: Path, checksum: str) -> str:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(f".{target.name}.lock")
-        with FileLock(lock), _removed(lock):  # another call may be fetching it
+        with FileLock(lock), ExitStack() as stack:  # another call may be fetching it
+            stack.callback(lock.unlink, missing_ok=True)
             if target.exists() and _digest(target, algorithm) == checksum:
                 return f"{target}: already there, checksum verified"
             part = target.with_name(target.name + ".part")
@@ -65,15 +65,6 @@ def fetch(url: str, target: Path, checksum: str) -> str:
     except OSError as error:
         raise UserError(f"{target}: cannot write ({error.strerror}); expected a writable folder") from error
     return f"{target}: downloaded, checksum verified"
-
-
-@contextmanager
-def _removed(path: Path) -> Iterator[None]:
-    """Remove a file in the end."""
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _download(url: str, part: Path) -> None:

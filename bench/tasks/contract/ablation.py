@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.tasks.contract.options import Choices
+
 
 @dataclass(frozen=True)
 class Ablation:
@@ -12,14 +14,14 @@ class Ablation:
     name: str  # in the journal
     title: str  # in the report ("without the crop")
     learning: str = ""  # the learning that it puts to the test, a sentence for the report, or ""
-    preprocessing: dict[str, Any] = field(default_factory=dict)  # replaces these choices of the task's
+    preprocessing: Choices = field(default_factory=dict)  # replaces these choices of the task's
     # Replaces these hyperparameters, if the winner has them; a training starts from random weights
     # where "transfer" is set to "scratch".
     values: dict[str, Any] = field(default_factory=dict)
     # "without" where the thing is taken away, "with" where it is put in place of the winner's.
     effect: str = "without"
 
-    def applies(self, preprocessing: dict[str, Any], values: dict[str, Any]) -> bool:
+    def applies(self, preprocessing: Choices, values: dict[str, Any]) -> bool:
         """Say whether it changes anything."""
         return any(preprocessing.get(k) != v for k, v in self.preprocessing.items()) or any(
             k in values and values[k] != v for k, v in self.values.items()

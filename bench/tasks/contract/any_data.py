@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from bench.tasks.contract.candidate import Candidate, Preset, full, quick, smoke
+from bench.tasks.contract.options import Choices
 from bench.tasks.contract.task import Task
 from tuning.space import Choice, Float
 
@@ -45,7 +46,7 @@ class AnyDataTask(Task):
         "quick": quick(20, judged_at=(5,), ablation_seeds=0, searches_structure=False),
         "full": full(50, judged_at=(6, 17), ablation_seeds=1),
     }
-    preprocessing: dict[str, Any] = {}
+    preprocessing: Choices = {}
 
     def for_samples(self, n: int, shape: Sequence[int], **changes: Any) -> Self:
         """The task as it is for `n` training samples of a shape `[..., channels]`.

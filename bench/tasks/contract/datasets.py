@@ -1,4 +1,4 @@
-"""Datasets that tasks bring into the cache: builtin ones with options, and those that were read."""
+"""Datasets that tasks bring into the cache: builtin ones, those for pretraining, and those that were read."""
 
 import hashlib
 import re
@@ -13,6 +13,7 @@ from bench.data.caches.cached_dataset import SAMPLE_ARRAYS, ensure, save_dataset
 from bench.data.caches.source_digest import generators_digest
 from bench.data.dataset import Dataset, fingerprint
 from bench.errors import UserError
+from bench.tasks.contract.task import Task
 
 
 def builtin_options(data: str, defaults: dict[str, int]) -> dict[str, int]:
@@ -60,6 +61,29 @@ def generated(
         save_dataset(dataset, target, headers=headers)
 
     return ensure(cache / f"{name}-{key}", save)
+
+
+def pretraining(
+    task: Task,
+    cache: Path,
+    classes: tuple[str, ...] | None = None,
+    samples: int | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Path:
+    """The cache folder with the task's generated images for pretraining, made if it is not there.
+
+    `classes` and `samples` are others than the task's own choice; see `Task.pretraining`.
+    """
+    if not task.has_generator():
+        task.pretraining(classes, samples)  # says so
+    text = f"{classes}{samples}{generators_digest()}"
+    folder = cache / f"{task.name}-pretraining-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def save(target: Path) -> None:
+        say("generating images for pretraining (once)")
+        save_dataset(task.pretraining(classes, samples), target)
+
+    return ensure(folder, save).resolve()
 
 
 def store(dataset: Dataset, cache: Path) -> Path:

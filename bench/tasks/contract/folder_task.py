@@ -15,7 +15,7 @@ from bench.data.preprocess.any_image import NORMALISATIONS, normalise
 from bench.data.preprocess.grid import Grid
 from bench.errors import UserError
 from bench.tasks.contract.any_data import AnyDataTask
-from bench.tasks.contract.options import fraction, lengths, one_of
+from bench.tasks.contract.options import Choices, fraction, lengths, one_of
 from bench.tasks.contract.plug_ins import find_candidates
 from bench.tasks.contract.task_toml import FILE, read_task_toml
 
@@ -36,7 +36,7 @@ class FolderTask(AnyDataTask):
             return self
         items = check_folder(folder).items  # what is wrong with them, `load` says
         chosen = read_task_toml(folder, self.axes, sorted({item.label for item in items}))
-        preprocessing = {name: chosen.get(name, usual) for name, usual in self.preprocessing.items()}
+        preprocessing: Choices = {name: chosen.get(name, usual) for name, usual in self.preprocessing.items()}
         if "size" not in chosen:
             preprocessing["size"] = self._usual_size(items) or preprocessing["size"]
         preprocessing["crop"] = float(preprocessing["crop"])
@@ -86,9 +86,7 @@ class FolderTask(AnyDataTask):
         sizes = np.ceil(extent / extent.max() * side / 4) * 4
         return [int(n) for n in np.clip(sizes, 8, None)]
 
-    def load(
-        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
-    ) -> Path:
+    def load(self, data: str | None, folder: Path, cache: Path, preprocessing: Choices | None = None) -> Path:
         if data is None:
             raise UserError(
                 f"TASK={self.name}: found no DATA; expected DATA=folder with labels.csv or a folder a class, and "
@@ -102,20 +100,20 @@ class FolderTask(AnyDataTask):
             f"TASK={self.name}: found a task of your own data; expected another, nothing is fetched"
         )
 
-    def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
+    def prepare(self, x: np.ndarray, preprocessing: Choices) -> np.ndarray:
         return normalise(x, preprocessing["normalisation"])
 
-    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+    def read(self, paths: Sequence[Path], preprocessing: Choices | None = None) -> np.ndarray:
         return np.stack([read_sample(path, None, self._grid(preprocessing))[0] for path in paths])
 
-    def _grid(self, preprocessing: dict[str, Any] | None) -> Grid:
+    def _grid(self, preprocessing: Choices | None) -> Grid:
         chosen = preprocessing or self.preprocessing
         return Grid(
             tuple(chosen["size"]), antialias=True, crop=float(chosen["crop"]), colours=bool(chosen["colour"])
         )
 
 
-def options_of(preprocessing: dict[str, Any], least: int, most: int) -> dict[str, Any]:
+def options_of(preprocessing: Choices, least: int, most: int) -> dict[str, Any]:
     """What PREPROCESS may change of a folder task's choices."""
     return {
         "size": lengths(preprocessing["size"], least, most),

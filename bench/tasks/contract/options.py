@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+Choices = dict[str, Any]  # of preprocessing, by name; JSON-ready
+
 
 @dataclass(frozen=True)
 class Option:

@@ -12,7 +12,7 @@ from bench.data.dataset import Dataset
 from bench.errors import UserError
 from bench.tasks.contract.ablation import Ablation
 from bench.tasks.contract.candidate import Candidate, Preset
-from bench.tasks.contract.options import Option
+from bench.tasks.contract.options import Choices, Option
 from tuning.space import TrainingSpace
 
 
@@ -30,7 +30,7 @@ class Task:
     # hyperparameters of the same names.
     augmentation: tuple[str, ...]
     presets: dict[str, Preset]  # "smoke", "quick" and "full"
-    preprocessing: dict[str, Any]  # choices that change what a network sees, JSON-ready
+    preprocessing: Choices  # choices that change what a network sees, JSON-ready
     preprocessing_words = ""  # what is done to a scan, in plain sentences, for those who get a network alone
     preprocessing_options: dict[str, Option] = {}  # what PREPROCESS may change of these, and beyond them
     preprocessing_files = ""  # how the names of files in `bench/data/preprocess` begin that `prepare` runs
@@ -41,7 +41,7 @@ class Task:
     # otherwise; the network is then used as it is.
     alone_classes: tuple[str, ...] = ()
     alone_samples = 0
-    alone_preprocessing: dict[str, Any] = {}  # choices that it differs by from the task's own
+    alone_preprocessing: Choices = {}  # choices that it differs by from the task's own
     alone_networks = 1  # how many are trained there, to be asked together
     reads_folders = True  # whether DATA is a folder as `bench.data.folders.folder` reads it
     sets: tuple[str, ...] = ()  # the public data sets that `fetch` chooses from, where there are several
@@ -70,9 +70,7 @@ class Task:
         """
         return self
 
-    def load(
-        self, data: str | None, folder: Path, cache: Path, preprocessing: dict[str, Any] | None = None
-    ) -> Path:
+    def load(self, data: str | None, folder: Path, cache: Path, preprocessing: Choices | None = None) -> Path:
         """Bring the dataset into the cache, if it is not there.
 
         Parameters
@@ -96,7 +94,7 @@ class Task:
         """
         raise UserError(f"TASK={self.reference}: found nothing to fetch; expected DATA=path to the data")
 
-    def prepare(self, x: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
+    def prepare(self, x: np.ndarray, preprocessing: Choices) -> np.ndarray:
         """Turn stored samples `[n, ...]` into what a network sees; per sample, no statistics of others."""
         return x
 
@@ -132,6 +130,6 @@ class Task:
         """Say whether scans can be read one by one, for `predict`."""
         return type(self).read is not Task.read
 
-    def read(self, paths: Sequence[Path], preprocessing: dict[str, Any] | None = None) -> np.ndarray:
+    def read(self, paths: Sequence[Path], preprocessing: Choices | None = None) -> np.ndarray:
         """Read files or DICOM series folders as `load` would store them, float32 `[n, ...]`."""
         raise UserError(f"TASK={self.name}: found a task that reads no image files; expected one that does")
