@@ -1,6 +1,5 @@
 """Reading medical images: one small file a format, one `Volume` for all of them."""
 
-import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ __all__ = ["EXPECTED", "Volume", "from_display", "kind_of", "probe", "read", "to
 EXPECTED = "NIfTI (.nii, .nii.gz), Analyze (.hdr/.img), DICOM (a file or a series folder), .png, .jpg or .npy"
 
 _LONGEST_REASON = 200  # letters of a library's message
-_MODULES = {"nifti": "nifti", "analyze": "nifti", "dicom": "dicom", "image": "images", "array": "numpy_file"}
 _SUFFIXES = {
     ".nii": "nifti",
     ".nii.gz": "nifti",
@@ -63,13 +61,31 @@ def _known(path: Path, kind: str | None) -> str:
     return kind
 
 
+def _module(kind: str) -> ModuleType:
+    """What reads a format, imported with the first file: some of their libraries take long."""
+    if kind in ("nifti", "analyze"):
+        from bench.data.formats import nifti
+
+        return nifti
+    if kind == "dicom":
+        from bench.data.formats import dicom
+
+        return dicom
+    if kind == "image":
+        from bench.data.formats import images
+
+        return images
+    from bench.data.formats import numpy_file
+
+    return numpy_file
+
+
 @contextmanager
 def _reader(path: Path, kind: str | None, what: str) -> Iterator[tuple[str, ModuleType]]:
     """A file's kind and what reads it; any failure of its library names the file, and `what` is wrong."""
     try:
         kind = _known(path, kind)
-        # Imported with the first file: some of their libraries take long.
-        yield kind, importlib.import_module(f"{__name__}.{_MODULES[kind]}")
+        yield kind, _module(kind)
     except UserError:
         raise
     except Exception as error:
