@@ -95,8 +95,14 @@ def map_processes(
 
     Raises UserError: a process was killed, mostly by lack of memory.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
         results = _results(function, arguments, workers, description, shared)
         yield from bar.track(results, total=len(arguments), description=description)
 

@@ -82,9 +82,13 @@ def draw(pictures: Sequence[Picture], method: str, path: Path) -> None:
     with figure_style.settings():
         width, height = _INCHES * across * columns, (_INCHES + _ABOVE) * rows + _TITLE
         figure = figure_style.new(width, height)
-        top = 1 - (_TITLE + _ABOVE) / height
         figure.subplots_adjust(
-            left=0.01, bottom=0.01, right=0.99, top=top, wspace=0.04, hspace=_ABOVE / _INCHES
+            left=0.01,
+            right=0.99,
+            bottom=0.01,
+            top=1 - (_TITLE + _ABOVE) / height,
+            wspace=0.04,
+            hspace=_ABOVE / _INCHES,
         )
         grid = figure.subplots(rows, across * columns, squeeze=False)
         for axes in grid.ravel():

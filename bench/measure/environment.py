@@ -11,8 +11,18 @@ import psutil
 import bench
 from bench.data.processes import cores
 
-PACKAGES: tuple[str, ...] = ("tensorflow", "keras", "keras-tuner", "numpy", "scipy", "scikit-learn")
-PACKAGES += ("ai-edge-litert", "onnxruntime", "tf2onnx", "onnx")  # of the other runtimes
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "keras-tuner",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "ai-edge-litert",
+    "onnxruntime",
+    "tf2onnx",
+    "onnx",
+)
 # TensorFlow for processors only is another distribution of the same package.
 _ALTERNATIVES = {"tensorflow": ("tensorflow-cpu", "tensorflow-intel", "tensorflow-macos")}
 

@@ -116,7 +116,24 @@ _COUNTS: dict[str, Callable[[tf.Operation], int]] = {
 
 # Beginnings of the types that contract but are not in the table: better no number than a wrong one.
 _UNCOUNTABLE = (
-    *("XlaDot", "XlaConv", "XlaEinsum", "FusedConv", "_FusedConv", "_FusedMatMul", "CudnnRNN", "Quantized"),
-    *("Conv2DBackpropFilter", "Conv3DBackpropFilter", "Dilation2D", "SparseMatMul", "SparseTensorDense"),
-    *("FFT", "IFFT", "RFFT", "IRFFT", "MatrixInverse", "MatrixSolve", "MatrixTriangularSolve"),
+    "XlaDot",
+    "XlaConv",
+    "XlaEinsum",
+    "Conv2DBackpropFilter",
+    "Conv3DBackpropFilter",
+    "SparseMatMul",
+    "SparseTensorDense",
+    "Quantized",
+    "FFT",
+    "IFFT",
+    "RFFT",
+    "IRFFT",
+    "MatrixInverse",
+    "MatrixSolve",
+    "MatrixTriangularSolve",
+    "CudnnRNN",
+    "Dilation2D",
+    "FusedConv",
+    "_FusedConv",
+    "_FusedMatMul",
 )

@@ -16,10 +16,27 @@ from bench.tasks.contract.datasets import builtin_options, generated, is_builtin
 from bench.tasks.contract.requirements import require_contract
 from bench.tasks.contract.task import Task
 
-__all__ = ["FROZEN", "NO_NORMALISATION", "NO_TRANSFER", "TRANSFERS"]
-__all__ += ["Ablation", "Candidate", "Preset", "Task", "load", "names"]
-__all__ += ["full", "no_augmentation", "quick", "smoke"]
-__all__ += ["builtin_options", "generated", "is_builtin", "permuted", "store"]  # of datasets
+__all__ = [
+    "FROZEN",
+    "NO_NORMALISATION",
+    "NO_TRANSFER",
+    "TRANSFERS",
+    "Ablation",
+    "Candidate",
+    "Preset",
+    "Task",
+    "builtin_options",
+    "full",
+    "generated",
+    "is_builtin",
+    "load",
+    "names",
+    "no_augmentation",
+    "permuted",
+    "quick",
+    "smoke",
+    "store",
+]
 
 FOLDER = Path(__file__).parent
 

@@ -128,8 +128,13 @@ def thumbnails(scans: Sequence[tuple[Item, Scan]]) -> tuple[Dataset, dict[str, n
     classes = tuple(sorted({item.label for item in kept}))
     if len(classes) < 2:
         return None
-    x = np.stack([scan.thumbnail for scan in found])[..., None]
-    dataset = Dataset(name="scans", x=x, **columns(kept, classes), fingerprint="", provenance="")
+    dataset = Dataset(
+        name="scans",
+        x=np.stack([scan.thumbnail for scan in found])[..., None],
+        **columns(kept, classes),
+        fingerprint="",
+        provenance="",
+    )
     facts = {
         "file size": np.array([scan.bytes for scan in found]),
         "image size": np.array([float(np.prod(scan.shape)) for scan in found]),
