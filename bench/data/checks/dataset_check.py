@@ -61,10 +61,12 @@ def _odd_values(x: np.ndarray, ids: np.ndarray) -> list[str]:
             non_finite.append(subject)
         elif low == high:
             constant.append(subject)
-    kinds = {"have a single value everywhere": constant, "hold values that are not finite": non_finite}
     return [
         f"{len(subjects)} samples {what} (subjects {first_few(subjects, _SHOWN)})"
-        for what, subjects in kinds.items()
+        for what, subjects in (
+            ("have a single value everywhere", constant),
+            ("hold values that are not finite", non_finite),
+        )
         if subjects
     ]
 

@@ -24,7 +24,10 @@ N_SLABS = 4
 FEATURE_NAMES: tuple[str, ...] = (
     *(f"histogram {low:.1f}-{high:.1f}" for low, high in pairwise(HISTOGRAM_EDGES)),
     *(f"percentile {p:g}" for p in EXTREME_PERCENTILES),
-    *("brightest", "darkest", "mean", "standard deviation"),
+    "brightest",
+    "darkest",
+    "mean",
+    "standard deviation",
     *(
         f"asymmetry {statistic}, sigma {sigma:g}"
         for sigma in ASYMMETRY_SIGMAS
@@ -57,7 +60,10 @@ def _volume_features(volume: np.ndarray) -> np.ndarray:
     values = [
         *(counts / inside.size),
         *np.percentile(inside, EXTREME_PERCENTILES),
-        *(inside.max(), inside.min(), inside.mean(), inside.std()),
+        inside.max(),
+        inside.min(),
+        inside.mean(),
+        inside.std(),
         *_asymmetry_features(volume, mask),
     ]
     return np.array(values, dtype=np.float32)

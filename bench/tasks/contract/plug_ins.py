@@ -3,13 +3,15 @@
 import os
 import traceback
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import architectures
 from bench.errors import UserError
 from bench.tasks.contract.candidate import TRANSFERS, Candidate
-from bench.tasks.contract.task import Task
 from tuning.runtime import import_tensorflow
+
+if TYPE_CHECKING:
+    from bench.tasks.contract.task import Task
 
 Loaded = TypeVar("Loaded")
 
@@ -48,7 +50,7 @@ def fault(variable: str, path: str, error: Exception) -> str:
     return f"{variable}={path}{where}: found {what}; expected a file that keeps the contract"
 
 
-def find_candidates(text: str | None, task: Task, variable: str = "ARCH") -> tuple[Candidate, ...]:
+def find_candidates(text: str | None, task: "Task", variable: str = "ARCH") -> tuple[Candidate, ...]:
     """Parse ARCH: names of the task's candidates or of any architecture, or paths of files, parted by commas.
 
     `-phantom` or `-imagenet` after an architecture says where its first weights come from; `-frozen` after
