@@ -8,22 +8,37 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images of subjects, with labels."""
+    """Images of subjects, with labels.
 
-    name: str  # short, as it stands in reports (`usps`, `digits-standin`)
-    # float32 `[n, ...]`, channels last: `[n, height, width, channels]` for images,
-    # `[n, depth, height, width, 1]` for volumes. May be a memory map.
+    Attributes
+    ----------
+    name : short name, as it stands in reports (`usps`, `digits-standin`).
+    x : float32 `[n, ...]`, channels last: `[n, height, width, channels]` for images,
+        `[n, depth, height, width, 1]` for volumes. May be a memory map.
+    y : int64 `[n]`, an index into `classes`.
+    subjects : str `[n]`; samples of one subject are never divided between parts of a fold.
+    classes : names of the classes, in order.
+    fingerprint : hex digest of the content; see `fingerprint`.
+    provenance : where the data came from, in a sentence or two, for the report.
+    sites : str `[n]` or None: scanner or hospital.
+    official_test : bool `[n]` or None: the samples of a published test split, never trained on.
+    official_validation : bool `[n]` or None: the same for a published validation split.
+    stand_in : True if these are generated or substituted data; the report says so.
+    details : facts for the report, name to text (voxel size, sizes of splits).
+    """
+
+    name: str
     x: np.ndarray
-    y: np.ndarray  # int64 `[n]`, an index into `classes`
-    subjects: np.ndarray  # str `[n]`; samples of one subject are never divided between parts of a fold
-    classes: tuple[str, ...]  # their names, in order
-    fingerprint: str  # hex digest of the content; see `fingerprint`
-    provenance: str  # where the data came from, in a sentence or two, for the report
-    sites: np.ndarray | None = None  # str `[n]`: scanner or hospital
-    official_test: np.ndarray | None = None  # bool `[n]`: samples of a published test split, never trained on
-    official_validation: np.ndarray | None = None  # the same for a published validation split
-    stand_in: bool = False  # whether these are generated or substituted data; the report says so
-    details: dict[str, str] = field(default_factory=dict)  # for the report (voxel size, sizes of splits)
+    y: np.ndarray
+    subjects: np.ndarray
+    classes: tuple[str, ...]
+    fingerprint: str
+    provenance: str
+    sites: np.ndarray | None = None
+    official_test: np.ndarray | None = None
+    official_validation: np.ndarray | None = None
+    stand_in: bool = False
+    details: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.x)

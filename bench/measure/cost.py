@@ -33,11 +33,18 @@ class MeasurementError(RuntimeError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A model to measure."""
+    """A model to measure.
 
-    name: str  # key of its costs in the result
-    model: str  # path of the `.keras` file
-    samples: str  # path of an `.npy` file, float32 `[n, ...]`: a few preprocessed real inputs
+    Attributes
+    ----------
+    name : key of its costs in the result.
+    model : path of the `.keras` file.
+    samples : path of an `.npy` file, float32 `[n, ...]`: a few preprocessed real inputs.
+    """
+
+    name: str
+    model: str
+    samples: str
 
 
 class MeasuringProcess:

@@ -12,17 +12,22 @@ _TILT_DEGREES = 1.0  # less is rounding in headers, and nothing that resampling 
 
 @dataclass(frozen=True)
 class Volume:
-    """One scan or image as its file gives it, before any resampling."""
+    """One scan or image as its file gives it, before any resampling.
 
-    # float32. A volume is `[x, y, z]` in RAS: x runs from left to right, y from posterior to anterior, z from
-    # inferior to superior. An image is `[height, width]` as it is displayed.
+    Attributes
+    ----------
+    array : float32. A volume is `[x, y, z]` in RAS: x runs from left to right, y from posterior to
+        anterior, z from inferior to superior. An image is `[height, width]` as it is displayed.
+    spacing_mm : distance between the centres of neighbouring voxels along each axis of `array`, or
+        None where the file does not say (PNG, JPEG, `.npy`).
+    affine : float64 `[4, 4]`, voxel indices of `array` to RAS millimetres, or None.
+    facts : what the header says about the acquisition (original shape, spacing, bits). They are kept
+        because shape and voxel size alone can give a scanner away.
+    """
+
     array: np.ndarray
-    # Distance between the centres of neighbouring voxels along each axis of `array`; None where the file does
-    # not say (PNG, JPEG, `.npy`).
     spacing_mm: tuple[float, ...] | None = None
-    affine: np.ndarray | None = None  # float64 `[4, 4]`, voxel indices of `array` to RAS millimetres
-    # What the header says about the acquisition (original shape, spacing, bits): shape and voxel size alone can
-    # give a scanner away.
+    affine: np.ndarray | None = None
     facts: dict[str, float | str] = field(default_factory=dict)
 
     def displayed(self) -> np.ndarray:

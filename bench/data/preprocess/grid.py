@@ -14,22 +14,31 @@ from bench.errors import UserError
 
 @dataclass(frozen=True)
 class Grid:
-    """The grid that all samples of a dataset are brought to."""
+    """The grid that all samples of a dataset are brought to.
 
-    shape: tuple[int, ...]  # (depth, height, width) for volumes, (height, width) for images
-    # Size of its voxels in the same order, around the middle of the field of view (but see `head`): what lies
-    # outside is cut off, what is missing is 0. None spreads the whole field of view over the grid.
+    Attributes
+    ----------
+    shape : (depth, height, width) for volumes, (height, width) for images.
+    voxel_mm : size of its voxels in the same order, around the middle of the field of view (but see
+        `head`): what lies outside is cut off, what is missing is 0. None spreads the whole field of view
+        over the grid.
+    antialias : weigh all voxels that a coarser one covers, instead of the nearest two along each axis.
+    brain_mask : set what lies outside of an automatic brain mask to 0 (volumes alone).
+    head : what comes are volumes of heads, whose intensities mean nothing but their order. Their background
+        is made 0, so that what is missing is background, and where the field of view is larger than the
+        grid, the grid lies where the head is. See `bench.data.preprocess.mri_head`.
+    crop : where it is given, proportions are kept: voxels have one size along all axes, such that this central
+        share of the field of view lies in the grid; what is missing is the darkest value of the image.
+    colours : three channels, of images that have them.
+    """
+
+    shape: tuple[int, ...]
     voxel_mm: tuple[float, ...] | None = None
-    antialias: bool = False  # weigh all voxels that a coarser one covers, not the nearest two along each axis
-    brain_mask: bool = False  # set what lies outside of an automatic brain mask to 0 (volumes alone)
-    # What comes are volumes of heads, whose intensities mean nothing but their order. Their background is made 0,
-    # so that what is missing is background, and where the field of view is larger than the grid, the grid lies
-    # where the head is. See `bench.data.preprocess.mri_head`.
+    antialias: bool = False
+    brain_mask: bool = False
     head: bool = False
-    # Where it is given, proportions are kept: voxels have one size along all axes, such that this central share of
-    # the field of view lies in the grid; what is missing is the darkest value of the image.
     crop: float | None = None
-    colours: bool = False  # three channels, of images that have them
+    colours: bool = False
 
     def key(self) -> str:
         """Text that is equal for equal grids, in this and in every later process."""

@@ -33,10 +33,14 @@ _BLOCK = 256  # images placed at a time, to bound the memory
 
 
 class Placement(NamedTuple):
-    """Where the regions came to lie in each of n images."""
+    """Where the regions came to lie in each of n images.
 
-    shift_mm: np.ndarray  # `[n, 2]`, right and anterior, from the place in MNI space
-    uptake: np.ndarray  # `[n, 4]`, the mean of each region, as in `binding_ratios`
+    `shift_mm` `[n, 2]` is right and anterior, from the place in MNI space; `uptake` `[n, 4]` the mean of each
+    region, as in `binding_ratios`.
+    """
+
+    shift_mm: np.ndarray
+    uptake: np.ndarray
 
 
 def binding_ratios(x: np.ndarray, reference: str = "occipital") -> np.ndarray:
