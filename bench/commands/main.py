@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import errno
-import importlib
 import io
 import os
 import signal
@@ -113,9 +112,22 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if sound else EXIT_USER
 
 
-def _of_its_module(arguments: argparse.Namespace) -> int:
-    """A command whose module is named as its verb."""
-    return importlib.import_module(f"bench.commands.{arguments.verb}").run(arguments)
+def _pretrain(arguments: argparse.Namespace) -> int:
+    from bench.commands.pretrain import run
+
+    return run(arguments)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from bench.commands.predict import run
+
+    return run(arguments)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from bench.commands.export import run
+
+    return run(arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -162,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("check", _check, text, "data", "data-folder", "runs")
     model = "a candidate of the latest sweep (default: its best network)"
     add_options(
-        verb("pretrain", _of_its_module, "train a network on generated images alone and save it", "runs"),
+        verb("pretrain", _pretrain, "train a network on generated images alone and save it", "runs"),
         preset="decides the number of epochs (default: full)",
         arch="the architecture, by name or the path of its file (default: the task's first)",
         classes="classes to tell apart, parted by commas (default: normal and not)",
@@ -172,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         output="folder for the networks (default: RUNS/models/TASK-ARCH-pretrained)",
     )
     add_options(
-        verb("predict", _of_its_module, "apply a network to new scans; writes a CSV and pictures", "runs"),
+        verb("predict", _predict, "apply a network to new scans; writes a CSV and pictures", "runs"),
         model=f"{model}, `ensemble` or `NAME-ensemble` (all its seeds), or a saved network's folder",
         input="an image, or a folder of images",
         arch="the file of an architecture of your own, whose layers a saved network has",
@@ -180,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     text = "write a tested network as Keras, LiteRT and ONNX, with a model card"
     add_options(
-        verb("export", _of_its_module, text, "runs"),
+        verb("export", _export, text, "runs"),
         model=model,
         output="the folder (default: RUNS/models/TASK-NAME)",
     )

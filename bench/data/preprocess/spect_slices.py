@@ -25,8 +25,9 @@ def to_slice(volume: Volume, slices: tuple[int, int] | None = None, name: str = 
     """Bring a volume, or an image with a spacing in the radiological view, to the task's grid.
 
     Of a volume, the slices through the striatum are averaged. 91 x 109 voxels of 2 mm in the plane are taken to
-    lie in MNI space and not moved; all else is centred, on the head and then on the striatum. `slices` are the first
-    and the one after the last, from below, if not to be found from the uptake; `name` is the file's, for errors.
+    lie in MNI space and not moved; all else is centred, on the head and then on the striatum. `slices` are the
+    first and the one after the last, from below, if not to be found from the uptake; `name` is the file's, for
+    errors.
 
     Returns `[109, 91]` float32, in the volume's units.
 
