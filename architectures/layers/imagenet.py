@@ -1,11 +1,11 @@
-"""Weights that `keras.applications` learned on ImageNet, for networks whose input has one channel.
+"""Weights that `keras.applications` learned on ImageNet, for grey images, slices and colour images.
 
 An input value is taken as a z-score: x stands for a grey image x standard deviations, `DEVIATION` grey values
 each, brighter than ImageNet's mean colour. `keras.applications.vgg16.preprocess_input` (which ResNet-50 shares)
 takes that mean away again, and what is left is the same in all three channels, 58 x. So a first filter summed
 over its three channels and multiplied by 58 computes on x what the original computes on that image,
 exactly so at the zero-padded border too. Weights that saw values of +-100 would see +-2 without the factor,
-and their biases would drown the image.
+and their biases would drown the image. Of a colour image each channel is taken so, by the filter of its colour.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def read(path: Path) -> dict[str, list[np.ndarray]]:
     return {name: arrays for name, arrays in found.items() if arrays}
 
 
-def load(model: keras.Model, kind: str, weights: str | Path | None = None) -> None:
+def load(model: keras.Model, kind: str, weights: str | Path | None = None, colour: bool = False) -> None:
     """Load the convolutions, and batch normalisations, of a network of the original's width.
 
     Parameters
@@ -49,6 +49,7 @@ def load(model: keras.Model, kind: str, weights: str | Path | None = None) -> No
     model : its layers are named as in `keras.applications`; those that fuse slices and "head" stay as they
         are. It may have fewer blocks than the original.
     kind, weights : as for `find`.
+    colour : whether three channels are red, green and blue; else they are slices.
 
     Raises FileNotFoundError: there is no such file; ValueError: the network is slimmed or otherwise not the
     original, or the file is damaged.
@@ -66,7 +67,7 @@ def load(model: keras.Model, kind: str, weights: str | Path | None = None) -> No
         values = list(arrays[layer.name])
         shapes = [tuple(weight.shape) for weight in layer.weights]
         if values[0].ndim == 4:
-            values[0] = _adapt(values[0], shapes[0], layer.name in FIRST)
+            values[0] = _adapt(values[0], shapes[0], layer.name in FIRST, colour)
         stored = [value.shape for value in values]
         if stored != shapes:
             raise ValueError(
@@ -79,21 +80,24 @@ def load(model: keras.Model, kind: str, weights: str | Path | None = None) -> No
 
 
 def loads(kind: str) -> Callable[..., None]:
-    """A method `imagenet(model, weights=None)` of an architecture: see `load`."""
-    return lambda self, model, weights=None: load(model, kind, weights)
+    """A method `imagenet(model, weights=None)` of an architecture, whose `image` of three channels has colours."""
+    return lambda self, model, weights=None: load(model, kind, weights, self.input == "image")
 
 
-def _adapt(kernel: np.ndarray, shape: tuple[int, ...], first: bool) -> np.ndarray:
+def _adapt(kernel: np.ndarray, shape: tuple[int, ...], first: bool, colour: bool) -> np.ndarray:
     """Make a kernel `[height, width, in, out]` fit the input's channels and, where asked for, a depth.
 
-    The first kernel is summed over RGB and, where the input has several channels (slices), spread evenly over
-    them, so that equal slices give what one of them would. In 3D the weights go to the middle of the depth,
-    all others are 0: each slice then gives what the 2D network makes of it, at the ends of the volume too.
+    The first kernel, stored for blue, green and red, is turned round for colours. Of other inputs it is summed
+    over them and, where there are several channels (slices), spread evenly over these, so that equal slices give
+    what one of them would. In 3D the weights go to the middle of the depth, all others are 0: each slice then gives
+    what the 2D network makes of it, at the ends of the volume too.
     Repeating the weights over the depth (Carreira and Zisserman 2017, "Quo vadis, action recognition?",
     section 2.4) would fade towards the zero padding at both ends, all there is in a volume of few slices.
     """
-    if first:
-        channels = shape[-2]
+    channels = shape[-2]
+    if first and colour and channels == kernel.shape[2]:
+        kernel = kernel[:, :, ::-1] * DEVIATION
+    elif first:
         kernel = kernel.sum(axis=2, keepdims=True) * (DEVIATION / channels)
         kernel = np.repeat(kernel, channels, axis=2)
     if len(shape) == 5:

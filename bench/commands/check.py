@@ -9,7 +9,7 @@ from bench.data.checks.dataset_check import check_dataset
 from bench.data.checks.shortcuts import backgrounds, shortcuts
 from bench.data.dataset import Dataset
 from bench.data.folders.folder import check_folder, unlisted
-from bench.data.splits import folds
+from bench.data.splits import divide
 from bench.errors import UserError, printable
 from bench.report import figure_style
 from bench.report.figure_images import rows_of_classes
@@ -38,7 +38,7 @@ def check(task: Task, data: str | None, data_folder: Path, runs: Path) -> tuple[
             if dataset is None:
                 warnings += shortcuts(loaded, {"background": backgrounds(loaded.x)})
             dataset = loaded
-            folds(loaded, 1, seed=0)
+            _check_division(loaded, problems, warnings)
         except UserError as error:
             problems.append(str(error))
     if dataset is not None:
@@ -68,11 +68,21 @@ def _check_scans(folder: Path, lines: list[str], problems: list[str], warnings: 
         return None
     dataset, facts = small
     warnings += shortcuts(dataset, facts)
-    try:
-        folds(dataset, 1, seed=0)
-    except UserError as error:
-        problems.append(str(error))
+    _check_division(dataset, problems, warnings)
     return dataset
+
+
+def _check_division(dataset: Dataset, problems: list[str], warnings: list[str]) -> None:
+    """Whether folds can be made, at random or else by site."""
+    try:
+        divide(dataset, 1, {"seed": 0})
+    except UserError as error:
+        try:
+            divide(dataset, 1, {"seed": 0, "by": "site"})
+        except UserError:
+            problems.append(str(error))
+        else:
+            warnings.append(f"{error}; FOLDS=sites can be had")
 
 
 def _draw(dataset: Dataset, task: Task, path: Path) -> list[str]:

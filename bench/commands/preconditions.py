@@ -1,6 +1,7 @@
 """What a sweep looks at before its first piece of work: what it can refuse, what it must put away."""
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -20,8 +21,8 @@ def require_writable(reports: Path) -> None:
     """Find out before the work, not after it, whether the report can be written."""
     try:
         reports.mkdir(parents=True, exist_ok=True)
-        (reports / ".writable").touch()
-        (reports / ".writable").unlink()
+        with TemporaryFile(dir=reports):
+            pass
     except OSError as error:
         raise UserError(f"REPORTS={reports}: {error.strerror}; expected a writable folder") from error
 

@@ -3,10 +3,13 @@
 import errno
 import json
 import math
+import os
+import re
 import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -82,7 +85,7 @@ def bench(settings: Settings, display: Display) -> int:
             if journal.events[-1]["event"] not in ("ended", "shown"):  # killed after its last piece
                 journal.append("ended", reason="finished")
             _show_again(settings, folder, journal, state, display)
-            return 0
+            return 0 if plan.winners() else 1
         run_directory.clean(folder, state)
         digests = {"candidates": candidates, "ablations": ablations}
         display.say(f"{task.name} on {dataset.name}: {dataset.provenance}")
@@ -143,7 +146,9 @@ def _is_reported(page: Path, folder: Path, state: State) -> bool:
             return False
         found = json.loads(files[-1].read_text(encoding="utf-8"))
         same_time = math.isclose(found["seconds"], state.seconds, rel_tol=1e-5)
-        return same_time and found["identity"] == state.sweep["identity"]
+        pictures = re.findall(r"\]\(([^()\s]+\.png)\)", page.read_text(encoding="utf-8"))
+        is_whole = all((page.parent / unquote(picture)).is_file() for picture in pictures)
+        return same_time and is_whole and found["identity"] == state.sweep["identity"]
     except (OSError, ValueError, LookupError):
         return False
 
@@ -204,12 +209,13 @@ def _sweep(
         workers.close()
         if settings.measure and not sweep.interrupted:
             measure_inference(settings, dataset, folder, sweep.plan, journal, display, measuring)
-    journal.append("ended", reason=sweep.interrupted or "finished")
+    unfinished = sweep.unfinished
+    journal.append("ended", reason=sweep.interrupted or unfinished or "finished")
     report = write_report(settings.reports, folder)
     display.say(f"{estimate.duration(time.monotonic() - started)}; report: {report}")
-    if sweep.interrupted and not sweep.plan.finished():
-        display.say(f"not finished ({sweep.interrupted}); the same command goes on")
-        return 0 if sweep.interrupted == "budget" else 130
+    if unfinished:
+        display.say(f"not finished ({unfinished}); the same command goes on")
+        return 0 if unfinished == "budget" else 130
     if state.deferred:
         display.say(
             f"{len(state.deferred)} pieces could not be done here (the report has the reasons); the same command "
@@ -232,7 +238,7 @@ def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dic
         "details": dataset.details,
         "official_test": dataset.official_test is not None and bool(dataset.official_test.any()),
         "reading_version": READING_VERSION,
-        "folder": str(Path("..") / dataset_folder.relative_to(folder.parent)),
+        "folder": os.path.relpath(dataset_folder.resolve(), folder.resolve()),
     }
 
 

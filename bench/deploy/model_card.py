@@ -69,7 +69,7 @@ def _use(facts: dict[str, Any]) -> list[str]:
 
 def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
     row, metric = _row(chosen), chosen.content.metric
-    title = formatting.metric_title(metric)
+    title = escape(chosen.content.metric_title)
     calibration = facts["calibration"]
     before = ", before calibration" if metrics.get(metric).graded and calibration["subjects"] else ""
     shown = [
@@ -93,7 +93,8 @@ def _results(chosen: Chosen, facts: dict[str, Any]) -> list[str]:
     after = after if calibration["subjects"] else {}
     shown += [
         (
-            escape(formatting.metric_title(name)) + (", calibrated" if name in after else ""),
+            escape(formatting.metric_title(name, facts["classes"]))
+            + (", calibrated" if name in after else ""),
             formatting.value(name, after.get(name, value)),
         )
         for name, value in chosen.assessment.metrics.items()

@@ -74,7 +74,8 @@ def choose(folder: Path, model: str | None) -> Chosen:
     source = content.source
     trial = source.state.tested_trial(found.name, 0, metrics.sign(source.metric), found.entry.plan["trials"])
     refits = source.state.refits(found.name, 0, trial) if trial is not None else {}
-    kept = [(seed, result) for seed, result in refits.items() if "model" in result["files"]]
+    seeds = found.entry.seeds_planned
+    kept = [(seed, result) for seed, result in refits.items() if seed <= seeds and "model" in result["files"]]
     kept = kept if ensemble else kept[:1]
     if trial is None or len(kept) < (2 if ensemble else 1):
         raise UserError(

@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.data.dataset import fingerprint
 from bench.evaluate import seeds
-from bench.evaluate.metrics import get
+from bench.evaluate.metrics import bounds, get
 from bench.evaluate.predictions import Run, repetitions
 from bench.evaluate.seeds import Seeds
 from bench.evaluate.weighted_metrics import evaluate
@@ -75,6 +75,11 @@ class Replicates:
         return len({run.fold for run in self.runs})
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """The metric's lowest and highest possible value."""
+        return bounds(self.metric, self.counts.shape[1])
+
+    @property
     def estimate(self) -> float:
         """The metric: mean over seeds, folds pooled."""
         return float(self.estimates.mean())
@@ -116,7 +121,7 @@ def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Rep
     labels = counts.argmax(axis=1)
     strata = collapse(labels) if get(metric).per_class else np.zeros_like(labels)
     weights = draw(subjects, strata)
-    table = evaluate(metric, arranged, subjects, weights)
+    table, limits = evaluate(metric, arranged, subjects, weights), bounds(metric, counts.shape[1])
     return Replicates(
         metric=metric,
         runs=runs,
@@ -129,14 +134,14 @@ def resample(runs: Sequence[Run], metric: str, *, seedless: bool = False) -> Rep
         seeds=seeds.NONE
         if seedless
         else seeds.of_replicates(
-            table[0], table[1:], _unit(metric, table[0], len(subjects)) / len(arranged[0])
+            table[0], table[1:], _unit(limits, table[0], len(subjects)) / len(arranged[0])
         ),
     )
 
 
-def _unit(metric: str, estimates: np.ndarray, n_subjects: int) -> float:
+def _unit(limits: tuple[float, float], estimates: np.ndarray, n_subjects: int) -> float:
     """The variance of a proportion as large as the mean of `estimates`, of half a subject's error at least."""
-    lowest, highest = get(metric).bounds
+    lowest, highest = limits
     estimate = float(estimates.mean())
     if np.isinf(highest):
         return max(estimate**2, 1e-12)

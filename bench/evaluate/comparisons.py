@@ -11,7 +11,7 @@ from scipy.special import stdtr
 from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates, pool_seeds, resample
 from bench.evaluate.intervals import t_quantile
-from bench.evaluate.metrics import get, sign
+from bench.evaluate.metrics import sign
 from bench.evaluate.predictions import Run, restrict
 
 SIGNIFICANCE = 0.05
@@ -170,7 +170,7 @@ def _assess(a: Replicates, b: Replicates, paired: bool) -> Difference:
     spread = variance.of_difference(a, b, paired)
     error = math.sqrt(spread.total)
     half = t_quantile(spread.degrees_of_freedom) * error
-    lowest, highest = get(a.metric).bounds
+    lowest, highest = a.bounds
     return Difference(
         estimate=estimate,
         low=max(estimate - half, lowest - highest),

@@ -8,7 +8,6 @@ from scipy.special import stdtrit
 
 from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates, resample
-from bench.evaluate.metrics import get
 from bench.evaluate.predictions import Run
 
 _MOST_EXPONENT = 50.0  # of the factor between an estimate and its limits: beyond it nothing is known
@@ -61,7 +60,7 @@ def of_replicates(sample: Replicates, estimate: float | None = None) -> Interval
         return Interval(math.nan, math.nan, math.nan)
     spread = variance.of_estimate(sample)
     t = t_quantile(spread.degrees_of_freedom)
-    lowest, highest = get(sample.metric).bounds
+    lowest, highest = sample.bounds
     if math.isinf(highest):
         factor = (
             math.exp(min(t * math.sqrt(spread.total) / sample.estimate, _MOST_EXPONENT))

@@ -26,7 +26,7 @@ class Metric:
     name : as in tasks, tables and journals.
     title : as in headings.
     direction : `max` where more is better, `min` where less is.
-    bounds : the lowest and highest possible value; `inf` where there is none.
+    bounds : the lowest and highest possible value of any number of classes; `inf` where there is none.
     per_class : a mean over classes (each class weighs the same, however few its subjects).
     of_class : the one class whose sensitivity it is; None where it is the function of that name in
         `metric_definitions`.
@@ -77,6 +77,11 @@ def get(name: str) -> Metric:
     raise ValueError(
         f"metric {name!r} is unknown, expected one of {', '.join(METRICS)} or sensitivity[NUMBER]"
     )
+
+
+def bounds(name: str, n_classes: int) -> tuple[float, float]:
+    """The lowest and highest possible value with so many classes; `inf` where there is none."""
+    return (0.0, 1.0) if name == "brier" and n_classes == 2 else get(name).bounds
 
 
 def direction(name: str) -> Direction:

@@ -18,7 +18,7 @@ from bench.evaluate import variance
 from bench.evaluate.bootstrap import Replicates
 from bench.evaluate.comparisons import contenders
 from bench.evaluate.intervals import Interval, of_replicates
-from bench.evaluate.metrics import get, sign
+from bench.evaluate.metrics import sign
 
 
 def interval_of_best(samples: Mapping[str, Replicates], best: str) -> Interval:
@@ -35,7 +35,7 @@ def interval_of_best(samples: Mapping[str, Replicates], best: str) -> Interval:
     """
     sample, measured = samples[best], of_replicates(samples[best])
     better = sign(sample.metric)
-    lowest, highest = get(sample.metric).bounds
+    lowest, highest = sample.bounds
     estimate = min(max(measured.estimate - better * _optimism(contenders(samples), better), lowest), highest)
     found = of_replicates(sample, estimate=estimate)
     low, high = (found.low, measured.high) if better > 0 else (measured.low, found.high)

@@ -10,6 +10,7 @@ how far the winner's own seeds scatter is part of the interval. A result is a re
   not in the winner and was added. Either way the contribution is that of having the thing.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from bench.evaluate.predictions import Run
 from bench.report import formatting
 from bench.report.markdown import escape, prose, table
 from bench.report.result_rows import interval
-from bench.report.run_results import Source, load_predictions
+from bench.report.run_results import Entry, Source, load_predictions
 
 
 @dataclass
@@ -60,14 +61,15 @@ class Ablation:
 
 
 def find(source: Source) -> list[Ablation]:
-    """Collect the ablations of the trials that are reported, in the order in which they were first recorded."""
-    found: dict[tuple[str, str], Ablation] = {}
-    winners: dict[str, list[Run]] = {}  # read once for all switches
-    reported = {
-        (entry.name, str(row.fold), str(row.trial))
-        for entry in source.entries
-        for row in entry.searches.itertuples()
-    }
+    """Collect the ablations of the network that validation prefers, in the order in which they were recorded.
+
+    Those of the trials and seeds that are reported count, and no others that were asked for before.
+    """
+    found: dict[str, Ablation] = {}
+    winner = _winner(source)
+    if winner is None:
+        return []
+    reported = {(str(row.fold), str(row.trial)) for row in winner.searches.itertuples()}
     pieces: dict[str, Any] = {**source.state.done, **source.state.failed}
     for key, result in pieces.items():
         kind, *rest = key.split("/")
@@ -75,11 +77,13 @@ def find(source: Source) -> list[Ablation]:
             candidate, switch = rest
         elif kind == "ablation" and len(rest) == 5:
             switch, candidate, fold, trial, seed = rest
-            if (candidate, fold, trial) not in reported:  # of what won before there were more trials
+            if (fold, trial) not in reported or int(seed) > winner.seeds_planned:
                 continue
         else:
             continue
-        ablation = found.setdefault((switch, candidate), Ablation(switch, candidate, switch))
+        if candidate != winner.name:
+            continue
+        ablation = found.setdefault(switch, Ablation(switch, candidate, switch))
         if not isinstance(result, dict):
             ablation.failures.append(str(result))
             continue
@@ -87,25 +91,23 @@ def find(source: Source) -> list[Ablation]:
         ablation.learning = result.get("learning", "")
         ablation.effect = result.get("effect", "without")
         run, _ = load_predictions(source.folder, result, int(fold), int(seed), source.dropped)
-        stem = f"refit/{candidate}/{fold}/{trial}/"
-        if stem not in winners:
-            winners[stem] = _refits(source, stem, int(fold))
-        if run is None or not winners[stem]:
+        base = [each for each in winner.runs if each.fold == int(fold)]
+        if run is None or not base:
             continue
         if run.fold not in {each.fold for each in ablation.base}:
-            ablation.base += winners[stem]
+            ablation.base += base
         ablation.switched.append(run)
     return _compare(list(found.values()), source.metric)
 
 
-def _refits(source: Source, stem: str, fold: int) -> list[Run]:
-    """Every seed's refit in a fold."""
-    found = [
-        load_predictions(source.folder, result, fold, int(key.removeprefix(stem)), source.dropped)[0]
-        for key, result in source.state.done.items()
-        if key.startswith(stem)
+def _winner(source: Source) -> Entry | None:
+    """The network of the latest plan whose reported trials have the best mean score on validation."""
+    networks = [entry for entry in source.entries if entry.is_network and entry.in_plan]
+    scores = [
+        metrics.sign(source.metric) * entry.searches.validation.mean(skipna=False) for entry in networks
     ]
-    return [run for run in found if run is not None]
+    known = [pair for pair in zip(scores, networks, strict=True) if math.isfinite(pair[0])]
+    return max(known, key=lambda pair: pair[0])[1] if known else None
 
 
 def _compare(ablations: list[Ablation], metric: str) -> list[Ablation]:
@@ -141,7 +143,7 @@ def frame(ablations: list[Ablation], metric: str) -> pd.DataFrame:
     )
 
 
-def blocks(ablations: list[Ablation], titles: dict[str, str], metric: str) -> list[str]:
+def blocks(ablations: list[Ablation], titles: dict[str, str], metric: str, title: str) -> list[str]:
     """The table "what helped"; empty where there are no ablations."""
     if not ablations:
         return []
@@ -164,7 +166,7 @@ def blocks(ablations: list[Ablation], titles: dict[str, str], metric: str) -> li
     return [
         "## What helped",
         table(shown, texts=("What was switched", "These data")),
-        f"*Contribution*: {formatting.metric_title(metric)} with the thing less without it, all else as in the "
+        f"*Contribution*: {title} with the thing less without it, all else as in the "
         "winner, in the same folds, against the mean of the winner's seeds; paired over subjects, with a 95% "
         "interval that counts how far seeds scatter, taken to be alike with and without. p is corrected for the "
         "number of switches; *supported* needs p < 0.05. *Trainings*: of the switched network.",

@@ -139,12 +139,13 @@ def _goodness(a: Assessment, metric: str) -> float:
     return metrics.sign(metric) * a.test.estimate
 
 
-def sentences(answer: Answer, assessments: Sequence[Assessment], metric: str) -> list[str]:
+def sentences(
+    answer: Answer, assessments: Sequence[Assessment], metric: str, classes: Sequence[str] = ()
+) -> list[str]:
     """The answer in words, ready markdown: the best, what validation says, the cheapest."""
-    best = answer.best
+    best, title = answer.best, escape(formatting.metric_title(metric, classes))
     if best is None or answer.test is None or best.test is None:
-        return [_without_tests(assessments, metric)]
-    title = formatting.metric_title(metric)
+        return [_without_tests(assessments, metric, title)]
     tested = sum(a.test is not None for a in assessments)
     if tested == 1:
         return [
@@ -273,14 +274,13 @@ def front_lines(answer: Answer, metric: str) -> list[str]:
     return lines
 
 
-def _without_tests(assessments: Sequence[Assessment], metric: str) -> str:
+def _without_tests(assessments: Sequence[Assessment], metric: str, title: str) -> str:
     validated = [a for a in assessments if a.validation is not None]
     if not validated:
         if assessments and all(a.entry.blocked for a in assessments):
             return "There is no answer: everything that was tried has failed. The reasons stand in the table."
         return "There is no answer yet: nothing has been trained to its end."
     leading = ranked(validated, metric)[0]
-    title = formatting.metric_title(metric)
     why = "yet: nothing has been tested"
     if any(a.entry.runs for a in assessments):
         why = f"in {title}, which is not defined on the test subjects of any fold"

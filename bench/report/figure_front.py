@@ -51,7 +51,7 @@ def front(content: Content, look: figure_style.Look) -> Figure | None:
                 axes.plot(x, edge, marker, color=look.colour(a.name), markersize=6, clip_on=False, zorder=3)
     _time_axis(axes, points[:, 0])
     unit = " (%)" if factor == 100 else ""
-    axes.set_ylabel(f"Test {formatting.metric_title(metric)}{unit}, 95% interval")
+    axes.set_ylabel(f"Test {content.metric_title}{unit}, 95% interval")
     axes.set_xlabel("Inference time, one sample (ms, log scale); networks in Keras on one thread")
     _legend(axes, shown)
     texts = []

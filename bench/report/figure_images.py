@@ -27,7 +27,7 @@ def rows_of_classes(images: images_.Images, classes: Sequence[str]) -> Figure | 
     columns = 10 if len(classes) > 4 else 8
     indices = [images.of_class(label, columns) for label in range(len(classes))]
     pictures = [[images.picture(int(index)) for index in row] for row in indices]
-    names = [figure_style.shortened(name, 14) for name in classes]
+    names = figure_style.shortened_all(classes, 14)
     margin = 0.12 + 0.085 * max(map(len, names))
     if (axes := _montage(pictures, columns, margin, above=0.0)) is None:
         return None
@@ -51,10 +51,10 @@ def hardest(content: Content, look: figure_style.Look) -> Figure | None:
     above = 0.5 * wide / tall  # room for three lines of text, however tall the pictures
     if (axes := _montage(rows, _HARDEST_COLUMNS, 0.05, above)) is None:
         return None
-    classes = content.source.classes
+    names = figure_style.shortened_all(content.source.classes, 9)
     for number, image in enumerate(found.itertuples()):
         row, column = divmod(number, _HARDEST_COLUMNS)
-        truth, told = (figure_style.shortened(classes[label], 9) for label in (image.truth, image.told))
+        truth, told = names[image.truth], names[image.told]
         axes.text(
             column * (1 + _GAP) + 0.5,
             row * (1 + _GAP + above) - 0.08 * above,

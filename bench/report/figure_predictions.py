@@ -16,7 +16,7 @@ _MOST_NUMBERS = 12
 def confusion(content: Content, look: figure_style.Look) -> Figure | None:
     """Confusion matrices of the best and of the cheapest that cannot be told from it, in percent of a class."""
     shown = [a for a in content.shown if a.entry.runs]
-    classes = [figure_style.shortened(name, 14) for name in content.source.classes]
+    classes = figure_style.shortened_all(content.source.classes, 14)
     if not shown:
         return None
     longest = max(map(len, classes))

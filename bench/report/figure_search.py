@@ -89,9 +89,7 @@ def search(content: Content, look: figure_style.Look) -> Figure | None:
             starts.append(y[np.isfinite(y)][0])
         seconds.extend(second[0])
     _y_range(by_trial, ends, starts)
-    by_trial.set_ylabel(
-        f"Best validation {formatting.metric_title(content.metric)}{' (%)' if factor == 100 else ''}"
-    )
+    by_trial.set_ylabel(f"Best validation {content.metric_title}{' (%)' if factor == 100 else ''}")
     by_trial.set_xlabel("Trial")
     by_trial.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     log = max(seconds) > 20 * min(seconds)

@@ -34,9 +34,11 @@ def is_percent(metric: str) -> bool:
     return metric.split("[")[0].split(":")[0] in _AS_PERCENT
 
 
-def metric_title(metric: str) -> str:
-    """Title of a metric in the middle of a sentence: `balanced accuracy`, `AUC`."""
-    title = metrics.get(metric).title
+def metric_title(metric: str, classes: Sequence[str]) -> str:
+    """Title of a metric in the middle of a sentence: `balanced accuracy`, `AUC`, `sensitivity of late`."""
+    title, column = metrics.get(metric).title, metrics.get(metric).of_class
+    if "[" in metric and column is not None and column < len(classes):
+        return f"sensitivity of {classes[column]}"
     is_name = title[:2].isupper() or title.startswith(("Brier", "Matthews"))
     return title if is_name else title[0].lower() + title[1:]
 

@@ -54,7 +54,7 @@ def markdown(content: Content, pictures: dict[str, str]) -> str:
 
     `pictures`: names of the figures that were drawn, to their paths from the page.
     """
-    front = f"Test {formatting.metric_title(content.metric)} against inference time"
+    front = f"Test {content.metric_title} against inference time"
     blocks = [
         f"# {escape(content.title)}",
         *_stand_in(content),
@@ -66,7 +66,7 @@ def markdown(content: Content, pictures: dict[str, str]) -> str:
         *_ensembles(content),
         *_NOTES,
         *published.blocks(content),
-        *ablation.blocks(content.ablations, content.titles, content.metric),
+        *ablation.blocks(content.ablations, content.titles, content.metric, escape(content.metric_title)),
         *sections_evidence.blocks(content, pictures),
         *sections_cost.blocks(content),
         "## Rules of the answer",
@@ -90,8 +90,9 @@ def _stand_in(content: Content) -> list[str]:
 
 
 def _answer(content: Content) -> list[str]:
-    metric = content.metric
-    blocks = ["**Answer.** " + " ".join(answer.sentences(content.answer, content.assessments, metric))]
+    metric, classes = content.metric, content.source.classes
+    words = answer.sentences(content.answer, content.assessments, metric, classes)
+    blocks = ["**Answer.** " + " ".join(words)]
     if not content.finished:
         unfinished = [
             f"{escape(a.entry.title)} {' and '.join(progress(a.entry)) or 'its timing'}"
@@ -118,7 +119,8 @@ def _of_class(content: Content) -> list[str]:
     if metric.of_class is None:
         return []
     what = f"the share of the images of class {content.source.classes[metric.of_class]} that are called so"
-    return [f"{metric.title} is {what}, whatever is made of others."]
+    title = content.metric_title
+    return [f"{title[0].upper()}{title[1:]} is {what}, whatever is made of others."]
 
 
 def _uninformed(content: Content) -> list[str]:
@@ -133,7 +135,7 @@ def _uninformed(content: Content) -> list[str]:
             unproved.append((a.entry.title, formatting.value(metric, chance)))
     return [
         f"{title} is not shown to be better than an answer that is the same for every image, the best of which has "
-        f"{chance} {formatting.metric_title(metric)}."
+        f"{chance} {content.metric_title}."
         for title, chance in unproved
     ]
 
@@ -184,7 +186,7 @@ def _table(content: Content) -> str:
         {
             "Architecture": [_name(content, a) for a in content.assessments],
             "Validation": [formatting.value(metric, score) for score in rows.validation],
-            f"Test {formatting.metric_title(metric)} [95% interval]": [
+            f"Test {escape(content.metric_title)} [95% interval]": [
                 formatting.with_limits(metric, *found) for found in test
             ],
             "Optimism": [formatting.difference(metric, found, unit=False) for found in rows.optimism],
@@ -227,7 +229,7 @@ def verdict(content: Content, a: Assessment) -> str:
             reason = a.entry.blocked or next(iter(a.entry.failures), "every refit failed")
             return f"failed: {prose(textwrap.shorten(reason, 160, placeholder=' …'))}"
         if a.entry.runs:
-            return f"{formatting.metric_title(content.metric)} is not defined on these test subjects"
+            return f"{escape(content.metric_title)} is not defined on these test subjects"
         return "not started" if status(a.entry) == "not started" else "not tested yet"
     if a is found.best:
         alone = len(content.tested) == 1

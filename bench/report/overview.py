@@ -32,7 +32,7 @@ def overview(reports: Path) -> str:
 
 def _row(stem: str, report: dict[str, Any]) -> list[str]:
     rows = {row["architecture"]: row for row in report["rows"].to_dict("records")}
-    answer, metric = report["answer"], report["metric"]
+    answer = report["answer"]
     best, cheapest = rows.get(answer["best"]), rows.get(answer["cheapest"])
     rivals = [row for row in rows.values() if row["test"] is not None and row is not best]
     # In a sweep that is not finished one may have been tested in the easy fold alone.
@@ -44,8 +44,8 @@ def _row(stem: str, report: dict[str, Any]) -> list[str]:
     return [
         task if report["finished"] else f"{task}, not finished",
         f"**{escape(best['title'])}**" if best else "none yet",
-        _test(metric, best),
-        f"{escape(second['title'])}, {_test(metric, second)}" if second else formatting.NONE,
+        _test(report, best),
+        f"{escape(second['title'])}, {_test(report, second)}" if second else formatting.NONE,
         escape(cheapest["title"]) if cheapest else formatting.NONE,
         _costs(cheapest),
         data,
@@ -53,11 +53,12 @@ def _row(stem: str, report: dict[str, Any]) -> list[str]:
     ]
 
 
-def _test(metric: str, row: dict[str, Any] | None) -> str:
+def _test(report: dict[str, Any], row: dict[str, Any] | None) -> str:
     if row is None:
         return formatting.NONE
+    metric = report["metric"]
     found = formatting.with_limits(metric, row["test"], row["test_low"], row["test_high"])
-    return f"{found} {formatting.metric_title(metric)}"
+    return f"{found} {escape(formatting.metric_title(metric, report['data']['classes']))}"
 
 
 def _costs(row: dict[str, Any] | None) -> str:

@@ -35,7 +35,9 @@ def blocks(content: Content) -> list[str]:
     found = content.source.sweep["dataset"].get("published", [])
     if not found:
         return []
-    titles = {name: formatting.metric_title(name) for name in found[0] if name != "title"}
+    titles = {
+        name: formatting.metric_title(name, content.source.classes) for name in found[0] if name != "title"
+    }
     everyone = [(f"**{escape(a.entry.title)}** (here)", a.metrics) for a in content.tested]
     everyone += [(f"{escape(row['title'])} (published)", row) for row in found]
     return [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import tasks
-from bench.report import ablation, answer, result_rows, run_results, sample_images, statistics
+from bench.report import ablation, answer, formatting, result_rows, run_results, sample_images, statistics
 from bench.report.ablation import Ablation
 from bench.report.answer import Answer
 from bench.report.run_results import Source
@@ -33,6 +33,11 @@ class Content:
     @property
     def metric(self) -> str:
         return self.source.metric
+
+    @property
+    def metric_title(self) -> str:
+        """The primary metric's title in the middle of a sentence."""
+        return formatting.metric_title(self.metric, self.source.classes)
 
     @property
     def tested(self) -> list[Assessment]:

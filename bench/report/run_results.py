@@ -186,8 +186,9 @@ def _network(folder: Path, state: State, name: str, in_plan: bool, dropped: list
         searches.append(frames.search(name, fold, trials, planned, chosen, best))
         trainings += frames.trials(name, fold, trials, chosen)
         if chosen is not None:
-            for seed, result in list(state.refits(name, fold, chosen).items())[: plan["seeds"]]:
-                trainings.append(_refit(folder, name, fold, chosen, seed, result, dropped))
+            for seed, result in state.refits(name, fold, chosen).items():
+                if seed <= plan["seeds"]:  # of more that were asked for before, whichever come first
+                    trainings.append(_refit(folder, name, fold, chosen, seed, result, dropped))
     entry.searches = frames.frame(searches, frames.SEARCHES)
     entry.trainings = frames.frame(trainings, frames.TRAININGS)
     first = searches[0]["trial"]
@@ -197,6 +198,10 @@ def _network(folder: Path, state: State, name: str, in_plan: bool, dropped: list
     for key, reason in state.failed.items():
         parts = parse_key(key)
         if parts["candidate"] != name or parts["kind"] not in ("space", "pretrain", "trial", "refit"):
+            continue
+        if parts.get("fold", 0) >= plan["folds"] or parts.get("seed", 1) > plan["seeds"]:
+            continue
+        if parts.get("trial", 0) >= state.planned_trials(name, parts.get("fold", 0), plan["trials"]):
             continue
         entry.failures[reason] += 1
         if parts["kind"] == "refit" and key not in state.deferred:

@@ -93,8 +93,16 @@ def _metrics(content: Content) -> list[str]:
         "class against the rest, over pairs within a fold. Calibration error: mean gap between confidence and "
         "accuracy in ten bins; it is biased upwards on small test sets, the more so the fewer subjects. An SVM's "
         "probabilities are a softmax of its decision values: its log loss, Brier score and calibration mean "
-        "little. Always the same answer: the most frequent class, with the shares of the classes as probabilities.",
+        "little. Always the same answer: the most frequent class, with the shares of the classes as probabilities."
+        + _order(content.source.classes),
     ]
+
+
+def _order(classes: list[str]) -> str:
+    """What the quadratic weighted kappa hangs on, where it matters."""
+    if not 2 < len(classes) <= _MOST_CLASSES:
+        return ""
+    return f" Quadratic weighted kappa takes the classes in the order {', '.join(map(escape, classes))}."
 
 
 def scores(what: str, titles: dict[str, str], found: Iterable[tuple[str, dict[str, Any]]]) -> str:

@@ -35,7 +35,7 @@ def _sweep(content: Content) -> str:
         ("Command", code(without_paths(source.sweep["command"]))),
         ("Time", f"{formatting.date(source.started)} to {formatting.date(source.ended)}"),
         ("Sweeps took", f"{formatting.duration(source.state.seconds)}, {busy}"),
-        ("Task", f"{code(source.task)}, primary metric {formatting.metric_title(source.metric)}"),
+        ("Task", f"{code(source.task)}, primary metric {escape(content.metric_title)}"),
         ("Preset", f"{code(plan['preset'])}, {plan['epochs']} epochs"),
         (
             "Search",
@@ -83,7 +83,7 @@ def _parts(content: Content) -> list[str]:
             columns[part.capitalize()] = [_counted(subjects[getattr(fold, part)]) for fold in found]
         note, best = _parts_note(content.source, splits), content.answer.best
         if len(found) > 1 and best and best.test:
-            title = f"{best.entry.title}, test {formatting.metric_title(content.metric)}"
+            title = f"{best.entry.title}, test {content.metric_title}"
             scores = _by_fold(content, best, len(found))
             columns[escape(title)] = [formatting.value(content.metric, score) for score in scores]
             known = [score for score in scores if math.isfinite(score)]

@@ -71,13 +71,13 @@ def candidate_seconds(plan: Plan, candidate: str) -> float | None:
 
 
 def refits_seconds(plan: Plan, candidate: str) -> float | None:
-    """A worker's time for the refits that a candidate has left; None before its first training."""
+    """A worker's time for the refits that a candidate has left, those of its best trials so far; see above."""
     if _pace(plan, candidate) is None:
         return None
     left = 0.0
     for fold in range(plan.settings.folds):
-        winner = plan.winner(candidate, fold)
-        refits = len(plan.state.refits(candidate, fold, winner)) if winner is not None else 0
+        leader = plan.leader(candidate, fold)
+        refits = len(plan.state.refits(candidate, fold, leader)) if leader is not None else 0
         left += _refit_seconds(plan, candidate, fold) * max(plan.settings.seeds - refits, 0)
     return left
 

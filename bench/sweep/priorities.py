@@ -33,6 +33,7 @@ class Priorities:
     def __init__(self, settings: Settings, state: State, plan: Plan) -> None:
         self.settings, self.state, self.plan = settings, state, plan
         self.traced: dict[int, set[str]] = defaultdict(set)  # structures that each worker has, by slot
+        self.has_shared = False  # whether searches were closed for the budget's sake
         self.alone: set[str] = set()  # keys of pieces that are tried again with nothing else running
         self._seconds: dict[str, float] = defaultdict(float)  # by owner, in all sessions
         self._session_seconds: dict[str, float] = defaultdict(float)  # by owner, since `_began`
@@ -100,6 +101,8 @@ class Priorities:
     def share_budget(self, slots: int, measuring: bool) -> bool:
         """Close searches whose architecture has used its share, so that there is time for its refits.
 
+        Each call does something for every one first: refits that take more than a share would else end all calls.
+
         Returns whether the time is up; what is kept back for measuring counts only while `measuring`.
         """
         budget, candidates = self.settings.budget_seconds, self.settings.candidates
@@ -110,6 +113,8 @@ class Priorities:
         share = available * slots / len(candidates)
         for candidate in candidates:
             refits = estimate.refits_seconds(self.plan, candidate.name)
-            if refits is not None and self._session_seconds[candidate.name] + refits >= share:
+            spent = self._session_seconds[candidate.name]
+            if refits is not None and spent and spent + refits >= share:
                 self.plan.close({candidate.name})
+                self.has_shared = True
         return time.monotonic() - self._began > available

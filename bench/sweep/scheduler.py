@@ -82,6 +82,12 @@ class Sweep:
                 self._measuring_process.wait_until_idle()
                 self._loop(self._next_measurement)
 
+    @property
+    def unfinished(self) -> str | None:
+        """Why there is something left to do for the same command: what ended this call, or a budget's share."""
+        reason = self.interrupted or ("budget" if self._priorities.has_shared else None)
+        return None if Plan(self.settings, self.state).finished() else reason
+
     def _next_item(self, slot: int) -> WorkItem | None:
         self._share_budget()
         return self._priorities.next_item(slot, self._running.values())

@@ -136,12 +136,14 @@ class SearchPlan:
                     if standing.outcome and number not in ended:
                         yield f"trial/{search_name(candidate.name, fold)}/{number}", standing
 
-    def winner(self, candidate: str, fold: int) -> int | None:
-        """The best trial of a finished search."""
-        if not self.searched(candidate, fold):
-            return None
+    def leader(self, candidate: str, fold: int) -> int | None:
+        """The best trial of a search so far."""
         planned = range(self.planned_trials(candidate, fold))
         return self.state.best_trial(candidate, fold, self.settings.sign, planned)
+
+    def winner(self, candidate: str, fold: int) -> int | None:
+        """The best trial of a finished search."""
+        return self.leader(candidate, fold) if self.searched(candidate, fold) else None
 
     def _trials(self, candidate: Candidate, fold: int) -> Iterator[WorkItem]:
         """Trainings of trials that could be run now: the next rung of each, on one inner fold or on all."""

@@ -91,7 +91,7 @@ def features(model: keras.Model, layer: str, x: np.ndarray) -> np.ndarray:
 
 
 def expected(reference, name: str, x: np.ndarray) -> np.ndarray:
-    """Features `[n, features]` of `keras.applications` for z-scores `[n, height, width, 1]`."""
+    """Features `[n, features]` of `keras.applications` for z-scores `[n, height, width, 1 or 3]`."""
     kind = USES[name]
     images = MEAN_RGB + np.float32(imagenet.DEVIATION) * x
     module = {"vgg16": keras.applications.vgg16, "resnet50": keras.applications.resnet50}[kind]
@@ -109,6 +109,17 @@ def test_image_features_are_those_of_keras_applications(name, original, referenc
     x = samples((SIDE, SIDE, 1), 2)
     model = original(name, (SIDE, SIDE, 1))
     assert_equal(features(model, "features", x), expected(reference, name, x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vgg16", "resnet"])
+def test_colours_are_seen_as_keras_applications_sees_them(name, original, reference, samples):
+    x = samples((SIDE, SIDE, 3), 2)
+    found = features(original(name, (SIDE, SIDE, 3)), "features", x)
+    assert_equal(found, expected(reference, name, x))
+    assert not np.allclose(
+        found, features(original(name, (SIDE, SIDE, 3)), "features", x[..., ::-1]), atol=1e-3
+    )
 
 
 @pytest.mark.slow

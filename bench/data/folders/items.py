@@ -1,7 +1,8 @@
 """One scan of a user's folder, and which part of an official split it is in."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,14 @@ class Item:
     site: str | None  # scanner or hospital
     kind: str  # its format, as `bench.data.formats.kind_of` names it
     part: str | None = None  # one of `PARTS` where the folder has an official split
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Classes in the order that numbers have where all are numbers, else in that of the alphabet."""
+    names = sorted(set(labels))
+    with contextlib.suppress(ValueError):
+        names.sort(key=float)
+    return tuple(names)
 
 
 def official_masks(items: Sequence[Item]) -> dict[str, Any]:

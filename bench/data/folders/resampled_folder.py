@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bench.data.caches.cached_dataset import ensure, replace_folder, sample_dige
 from bench.data.caches.content_hashes import hash_all
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.folders.folder import list_folder
-from bench.data.folders.items import Item, columns, official_masks, split_details
+from bench.data.folders.items import Item, columns, in_order, official_masks, split_details
 from bench.data.formats import read
 from bench.data.formats.listing import first_few
 from bench.data.preprocess.grid import Grid, to_grid
@@ -26,11 +27,14 @@ READING_VERSION = 4
 _MAX_JOBS = 8  # a process takes about 200 MiB for volumes of 240x240x155
 
 
-def build_cache(data: str | Path, grid: Grid, cache: str | Path, *, name: str) -> Path:
+def build_cache(
+    data: str | Path, grid: Grid, cache: str | Path, *, name: str, classes: Sequence[str] = ()
+) -> Path:
     """Bring a user's folder to one grid, once; later calls with the same content and settings find it.
 
-    `data` is a folder as for `list_folder`, `name` that of the dataset, `cache` the folder of all caches. This
-    one's name carries a key of contents, labels and settings.
+    `data` is a folder as for `list_folder`, `name` that of the dataset, `cache` the folder of all caches,
+    `classes` their order, if it is another than `in_order`. The cache's name carries a key of contents, labels and
+    settings.
 
     Returns the cache folder, for `open_cached` and `open_headers`. A build that was killed goes on from the volumes
     that it had finished; a damaged cache is made again.
@@ -43,7 +47,7 @@ def build_cache(data: str | Path, grid: Grid, cache: str | Path, *, name: str) -
     cache.mkdir(parents=True, exist_ok=True)
     hashes = hash_all([item.path for item in items], cache / "hashes.json", min(_MAX_JOBS, cores()))
     _check_contents(items, hashes)
-    classes = tuple(sorted({item.label for item in items}))
+    classes = tuple(classes) or in_order(item.label for item in items)
     source = data.resolve().name
     folder = cache / f"{name}-{_key(source, items, hashes, classes, grid)}"
     return ensure(folder, lambda target: _build(target, items, classes, grid, source, name))

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.data.dataset import Dataset, fingerprint
 from bench.data.folders.folder import list_folder
-from bench.data.folders.items import columns, official_masks, split_details
+from bench.data.folders.items import columns, in_order, official_masks, split_details
 from bench.data.formats import read
 from bench.data.preprocess.spect_slices import orient, to_slice
 from bench.errors import UserError
@@ -30,7 +30,7 @@ def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
         raise UserError(f"DATA={folder}: found a file; expected a folder with labels.csv or a folder a class")
     items = list_folder(folder)
     found = {item.label for item in items}
-    classes = tuple(s for s in _STAGES if s in found) if found <= set(_STAGES) else tuple(sorted(found))
+    classes = tuple(s for s in _STAGES if s in found) if found <= set(_STAGES) else in_order(found)
     x = read_slices([(item.path, item.kind) for item in items], slices)[..., None]
     own, masks = columns(items, classes), official_masks(items)
     how = f"slices {slices[0]} to {slices[1]}" if slices else _BY_UPTAKE

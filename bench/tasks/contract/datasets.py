@@ -76,7 +76,7 @@ def pretraining(
     """
     if not task.has_generator():
         task.pretraining(classes, samples)  # says so
-    text = f"{classes}{samples}{generators_digest()}"
+    text = f"{classes}{samples}{generators_digest()}{task.file_digest}"
     folder = cache / f"{task.name}-pretraining-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def save(target: Path) -> None:

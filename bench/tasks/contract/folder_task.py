@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from bench.data.folders.folder import check_folder
-from bench.data.folders.items import Item
+from bench.data.folders.items import Item, in_order
 from bench.data.folders.resampled_folder import build_cache, read_sample
 from bench.data.formats import read
 from bench.data.preprocess.any_image import NORMALISATIONS, normalise
@@ -29,13 +29,14 @@ class FolderTask(AnyDataTask):
     preprocessing_files = "any_image"
     axes: int  # of a sample: 2 for images, 3 for volumes
     longest: int  # side of the grid, at most, that is chosen from the data
+    classes: tuple[str, ...] = ()  # in the order that the folder's own file says, if it does
 
     def configured(self, data: str | None) -> Self:
         folder = Path(data or "")
         if data is None or not folder.is_dir():
             return self
         items = check_folder(folder).items  # what is wrong with them, `load` says
-        chosen = read_task_toml(folder, self.axes, sorted({item.label for item in items}))
+        chosen = read_task_toml(folder, self.axes, in_order(item.label for item in items))
         preprocessing: Choices = {name: chosen.get(name, usual) for name, usual in self.preprocessing.items()}
         if "size" not in chosen:
             preprocessing["size"] = self._usual_size(items) or preprocessing["size"]
@@ -50,7 +51,7 @@ class FolderTask(AnyDataTask):
             (*preprocessing["size"], channels),
             preprocessing=preprocessing,
             preprocessing_options=options,
-            **{name: chosen[name] for name in ("title", "metric") if name in chosen},
+            **{name: chosen[name] for name in ("title", "metric", "classes") if name in chosen},
         )
         if "folds" in chosen:
             presets = {
@@ -93,7 +94,7 @@ class FolderTask(AnyDataTask):
                 f"what is to be chosen in {FILE} there"
             )
         name = f"{self.name}-{Path(data).resolve().name}"
-        return build_cache(data, self._grid(preprocessing), cache, name=name)
+        return build_cache(data, self._grid(preprocessing), cache, name=name, classes=self.classes)
 
     def fetch(self, folder: Path, source: str | None = None, name: str = "") -> list[str]:
         raise UserError(

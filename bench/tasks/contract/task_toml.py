@@ -10,16 +10,19 @@ from bench.errors import UserError
 from bench.evaluate.metrics import METRICS
 
 FILE = "task.toml"
+_OF_ORDER = "quadratic_weighted_kappa"
 _SIDES = {2: (8, 1024), 3: (2, 256)}
 
 
 def read_task_toml(folder: Path, axes: int, classes: Sequence[str]) -> dict[str, Any]:
-    """Read the file, if there is one, of a folder with samples of so many axes (2 or 3) and these classes, sorted.
+    """Read the file, if there is one, of a folder with samples of so many axes (2 or 3) and these classes.
 
-    Returns a dict with those of `title`, `size` (a list), `crop`, `colour`, `folds`, `metric`, `candidates`
-    (a list of names) and `normalisation` that the file has; a metric `sensitivity:CLASS` as `metrics.get` names it.
+    Returns a dict with those of `title`, `size` (a list), `crop`, `colour`, `folds`, `classes` (in their order),
+    `metric`, `candidates` (a list of names) and `normalisation` that the file has; a metric `sensitivity:CLASS` as
+    `metrics.get` names it.
 
-    Raises UserError: the file is no TOML, or a key or value is not one of these; the line says what is.
+    Raises UserError: the file is no TOML, a key or value is not one of these, or the metric is about an order that
+    is not said; the line says what is expected.
     """
     file = folder / FILE
     try:
@@ -29,12 +32,18 @@ def read_task_toml(folder: Path, axes: int, classes: Sequence[str]) -> dict[str,
             f"{file}: found no TOML ({' '.join(str(error).split())}); expected keys = values"
         ) from error
     least, most = _SIDES[axes]
+    ordered = found.get("classes", classes)
+    is_order = isinstance(ordered, list | tuple) and sorted(map(str, ordered)) == sorted(classes)
     metrics = {
         name: name
         for name, metric in METRICS.items()
         if metric.primary and (len(classes) == 2 or not metric.binary)
     }
-    metrics |= {f"sensitivity:{label}": f"sensitivity[{column}]" for column, label in enumerate(classes)}
+    metrics |= (
+        {f"sensitivity:{label}": f"sensitivity[{column}]" for column, label in enumerate(ordered)}
+        if is_order
+        else {}
+    )
     keys: dict[str, tuple[Callable[[Any], bool], str]] = {
         "title": (lambda v: isinstance(v, str) and bool(v.strip()), "a text"),
         "size": (
@@ -46,6 +55,7 @@ def read_task_toml(folder: Path, axes: int, classes: Sequence[str]) -> dict[str,
             lambda v: isinstance(v, bool) and (axes == 2 or not v),
             "true or false, true for images alone",
         ),
+        "classes": (lambda v: is_order, f"each of {', '.join(classes)}, in brackets, in their order"),
         "folds": (lambda v: _is_whole(v, 1, 100), "a whole number from 1 to 100"),
         "metric": (lambda v: v in metrics, f"one of {', '.join(metrics)}"),
         "candidates": (
@@ -60,7 +70,24 @@ def read_task_toml(folder: Path, axes: int, classes: Sequence[str]) -> dict[str,
         accepts, expected = keys[key]
         if not accepts(value):
             raise UserError(f"{file}: found {key} = {value!r}; expected {expected}")
+    if (
+        found.get("metric") == _OF_ORDER
+        and len(classes) > 2
+        and "classes" not in found
+        and not _are_numbers(classes)
+    ):
+        raise UserError(
+            f"{file}: found metric = {_OF_ORDER!r}, which hangs on the order of the classes; expected "
+            f"classes = [...] beside it, with {', '.join(classes)} in their order"
+        )
     return found | ({"metric": metrics[found["metric"]]} if "metric" in found else {})
+
+
+def _are_numbers(labels: Sequence[str]) -> bool:
+    try:
+        return bool([float(label) for label in labels])
+    except ValueError:
+        return False
 
 
 def _is_whole(value: Any, least: int, most: int) -> bool:

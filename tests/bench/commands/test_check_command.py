@@ -177,6 +177,22 @@ def test_a_task_of_ones_own_whose_split_shares_subjects_is_told_in_lines(tmp_pat
     assert "warning: 20 subjects are in several parts of the official split" in text
 
 
+def test_a_class_too_small_for_five_parts_may_be_large_enough_for_sites(tmp_path):
+    rows = ["path,label,subject,site"]
+    for number in range(16):
+        label, site = ("rare", "usual", "usual", "usual")[number % 4], "ab"[number // 8]
+        _save(tmp_path / "data" / f"{number}.nii", _volume(number))
+        rows.append(f"{number}.nii,{label},s{number},{site}")
+    (tmp_path / "data" / "labels.csv").write_text("\n".join(rows))
+    lines, is_sound = _check(tmp_path)
+    assert is_sound
+    (line,) = (line for line in lines if "expected at least 5" in line)
+    assert line.startswith("warning: ")
+    assert line.endswith("; FOLDS=sites can be had")
+    (tmp_path / "data" / "labels.csv").write_text("\n".join(row.rpartition(",")[0] for row in rows))
+    assert not _check(tmp_path)[1]
+
+
 def test_class_names_are_no_formulas_and_may_not_be_bytes_of_another_encoding(sound):
     for old, new in (("HC", b"A $^$"), ("PD", b"M\xe4nner")):
         os.rename(sound / "data" / old, os.fsencode(sound / "data") + b"/" + new)

@@ -109,6 +109,15 @@ def test_a_finished_sweep_says_so_without_tensorflow(copied):
     assert (folder / journal.FILE).read_bytes() == before
 
 
+def test_a_picture_that_is_gone_is_drawn_again(copied):
+    root, _ = copied
+    pictures = sorted((root / "reports" / "digits").glob("*.png"))
+    assert pictures
+    pictures[0].unlink()
+    assert bench(settings_in(root), Display(quiet=True)) == 0
+    assert pictures[0].is_file()
+
+
 def test_more_trials_run_the_new_ones_only(copied):
     root, folder = copied
     before = {event["piece"] for event in events(folder, "done")}

@@ -27,6 +27,7 @@ from bench.deploy.calibration import fit_temperature, log_loss, scaled
 from bench.deploy.export import export
 from bench.deploy.saved_network import Network, calibrated
 from bench.errors import UserError
+from bench.sweep import run_directory
 from bench.tasks.medmnist import task as medmnist
 from bench.tasks.spect import task
 from bench.worker import arrays
@@ -141,6 +142,17 @@ def test_the_best_network_of_the_report_is_taken_and_its_first_seed(runs):
     for model, seeds in (("ensemble", 2), ("vgg16-ensemble", 2), ("vgg16", 1)):
         assert len(run_network.choose(runs / "spect-made", model).files) == seeds
     assert run_network.choose(runs / "spect-made", "vgg16").assessment.name == "vgg16"
+
+
+def test_an_ensemble_has_the_seeds_that_are_asked_for(runs, tmp_path):
+    shutil.copytree(runs, tmp_path / "runs")
+    runs = tmp_path / "runs"
+    state = run_directory.load_state(runs / "spect-made")
+    assert state.sweep["plan"]["seeds"] == 2
+    with (runs / "spect-made" / "journal.jsonl").open("a") as file:
+        file.write(json.dumps({**state.sweep, "plan": {**state.sweep["plan"], "seeds": 1}}) + "\n")
+    with pytest.raises(UserError, match="found 1 kept networks of cnn"):
+        run_network.choose(runs / "spect-made", "cnn-ensemble")
 
 
 def test_the_temperature_is_the_winning_trial_s_and_what_it_does_is_on_record(runs):

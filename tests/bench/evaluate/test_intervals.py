@@ -35,6 +35,14 @@ def test_variance_of_accuracy_is_that_of_a_mean_of_subjects():
     assert spread.seed == 0
 
 
+def test_the_brier_score_of_two_classes_ends_at_one():
+    y = np.arange(40) % 2
+    wrong = np.random.default_rng(0).uniform(0.9, 1, 40)
+    probabilities = np.stack([np.where(y == 0, 1 - wrong, wrong), np.where(y == 0, wrong, 1 - wrong)], axis=1)
+    found = interval([Run(y, probabilities, np.arange(40).astype(str), 0, 1)], "brier")
+    assert 0.9 < found.estimate < found.high <= 1
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
 def test_few_subjects_of_many_samples_are_few(metric):
     """Six of sixty subjects with thirty samples each hold nine in ten samples: the interval was that of sixty."""

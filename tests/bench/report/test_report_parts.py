@@ -148,7 +148,7 @@ def test_an_ablation_is_the_contribution_of_having_the_thing(tmp_path, effect, s
         assert np.sign(found.contribution.estimate) == sign
     assert failed.verdict("accuracy") == "failed: out of memory"
     assert not_pretrained.verdict("accuracy") == "failed: out of disk"
-    text = "\n".join(ablation.blocks([found, failed], {"best": "Best"}, "accuracy"))
+    text = "\n".join(ablation.blocks([found, failed], {"best": "Best"}, "accuracy", "accuracy"))
     assert re.search(r"\| cropping helps +\| Best, no crop +\|", text)
 
 
@@ -214,6 +214,72 @@ def test_ablations_of_an_earlier_winner_are_left_out(tmp_path):
     (found,) = ablation.find(run_results.read(sweep.write(tmp_path, events)))
     assert len(found.switched) == 1
     assert abs(found.contribution.estimate) < 0.1
+
+
+def test_ablations_follow_the_plan(tmp_path):
+    """Of a network that is no more the best there are none, and none of seeds that are not asked for."""
+    sweep = Sweep(networks={"best": 0.85, "better": 0.9}, references={}, seeds=3)
+    events = sweep.events(tmp_path)
+    for name in sweep.networks:
+        for seed in range(1, 4):
+            key = f"ablation/no_crop/{name}/0/{sweep.best(name, 0)}/{seed}"
+            events.append(sweep.done(key, sweep.refit(tmp_path, key, 0.6, 0, seed)))
+
+    def found(names: list[str], seeds: int) -> list[tuple]:
+        latest = sweep.sweep(names)
+        latest["plan"]["seeds"] = seeds
+        read = ablation.find(run_results.read(sweep.write(tmp_path, [*events, latest])))
+        return [(each.candidate, len(each.base), len(each.switched)) for each in read]
+
+    assert found(["best", "better"], 3) == [("better", 3, 3)]
+    assert found(["best"], 3) == [("best", 3, 3)]
+    assert found(["best"], 2) == [("best", 2, 2)]
+
+
+def test_seeds_and_failures_outside_the_plan_do_not_count(tmp_path):
+    """Where the first of three refits was lost and two are asked for, the third is none of them."""
+    sweep = Sweep(networks={"best": 0.85}, references={}, seeds=3, folds=2)
+    best = sweep.best("best", 0)
+    events = [each for each in sweep.events(tmp_path) if each.get("piece") != f"refit/best/0/{best}/1"]
+    for piece in (f"refit/best/0/{best}/3", "trial/best/0/2", "refit/best/1/0/1"):
+        events.append({"event": "failed", "piece": piece, "reason": f"{piece} failed"})
+    latest = sweep.sweep()
+    latest["plan"].update(seeds=2, folds=1, trials=2)
+    content = results.build(sweep.write(tmp_path, [*events, latest]))
+    (entry,) = (a.entry for a in content.assessments)
+    assert [run.seed for run in entry.runs] == [2] * (best < 2)
+    assert not entry.failures
+    assert not content.finished
+
+
+def test_class_names_are_cut_so_that_they_differ():
+    names = ["adenocarcinoma, well differentiated", "adenocarcinoma, poorly differentiated", "squamous"]
+    assert figure_style.shortened_all(["normal", "squamous cell"], 9) == ["normal", "squamous…"]
+    assert figure_style.shortened_all([names[0].replace("well", "w"), names[2]], 14) == [
+        "adenocarcinom…",
+        "squamous",
+    ]
+    alike = figure_style.shortened_all(names, 14)
+    assert len(set(alike)) == 3
+    assert alike[:2] == ["1 adenocarcin…", "2 adenocarcin…"]
+    assert figure_style.shortened_all(["stage of grade one", "stage of grade two"], 12) == [
+        "stage…de one",
+        "stage…de two",
+    ]
+
+
+def test_a_sensitivity_is_titled_by_the_name_of_its_class(tmp_path):
+    sweep = Sweep(metric="sensitivity[1]", classes=("2", "1|a"))
+    content = results.build(sweep.write(tmp_path))
+    page = markdown_report.markdown(content, {})
+    assert "Test sensitivity of 1\\|a [95% interval]" in page
+    assert "primary metric sensitivity of 1\\|a" in page
+    assert "of class 1 " not in page
+
+
+def test_the_order_of_classes_is_said(tmp_path):
+    page = markdown_report.markdown(_built(tmp_path, classes=("none", "mild", "severe")), {})
+    assert "takes the classes in the order none, mild, severe." in page
 
 
 def test_confusion_against_scikit_learn():
@@ -354,6 +420,7 @@ def test_a_row_for_each_training_and_search(tmp_path):
         ("see https://example.org/a/b", "see https://example.org/a/b"),
         ("data/set/x.png or and/or", "data/set/x.png or and/or"),
         ("'C:\\Users\\me\\x.png'", "'x.png'"),
+        ("of class ER+/PR+/HER2- and T2*/FLAIR/DWI", "of class ER+/PR+/HER2- and T2*/FLAIR/DWI"),
     ],
 )
 def test_absolute_paths_are_cut(text, shown):

@@ -294,6 +294,27 @@ def test_a_budget_leaves_time_for_refits(tmp_path):
     assert Counter(key.split("/")[0] for key in more.keys)["stage"] == 50 - kinds["stage"]
 
 
+@pytest.mark.parametrize("tested", [0, 3])
+def test_refits_longer_than_a_share_do_not_end_every_call(tmp_path, tested):
+    """A search was closed before its first trial in every call, and the end recorded as "finished"."""
+    if tested:
+        sweep_with(FakeWorkers(), settings_for(tmp_path, trials=2, seeds=tested))
+
+    def answer(description: dict):
+        return good(description, seconds=10.0)
+
+    more = {"trials": 4, "seeds": 3}
+    for _ in range(6):
+        workers = FakeWorkers(answer)
+        swept = sweep_with(workers, settings_for(tmp_path, **more, budget_seconds=25.0))
+        assert workers.keys
+        if swept.unfinished is None:
+            break
+        assert swept.unfinished == "budget"
+    assert swept.unfinished is None
+    assert len(swept.state.trials("compact", 0)) == 4
+
+
 def test_a_budget_foresees_that_refits_are_longer_than_the_first_rungs(tmp_path):
     spent: dict[str, list[float]] = {"stage": [], "refit": []}
 

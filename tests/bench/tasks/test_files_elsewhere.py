@@ -20,6 +20,7 @@ from bench.sweep import run_directory
 from bench.sweep.identity import candidate_digests, identity
 from bench.sweep.settings import find_task
 from bench.tasks import Candidate
+from bench.tasks.contract.datasets import pretraining
 from bench.tasks.contract.plug_ins import find_candidates
 from bench.worker import programs, spaces
 
@@ -54,6 +55,11 @@ class Halves(Task):
 
 task = Halves()
 '''
+PRETRAINED = """
+    def pretraining(self, classes=None, samples=None):
+        return digits_standin.load()
+
+    def load("""
 NET = '''
 """A layer of one's own."""
 import keras
@@ -346,3 +352,33 @@ def test_a_sweep_of_both_in_a_worker_process(files, tmp_path, capsys):
     task.unlink()
     assert main(["report", str(task), *options]) == 2
     assert "found no such file" in capsys.readouterr().err
+
+
+def test_images_for_pretraining_are_those_of_the_task_s_file_as_it_is(tmp_path):
+    """They were told apart by the task's name alone: an edited generator went on with the images of before."""
+    path, text = tmp_path / "halves.py", TASK.replace("    def load(", PRETRAINED.strip("\n"), 1)
+    folders = []
+    for edited in (
+        text,
+        text,
+        text.replace("return digits_standin.load()", "return digits_standin.load() or None"),
+    ):
+        path.write_text(edited)
+        folders.append(pretraining(tasks.load(str(path)), tmp_path / "cache"))
+    assert folders[0] == folders[1] != folders[2]
+
+
+def test_a_dataset_s_folder_may_be_given_with_its_whole_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("halves.py").write_text(
+        TASK.replace(
+            "return store(digits_standin.load(), cache)",
+            "return store(digits_standin.load(), cache).resolve()",
+        )
+    )
+    words = ["--preset", "smoke", "--no-measure", "--runs", "runs", "--reports", "reports", "--workers", "0"]
+    assert main(["bench", "halves.py", *words]) == 0
+    recorded = run_directory.load_state(run_directory.latest(Path("runs"), "halves")).sweep["dataset"][
+        "folder"
+    ]
+    assert recorded.startswith("../cache/")

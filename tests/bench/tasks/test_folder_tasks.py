@@ -85,9 +85,33 @@ def test_the_metric_may_be_the_sensitivity_of_a_class_by_name(pictures):
         settings_of("images", pictures)
 
 
+def test_classes_that_are_numbers_have_their_order_and_others_can_be_given_one(pictures, tmp_path):
+    for number, (old, new) in enumerate([("benign", "2"), ("malignant", "10")]):
+        (pictures / old).rename(pictures / new)
+        (pictures / "1").mkdir(exist_ok=True)
+        Image.new("L", (20, 30), 50 + number).save(pictures / "1" / f"more-{number}.png")
+    kappa = 'metric = "quadratic_weighted_kappa"\n'
+    (pictures / "task.toml").write_text(kappa)
+    assert loaded(settings_of("images", pictures), tmp_path).classes == ("1", "2", "10")
+    (pictures / "1").rename(pictures / "none")
+    with pytest.raises(
+        UserError, match=r"task.toml: found metric = 'quadratic_weighted_kappa', .* with 10, 2, none in"
+    ):
+        settings_of("images", pictures)
+    (pictures / "task.toml").write_text(kappa + 'classes = ["none", "2", "10"]\n')
+    settings = settings_of("images", pictures)
+    assert loaded(settings, tmp_path).classes == ("none", "2", "10")
+    (pictures / "task.toml").write_text('classes = ["none", "10", "2"]\nmetric = "sensitivity:2"\n')
+    assert settings_of("images", pictures).task.metric == "sensitivity[2]"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            'classes = ["benign"]',
+            r"found classes = \['benign'\]; expected each of benign, malignant, in brackets",
+        ),
         ("size = [16]", r"found size = \[16\]; expected 2 whole numbers from 8 to 1024"),
         ("size = [16, 4]", r"found size = \[16, 4\]"),
         ("size = 16", "found size = 16"),
