@@ -162,7 +162,7 @@ def _differences(before: Side, after: Side) -> list[str]:
 
 def _metric_lines(before: Side, after: Side, found: list[Change]) -> list[str]:
     metric = before.report["metric"]
-    title = metrics.get(metric).title
+    title = formatting.headline(metric, before.report["data"]["classes"])
     if not found:
         return ["", f"{title}: nothing was tested in both."]
     paired = all(change.difference.paired for change in found)

@@ -146,7 +146,7 @@ def _is_reported(page: Path, folder: Path, state: State) -> bool:
             return False
         found = json.loads(files[-1].read_text(encoding="utf-8"))
         same_time = math.isclose(found["seconds"], state.seconds, rel_tol=1e-5)
-        pictures = re.findall(r"\]\(([^()\s]+\.png)\)", page.read_text(encoding="utf-8"))
+        pictures = re.findall(r"(?m)^!\[.*\]\(([^()\s]+\.png)\)$", page.read_text(encoding="utf-8"))
         is_whole = all((page.parent / unquote(picture)).is_file() for picture in pictures)
         return same_time and is_whole and found["identity"] == state.sweep["identity"]
     except (OSError, ValueError, LookupError):
@@ -238,8 +238,16 @@ def _dataset_record(dataset: Dataset, dataset_folder: Path, folder: Path) -> dic
         "details": dataset.details,
         "official_test": dataset.official_test is not None and bool(dataset.official_test.any()),
         "reading_version": READING_VERSION,
-        "folder": os.path.relpath(dataset_folder.resolve(), folder.resolve()),
+        "folder": _from_run_folder(dataset_folder, folder),
     }
+
+
+def _from_run_folder(dataset_folder: Path, folder: Path) -> str:
+    """Where a dataset lies as seen from a run folder, so that RUNS can be moved as a whole, links and all."""
+    runs, place = folder.parent.absolute(), dataset_folder.absolute()
+    if place.is_relative_to(runs):
+        return os.path.join("..", place.relative_to(runs))
+    return os.path.relpath(place.resolve(), folder.resolve())
 
 
 def write_report(reports: Path, folder: Path) -> Path:

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from bench.evaluate import metrics
 from bench.sweep import estimate, run_directory
 from bench.sweep.plan import Plan
 from bench.sweep.settings import Settings, find_task
@@ -87,7 +88,8 @@ def _search_line(plan: Plan, candidate: str, fold: int) -> str:
     text = f"{candidate}: {len(trials)} of {planned} trials"
     best = state.best_trial(candidate, fold, settings.sign, trials)
     if best is not None and (result := trials[best]) is not None:
-        text += f", best {settings.task.metric} {result['score']:.4f} (trial {best + 1})"
+        metric = metrics.named(settings.task.metric, state.sweep["dataset"]["classes"])
+        text += f", best {metric} {result['score']:.4f} (trial {best + 1})"
     winner = plan.winner(candidate, fold)
     refits = len(state.refits(candidate, fold, winner)) if winner is not None else 0
     text += f", {min(refits, settings.seeds)} of {settings.seeds} refits"

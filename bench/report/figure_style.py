@@ -162,9 +162,10 @@ def save(figure: Figure, path: Path, made_by: str = "") -> None:
 def shortened_all(texts: Sequence[str], length: int) -> list[str]:
     """Cut texts that would not fit, and keep different ones different: at the end, in the middle, or numbered."""
     tail = length // 2
+    texts = [" ".join(text.split()) for text in texts]
     ends = [shortened(text, length) for text in texts]
     middles = [t if len(t) <= length else f"{t[: length - tail - 1]}…{t[-tail:]}" for t in texts]
-    numbered = [f"{n} {shortened(text, length - 2)}" for n, text in enumerate(texts, start=1)]
+    numbered = [f"{n} {shortened(text, length - 1 - len(str(n)))}" for n, text in enumerate(texts, start=1)]
     return next((cut for cut in (ends, middles) if len(set(cut)) == len(set(texts))), numbered)
 
 

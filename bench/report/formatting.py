@@ -43,6 +43,12 @@ def metric_title(metric: str, classes: Sequence[str]) -> str:
     return title if is_name else title[0].lower() + title[1:]
 
 
+def headline(metric: str, classes: Sequence[str]) -> str:
+    """Title of a metric at the beginning of a line: `Balanced accuracy`."""
+    title = metric_title(metric, classes)
+    return title[0].upper() + title[1:]
+
+
 def value(metric: str, number: float | None) -> str:
     """Write a metric: `95.5%`, `0.912`."""
     if not _known(number):

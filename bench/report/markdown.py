@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pandas as pd
 
-# Two folders or more from the root: a place on somebody's machine, no matter for a reader elsewhere. A word begins
-# there: `ER+/PR+/HER2-` is none.
-_ABSOLUTE_PATH = re.compile(r"(?<![^\s'\"`(=\[<,;])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:'\"(),;]+){2,}")
+# Two folders or more from the root: a place on somebody's machine, no matter for a reader elsewhere. There is none
+# in `ER+/PR+/HER2-`.
+_ABSOLUTE_PATH = re.compile(r"(?<![\w:/.~+*-])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:'\"(),;]+){2,}")
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$#])")
 
 

@@ -119,8 +119,8 @@ def _of_class(content: Content) -> list[str]:
     if metric.of_class is None:
         return []
     what = f"the share of the images of class {content.source.classes[metric.of_class]} that are called so"
-    title = content.metric_title
-    return [f"{title[0].upper()}{title[1:]} is {what}, whatever is made of others."]
+    title = formatting.headline(content.metric, content.source.classes)
+    return [f"{title} is {what}, whatever is made of others."]
 
 
 def _uninformed(content: Content) -> list[str]:

@@ -71,7 +71,7 @@ def candidate_seconds(plan: Plan, candidate: str) -> float | None:
 
 
 def refits_seconds(plan: Plan, candidate: str) -> float | None:
-    """A worker's time for the refits that a candidate has left, those of its best trials so far; see above."""
+    """A worker's time for the refits that a candidate has left, of the best trials so far, or None as above."""
     if _pace(plan, candidate) is None:
         return None
     left = 0.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.data.checks.shortcuts import background
 from bench.data.dataset import Dataset
-from bench.data.folders.items import PARTS, Item, columns
+from bench.data.folders.items import PARTS, Item, columns, in_order
 from bench.data.formats import read
 from bench.data.formats.listing import parts_of
 from bench.data.preprocess.grid import resample
@@ -125,7 +125,7 @@ def thumbnails(scans: Sequence[tuple[Item, Scan]]) -> tuple[Dataset, dict[str, n
     usual = Counter(len(scan.shape) for _, scan in scans).most_common(1)
     scans = [(item, scan) for item, scan in scans if len(scan.shape) == usual[0][0]]
     kept, found = [item for item, _ in scans], [scan for _, scan in scans]
-    classes = tuple(sorted({item.label for item in kept}))
+    classes = in_order(item.label for item in kept)
     if len(classes) < 2:
         return None
     dataset = Dataset(

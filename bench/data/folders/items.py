@@ -1,6 +1,6 @@
 """One scan of a user's folder, and which part of an official split it is in."""
 
-import contextlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,11 +31,18 @@ class Item:
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Classes in the order that numbers have where all are numbers, else in that of the alphabet."""
+    """Classes in the order that numbers have where all `are_numbers`, else in that of the alphabet."""
     names = sorted(set(labels))
-    with contextlib.suppress(ValueError):
-        names.sort(key=float)
-    return tuple(names)
+    return tuple(sorted(names, key=float) if are_numbers(names) else names)
+
+
+def are_numbers(labels: Sequence[str]) -> bool:
+    """Whether labels are numbers, each another: `1` and `10`, not `nan`, nor `1` and `01`."""
+    try:
+        values = {float(label) for label in labels}
+    except ValueError:
+        return False
+    return len(values) == len(labels) and all(map(math.isfinite, values))
 
 
 def official_masks(items: Sequence[Item]) -> dict[str, Any]:

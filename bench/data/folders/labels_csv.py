@@ -47,7 +47,7 @@ def read_labels(file: Path, problems: list[str]) -> dict[int, Item]:
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     table = []
     try:
-        header = _names(next(filter(any, reader), []))
+        header = _names(next((row for row in reader if any(cell.strip() for cell in row)), []))
         top = f"{file}, line {reader.line_num}"
         line = reader.line_num + 1
         for cells in reader:

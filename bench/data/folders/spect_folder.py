@@ -20,8 +20,8 @@ _STAGES = ("normal", "early", "middle", "late")
 def load(folder: Path, slices: Sequence[int] | None = None) -> Dataset:
     """Read DICOM, NIfTI, Analyze, PNG, JPEG or `.npy`, volumes or slices, to `[n, 109, 91, 1]`.
 
-    Classes that are all stages keep the order of severity; others are sorted by name. `slices` are the first and
-    last slice of a volume to average, counted from 0; None finds them by the uptake.
+    Classes that are all stages keep the order of severity; others see `in_order`. `slices` are the first and last
+    slice of a volume to average, counted from below, from 0; None finds them by the uptake.
 
     Raises UserError: see `bench.data.folders.folder.list_folder`; or a volume without voxel sizes or with too few
     slices.

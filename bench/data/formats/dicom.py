@@ -132,7 +132,7 @@ def _files(folder: Path, header_only: bool = False) -> list[tuple[Path, pydicom.
     if len(series) > 1:
         sizes = " + ".join(map(str, sorted(series.values(), reverse=True)))
         raise UserError(f"{folder}: found {len(series)} series ({sizes} files), expected one series a folder")
-    patients = {str(data.get("PatientID", "")) for _, data in files}
+    patients = {str(data.get("PatientID") or "") for _, data in files} - {""}
     if len(patients) > 1:
         raise UserError(
             f"{folder}: found slices of {len(patients)} patients in one series, expected one patient"

@@ -259,6 +259,8 @@ def test_class_names_are_cut_so_that_they_differ():
         "adenocarcinom…",
         "squamous",
     ]
+    many = figure_style.shortened_all([f"class {n} of many names" * 3 for n in range(12)] + ["class  1"], 14)
+    assert max(map(len, many)) <= 14
     alike = figure_style.shortened_all(names, 14)
     assert len(set(alike)) == 3
     assert alike[:2] == ["1 adenocarcin…", "2 adenocarcin…"]
@@ -420,6 +422,7 @@ def test_a_row_for_each_training_and_search(tmp_path):
         ("see https://example.org/a/b", "see https://example.org/a/b"),
         ("data/set/x.png or and/or", "data/set/x.png or and/or"),
         ("'C:\\Users\\me\\x.png'", "'x.png'"),
+        ("{/home/me/x} and “/home/me/y”", "{x} and “y”"),
         ("of class ER+/PR+/HER2- and T2*/FLAIR/DWI", "of class ER+/PR+/HER2- and T2*/FLAIR/DWI"),
     ],
 )

@@ -32,7 +32,7 @@ def fails_over(*keys: str):
 def start_again(workers: FakeWorkers, settings) -> scheduler.Sweep:
     """Another start of the command in the same run folder."""
     journal = Journal(settings.runs / "run")
-    journal.append("sweep", plan={})
+    journal.append("sweep", plan={}, dataset={"classes": "0123456789"})
     journal.close()
     return sweep_with(workers, settings)
 

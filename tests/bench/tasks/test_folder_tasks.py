@@ -11,6 +11,7 @@ from bench import tasks
 from bench.commands.arguments import read_settings
 from bench.commands.main import _parser
 from bench.data.caches.cached_dataset import open_cached
+from bench.data.folders.items import in_order
 from bench.errors import UserError
 
 
@@ -101,16 +102,30 @@ def test_classes_that_are_numbers_have_their_order_and_others_can_be_given_one(p
     (pictures / "task.toml").write_text(kappa + 'classes = ["none", "2", "10"]\n')
     settings = settings_of("images", pictures)
     assert loaded(settings, tmp_path).classes == ("none", "2", "10")
-    (pictures / "task.toml").write_text('classes = ["none", "10", "2"]\nmetric = "sensitivity:2"\n')
+    (pictures / "task.toml").write_text('classes = ["none", 10, 2]\nmetric = "sensitivity:2"\n')
     assert settings_of("images", pictures).task.metric == "sensitivity[2]"
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("10", "2", "1.5"), ("1.5", "2", "10")),
+        (("nan", "2", "10"), ("10", "2", "nan")),
+        (("1", "01", "0"), ("0", "01", "1")),
+        (("b", "a", "a"), ("a", "b")),
+    ],
+)
+def test_the_order_of_labels_is_that_of_numbers_or_of_the_alphabet(labels, expected):
+    assert in_order(labels) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('metric = "sensitivity:x"\nclasses = ["benign", "x"]', r"found classes = \['benign', 'x'\]"),
         (
             'classes = ["benign"]',
-            r"found classes = \['benign'\]; expected each of benign, malignant, in brackets",
+            r"found classes = \['benign'\]; expected benign, malignant in brackets, in their order",
         ),
         ("size = [16]", r"found size = \[16\]; expected 2 whole numbers from 8 to 1024"),
         ("size = [16, 4]", r"found size = \[16, 4\]"),
