@@ -8,6 +8,7 @@ from bench import tasks
 from bench.errors import UserError
 from bench.sweep import run_directory
 from bench.sweep import settings as s
+from bench.sweep.journal import FILE
 from bench.tasks.contract.candidate import PRESETS
 from bench.tasks.contract.plug_ins import find_candidates
 from tuning.tuners import TUNERS
@@ -54,11 +55,13 @@ def common_options(parser: argparse.ArgumentParser, *places: str) -> None:
 
 
 def latest_run(arguments: argparse.Namespace) -> Path:
-    """The run folder of the task in which something was recorded last.
+    """The run folder of the task in which something was recorded last; RUNS itself, if it is a run folder.
 
     Raises UserError: there is none.
     """
     name, runs = s.find_task(arguments.task).name, Path(arguments.runs)
+    if (runs / FILE).is_file():
+        return runs
     folder = run_directory.latest(runs, name)
     if folder is None:
         raise UserError(f"RUNS={runs}: found no sweep of {name}; expected one: make bench first")

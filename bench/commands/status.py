@@ -66,7 +66,7 @@ def status(folder: Path) -> str:
     lines = [f"{folder}: {done} of {total} trials, refits and references done"]
     lines.append(f"  {'in use by ' + held if held else 'not running'}")
     lines.append(f"  started with: {state.sweep['command']}")
-    left = estimate.seconds_left(plan, max(settings.workers or 1, 1))
+    left = 0.0 if plan.finished() else estimate.seconds_left(plan, max(settings.workers or 1, 1))
     lines.append(f"  time used {estimate.duration(state.seconds)}, left about {estimate.duration(left)}")
     lines.append(f"  disk used {run_directory.disk_bytes(folder) / 2**20:.1f} MiB")
     for candidate in settings.candidates:

@@ -12,7 +12,7 @@ from bench.data.caches.cached_dataset import DamagedCacheError, open_headers
 from bench.data.dataset import Dataset
 from bench.data.sources.download import sha256_of
 from bench.data.splits import Fold
-from bench.deploy import familiarity, saved_network
+from bench.deploy import familiarity
 from bench.deploy.calibration import fit_temperature, log_loss, scaled
 from bench.deploy.familiarity import Known
 from bench.deploy.saved_network import Network, calibrated, load_keras
@@ -106,19 +106,14 @@ def open_network(chosen: Chosen, task: Task, architecture: str = "") -> Network:
     trial = source.state.done[f"trial/{search_name(entry.name, 0)}/{chosen.trial}"]
     calibration = _calibration(chosen, trial)
     identity, data = source.sweep["identity"], source.sweep["dataset"]
-    code = {
-        "preprocessing_code": identity.get("code", {}).get("prepare"),
-        "reading_version": data.get("reading_version"),
-    }
     facts = {
         "task": task.name,
         "architecture": architectures.file_of(chosen.architecture).stem,
         "title": entry.title + (f", ensemble of {len(chosen.files)} seeds" if chosen.ensemble else ""),
         "classes": source.classes,
         "preprocessing": identity["preprocessing"],
-        # what a run of before does not say is taken for what it is today
-        **saved_network.code_of(task),
-        **{name: value for name, value in code.items() if value is not None},
+        "preprocessing_code": identity.get("code", {}).get("prepare"),
+        "reading_version": data.get("reading_version"),
         "temperature": calibration["temperature"],
         "calibration": calibration,
         "candidate": entry.name,

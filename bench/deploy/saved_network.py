@@ -125,10 +125,13 @@ def code_of(task: Task) -> dict[str, Any]:
 
 
 def changed_code(facts: dict[str, Any], task: Task) -> str:
-    """Say which of this code is another than in training, one line; "" where none is, as far as is recorded."""
+    """Say which of this code is another than in training, or was not recorded yet, one line; "" where none is."""
     words = {"preprocessing_code": "preprocessing", "reading_version": "reading of files"}
-    changed = [words[name] for name, now in code_of(task).items() if facts.get(name, now) != now]
-    return f"the code for {' and '.join(changed)} has changed since training" if changed else ""
+    changed = [words[name] for name, now in code_of(task).items() if facts.get(name) != now]
+    if not changed:
+        return ""
+    unknown = " or is not on record" if None in map(facts.get, words) else ""
+    return f"the code for {' and '.join(changed)} has changed since training{unknown}"
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from bench.evaluate.predictions import Run, repetitions
 from bench.evaluate.seeds import Seeds
 from bench.evaluate.weighted_metrics import evaluate
 
+_BLOCK = 250  # replicates that are drawn at once
 REPLICATES = 2000
 
 
@@ -191,11 +192,11 @@ def collapse(labels: np.ndarray) -> np.ndarray:
 
 
 def draw(subjects: np.ndarray, strata: np.ndarray) -> np.ndarray:
-    """Weights of the subjects, float32 `[1 + REPLICATES, subjects]`; the first row is of ones."""
+    """Weights of the subjects, float `[1 + REPLICATES, subjects]`; the first row is of ones."""
     return _draw("\0".join(map(str, subjects)), strata.astype(np.int64).tobytes())
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _draw(subjects: str, strata_bytes: bytes) -> np.ndarray:
     strata = np.frombuffer(strata_bytes, dtype=np.int64)
     random = np.random.default_rng(int(fingerprint("bootstrap", subjects, strata_bytes), 16))
@@ -205,9 +206,13 @@ def _draw(subjects: str, strata_bytes: bytes) -> np.ndarray:
         size = len(members)
         if size == 1:
             continue
-        drawn = random.integers(size, size=(REPLICATES, size - 1))
-        cells = (drawn + size * np.arange(REPLICATES)[:, None]).ravel()
-        counts = np.bincount(cells, minlength=REPLICATES * size).reshape(REPLICATES, size)
-        weights[1:, members] = counts * (size / (size - 1))
+        for first in range(
+            1, 1 + REPLICATES, _BLOCK
+        ):  # of all at once, tables would take five times the memory
+            rows = np.arange(min(_BLOCK, 1 + REPLICATES - first))
+            drawn = random.integers(size, size=(len(rows), size - 1))
+            cells = (drawn + size * rows[:, None]).ravel()
+            counts = np.bincount(cells, minlength=len(rows) * size).reshape(len(rows), size)
+            weights[np.ix_(first + rows, members)] = counts * (size / (size - 1))
     weights.setflags(write=False)
     return weights

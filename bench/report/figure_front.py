@@ -13,6 +13,7 @@ from bench.report.results import Content
 from bench.report.statistics import Assessment
 
 _FRONT = "#afb8c1"
+_MOST_LABELS = 20  # of more points only the front and the answer's are named
 
 
 def front(content: Content, look: figure_style.Look) -> Figure | None:
@@ -54,13 +55,14 @@ def front(content: Content, look: figure_style.Look) -> Figure | None:
     axes.set_ylabel(f"Test {content.metric_title}{unit}, 95% interval")
     axes.set_xlabel("Inference time, one sample (ms, log scale); networks in Keras on one thread")
     _legend(axes, shown)
-    texts = []
-    for a, (x, y) in zip(shown, points, strict=True):
+    texts, few = [], len(shown) <= _MOST_LABELS
+    named = [n for n, a in enumerate(shown) if few or a in content.shown or a in content.answer.front]
+    for a, (x, y) in ((shown[n], points[n]) for n in named):
         text = axes.text(x, y, _label(content, a), ha="center", va="center", fontsize=9, zorder=4)
         text.set_fontweight("bold" if a in content.shown else "normal")
         text.set_color(figure_style.INK if a.entry.is_network else figure_style.QUIET)
         texts.append(text)
-    point_labels.place(axes, texts, points, _obstacles(axes, points, ends, steps))
+    point_labels.place(axes, texts, points[named], _obstacles(axes, points, ends, steps))
     return figure
 
 

@@ -113,9 +113,9 @@ def estimates(runs: Sequence[Run]) -> dict[str, float]:
     """Every metric that is defined for these runs, as in `Replicates.estimate`, without its uncertainty."""
     names = [name for name, metric in METRICS.items() if not metric.binary]
     names += [f"sensitivity[{column}]" for column in range(runs[0].n_classes)]
-    arranged = repetitions(runs)
-    subjects = np.unique(np.concatenate([run.subjects for run in arranged[0]]))
-    weights = np.ones((1, len(subjects)))
+    # Where every subject counts once, all samples may be one's: tables of each subject would take much memory.
+    arranged = repetitions([replace(run, subjects=np.zeros(len(run.y), "U1")) for run in runs])
+    subjects, weights = np.zeros(1, "U1"), np.ones((1, 1))
     values = {
         name: float(weighted_metrics.evaluate(name, arranged, subjects, weights).mean()) for name in names
     }

@@ -78,7 +78,8 @@ def refits_seconds(plan: Plan, candidate: str) -> float | None:
     for fold in range(plan.settings.folds):
         leader = plan.leader(candidate, fold)
         refits = len(plan.state.refits(candidate, fold, leader)) if leader is not None else 0
-        left += _refit_seconds(plan, candidate, fold) * max(plan.settings.seeds - refits, 0)
+        if (missing := plan.settings.seeds - refits) > 0:
+            left += missing * _refit_seconds(plan, candidate, fold)
     return left
 
 
@@ -100,6 +101,15 @@ def _trained(plan: Plan, candidate: str, fold: int, trial: int | None = None) ->
 
     Tracing a graph, in the first epoch of each, does not count: short rungs would make full trainings seem long.
     """
+    search = search_name(candidate, fold)
+    version = plan.state.changes[search], len(plan.state.started[search])
+    known = plan.trained.get((search, trial))
+    if known is None or known[0] != version:
+        known = plan.trained[search, trial] = version, _add_up(plan, candidate, fold, trial)
+    return known[1]
+
+
+def _add_up(plan: Plan, candidate: str, fold: int, trial: int | None) -> tuple[float, int]:
     seconds, epochs = 0.0, 0
     for number, stages in plan.state.stages[search_name(candidate, fold)].items():
         for (rung, inner), result in stages.items() if trial in (None, number) else ():

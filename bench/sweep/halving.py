@@ -124,7 +124,7 @@ class Halving:
                     break
                 peers.setdefault(rung, []).extend(rank for rank, _ in scored)
                 now, after = self.rungs(None)[rung : rung + 2]
-                keep = self._best(peers[rung], max(round(len(peers[rung]) * now / after), 1))
+                keep = set(self._best(peers[rung], max(round(len(peers[rung]) * now / after), 1)))
                 alive = [number for rank, number in scored if rank in keep]
                 for rank, number in scored:
                     if rank not in keep:

@@ -42,6 +42,11 @@ class SearchPlan:
         self._make = WorkItemFactory(settings, state)
         self._halving = Halving(settings, state)
         self._searches: dict[str, Search] = {}  # brought back from what is recorded
+        # What was worked out and is asked for again at every piece, with what it hangs on: seconds and epochs of
+        # searches and of their trials (`bench.sweep.estimate`), ends of trials, and pieces.
+        self.trained: dict[tuple[str, int | None], tuple[tuple[int, int], tuple[float, int]]] = {}
+        self._ends: dict[str, tuple[dict[int, Standing], int, dict[int, float | None]]] = {}
+        self._stages: dict[str, WorkItem] = {}
 
     def close(self, candidates: set[str]) -> None:
         """Plan no further trials of candidates in this call."""
@@ -84,9 +89,19 @@ class SearchPlan:
 
     def _ended(self, candidate: str, fold: int) -> dict[int, float | None]:
         """Scores of the trials whose record says what is to be said of them now; None for one that failed."""
+        search, standings = search_name(candidate, fold), self._standings(candidate, fold)
+        changes = self.state.changes[f"trial/{search}"]
+        known = self._ends.get(search)
+        if known is None or known[0] is not standings or known[1] != changes:
+            known = self._ends[search] = standings, changes, self._find_ended(candidate, fold, standings)
+        return known[2]
+
+    def _find_ended(
+        self, candidate: str, fold: int, standings: dict[int, Standing]
+    ) -> dict[int, float | None]:
         trials = self.state.trials(candidate, fold)
         found: dict[int, float | None] = {}
-        for number, standing in self._standings(candidate, fold).items():
+        for number, standing in standings.items():
             result = trials.get(number)
             if number not in trials or standing.outcome is None:
                 continue
@@ -155,18 +170,20 @@ class SearchPlan:
             standing = standings.get(proposal.number, Standing(missing=[(0, 0)]))
             rungs = self._halving.rungs(proposal.epochs)
             for rung, inner in standing.missing:
-                search = search_name(candidate.name, fold)
-                yield self._make.piece(
-                    f"stage/{search}/{proposal.number}/{rung}/{inner}",
-                    candidate,
-                    fold,
-                    values=proposal.values,
-                    inner=inner,
-                    until=rungs[rung],
-                    proposed_epochs=proposal.epochs,
-                    checkpoint=f"trial-{candidate.name}-{fold}-{proposal.lineage}.{inner}",
-                    seed=seed_of(self.settings.task.name, candidate.name, fold, "search"),
-                )
+                key = f"stage/{search_name(candidate.name, fold)}/{proposal.number}/{rung}/{inner}"
+                if key not in self._stages:
+                    self._stages[key] = self._make.piece(
+                        key,
+                        candidate,
+                        fold,
+                        values=proposal.values,
+                        inner=inner,
+                        until=rungs[rung],
+                        proposed_epochs=proposal.epochs,
+                        checkpoint=f"trial-{candidate.name}-{fold}-{proposal.lineage}.{inner}",
+                        seed=seed_of(self.settings.task.name, candidate.name, fold, "search"),
+                    )
+                yield self._stages[key]
 
     def _proposals(
         self, candidate: str, fold: int, ended: Mapping[int, float | None]

@@ -35,7 +35,8 @@ class State:
     stages: defaultdict[str, Stages] = field(default_factory=partial(defaultdict, dict))  # by search
     # By search: trials that were ever started, with the epochs that their oracle gives them (None: all).
     started: defaultdict[str, dict[int, int | None]] = field(default_factory=partial(defaultdict, dict))
-    changes: Counter = field(default_factory=Counter)  # by search: rises whenever its `stages` change
+    # By search: rises whenever its `stages` change; by `trial/` and search: whenever its trials do.
+    changes: Counter = field(default_factory=Counter)
     _session: tuple[float, float] | None = None
     _groups: defaultdict[str, dict[int, dict | None]] = field(default_factory=partial(defaultdict, dict))
 
@@ -116,6 +117,7 @@ class State:
             return
         group, _, number = key.rpartition("/")
         self._groups[group].pop(int(number) if number.isdigit() else -1, None)
+        self.changes[group] += 1
 
     def _end_session(self) -> None:
         if self._session:
@@ -135,6 +137,7 @@ class State:
         if key.startswith(("trial/", "refit/")):
             group, number = key.rsplit("/", 1)
             self._groups[group][int(number)] = result
+            self.changes[group] += 1
 
     def settled(self, key: str) -> bool:
         """Say whether a piece needs no more work, because it is done or has failed for good."""

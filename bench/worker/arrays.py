@@ -53,10 +53,11 @@ def headers(folder: str) -> list[dict[str, float]]:
     return [dict(zip(names, row, strict=True)) for row in values.tolist()]
 
 
-@functools.lru_cache(maxsize=32)
-def _fold(folder: str, fold: int, splits: str) -> Fold:
-    found = divide(dataset(folder), fold + 1, json.loads(splits))[fold]
-    assert_disjoint(found, dataset(folder).subjects)
+@functools.lru_cache(maxsize=4)
+def _folds(folder: str, count: int, splits: str) -> list[Fold]:
+    found = divide(dataset(folder), count, json.loads(splits))
+    for fold in found:
+        assert_disjoint(fold, dataset(folder).subjects)
     return found
 
 
@@ -112,10 +113,9 @@ def reference_inputs(description: dict[str, Any], extractor: str | None) -> np.n
 
 def open_fold(description: dict[str, Any]) -> tuple[Dataset, Fold]:
     """Dataset and fold of a description."""
-    folder = description["dataset"]
-    return dataset(folder), _fold(
-        folder, description["fold"], json.dumps(description["splits"], sort_keys=True)
-    )
+    folder, fold, splits = description["dataset"], description["fold"], description["splits"]
+    count = 1 if splits.get("by") == "site" else fold + 1  # by site there are as many as sites, made at once
+    return dataset(folder), _folds(folder, count, json.dumps(splits, sort_keys=True))[fold]
 
 
 def open_samples(description: dict[str, Any]) -> np.ndarray:

@@ -99,9 +99,11 @@ def _aucs(subjects: np.ndarray, y: np.ndarray, sites: np.ndarray, weights: np.nd
             counts = np.zeros((n_sites, n_classes))
             np.add.at(counts, (sites[~here], y[~here]), 1)
             shares = (counts + prior) / (counts.sum(axis=1, keepdims=True) + 1)
-            for index in range(n_classes):
-                own, rest = here & (y == index), here & (y != index)
-                positives, negatives = weights[:, own] @ at_site[own], weights[:, rest] @ at_site[rest]
+            everyone = weights[:, here] @ at_site[here]
+            for index in np.unique(y[here]):
+                own = here & (y == index)
+                positives = weights[:, own] @ at_site[own]
+                negatives = everyone - positives
                 score = shares[:, index]
                 wins = (score[:, None] > score[None, :]) + 0.5 * (score[:, None] == score[None, :])
                 won[index] += ((positives @ wins) * negatives).sum(axis=1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import architectures
@@ -26,7 +26,7 @@ class Candidate:
         """Where the first weights come from, frozen or not: "scratch", "phantom" or "imagenet"."""
         return self.transfer.removesuffix(FROZEN)
 
-    @property
+    @cached_property  # asked for often: it takes a path apart
     def name(self) -> str:
         """Name in journal, tables and the ARCH variable."""
         stem = architectures.file_of(self.architecture).stem

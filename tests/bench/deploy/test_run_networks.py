@@ -20,6 +20,7 @@ import architectures
 from bench.commands.main import EXIT_USER, main
 from bench.data.caches.cached_dataset import save_dataset
 from bench.data.dataset import Dataset
+from bench.data.folders.resampled_folder import READING_VERSION
 from bench.data.sources.download import sha256_of
 from bench.data.splits import divide
 from bench.deploy import explain, model_card, predict, run_network, saved_network, sheets
@@ -52,7 +53,7 @@ class SpectSweep(Sweep):
         event = super().sweep(names)
         event["identity"]["preprocessing"] = task.preprocessing
         event["identity"]["code"] = {"prepare": task.digest()}
-        event["dataset"]["folder"] = "../cache/made"
+        event["dataset"].update(folder="../cache/made", reading_version=READING_VERSION)
         return event
 
     def trial(self, name, fold, trial):
@@ -142,6 +143,17 @@ def test_the_best_network_of_the_report_is_taken_and_its_first_seed(runs):
     for model, seeds in (("ensemble", 2), ("vgg16-ensemble", 2), ("vgg16", 1)):
         assert len(run_network.choose(runs / "spect-made", model).files) == seeds
     assert run_network.choose(runs / "spect-made", "vgg16").assessment.name == "vgg16"
+
+
+def test_an_earlier_run_folder_may_be_named(runs, scans, tmp_path):
+    shutil.copytree(runs, tmp_path / "runs")
+    later = tmp_path / "runs" / "spect-later"
+    later.mkdir()
+    sweep = run_directory.load_state(runs / "spect-made").sweep
+    (later / "journal.jsonl").write_text(json.dumps({**sweep, "time": sweep["time"] + 1e6}) + "\n")
+    words = ["predict", "spect", "--input", str(scans / "0.npy"), "--output", str(tmp_path / "o.csv")]
+    assert main([*words, "--runs", str(tmp_path / "runs")]) == EXIT_USER
+    assert main([*words, "--runs", str(tmp_path / "runs" / "spect-made")]) == 0
 
 
 def test_an_ensemble_has_the_seeds_that_are_asked_for(runs, tmp_path):

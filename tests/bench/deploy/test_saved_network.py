@@ -86,7 +86,11 @@ def test_a_temperature_without_a_point_is_one(tmp_path):
 
 def test_code_that_has_changed_since_training_is_named(monkeypatch):
     facts = saved_network.code_of(task)
-    assert saved_network.changed_code(facts, task) == saved_network.changed_code({}, task) == ""
+    assert saved_network.changed_code(facts, task) == ""
+    of_before = (
+        "the code for preprocessing and reading of files has changed since training or is not on record"
+    )
+    assert saved_network.changed_code({}, task) == of_before
     assert "for reading of files has" in saved_network.changed_code({**facts, "reading_version": 0}, task)
     monkeypatch.setattr(type(task), "digest", lambda self: "other")
     assert "for preprocessing has changed since training" in saved_network.changed_code(facts, task)

@@ -35,6 +35,15 @@ def test_variance_of_accuracy_is_that_of_a_mean_of_subjects():
     assert spread.seed == 0
 
 
+def test_draws_in_blocks_are_those_of_one_call(monkeypatch):
+    subjects, strata = np.arange(30).astype(str), np.arange(30) % 3
+    found = bootstrap.draw(subjects, strata)
+    monkeypatch.setattr(bootstrap, "_BLOCK", bootstrap.REPLICATES)
+    bootstrap._draw.cache_clear()
+    np.testing.assert_array_equal(found, bootstrap.draw(subjects, strata))
+    bootstrap._draw.cache_clear()
+
+
 def test_the_brier_score_of_two_classes_ends_at_one():
     y = np.arange(40) % 2
     wrong = np.random.default_rng(0).uniform(0.9, 1, 40)
