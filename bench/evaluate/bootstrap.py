@@ -206,9 +206,8 @@ def _draw(subjects: str, strata_bytes: bytes) -> np.ndarray:
         size = len(members)
         if size == 1:
             continue
-        for first in range(
-            1, 1 + REPLICATES, _BLOCK
-        ):  # of all at once, tables would take five times the memory
+        # of all at once, tables would take three times the memory
+        for first in range(1, 1 + REPLICATES, _BLOCK):
             rows = np.arange(min(_BLOCK, 1 + REPLICATES - first))
             drawn = random.integers(size, size=(len(rows), size - 1))
             cells = (drawn + size * rows[:, None]).ravel()

@@ -140,7 +140,7 @@ def _goodness(a: Assessment, metric: str) -> float:
 
 
 def sentences(
-    answer: Answer, assessments: Sequence[Assessment], metric: str, classes: Sequence[str] = ()
+    answer: Answer, assessments: Sequence[Assessment], metric: str, classes: Sequence[str]
 ) -> list[str]:
     """The answer in words, ready markdown: the best, what validation says, the cheapest."""
     best, title = answer.best, escape(formatting.metric_title(metric, classes))

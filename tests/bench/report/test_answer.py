@@ -15,7 +15,7 @@ def _built(tmp_path: Path, **settings) -> results.Content:
 
 
 def _words(content: results.Content) -> list[str]:
-    return answer.sentences(content.answer, content.assessments, content.metric)
+    return answer.sentences(content.answer, content.assessments, content.metric, ())
 
 
 def test_the_best_of_equals_is_not_given_its_luck(tmp_path):

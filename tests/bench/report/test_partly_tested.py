@@ -54,7 +54,7 @@ def test_one_that_has_the_easy_fold_alone_is_not_the_best(tmp_path, share, verdi
     text = markdown_report.verdict(found, other)
     assert verdict in text
     assert "over the 150 subjects of both" in text
-    words = " ".join(answer.sentences(found.answer, found.assessments, found.metric))
+    words = " ".join(answer.sentences(found.answer, found.assessments, found.metric, ()))
     assert "out of" not in words  # there was nothing to choose from
     assert ("each is worse" in words) == text.startswith("worse")
     assert ("Over the 150 of them that **The part one** was tested on" in words) == text.startswith("better")
@@ -84,7 +84,7 @@ def test_a_metric_that_is_not_defined_is_said_to_be(tmp_path):
             return np.full_like(y, fold), *others
 
     found = results.build(OneClassEach(metric="auc", folds=2).write(tmp_path / "run"))
-    assert "AUC, which is not defined" in answer.sentences(found.answer, found.assessments, "auc")[0]
+    assert "AUC, which is not defined" in answer.sentences(found.answer, found.assessments, "auc", ())[0]
     assert markdown_report.verdict(found, found.assessments[0]) == "AUC is not defined on these test subjects"
 
 
@@ -95,7 +95,7 @@ def test_no_network_is_said_to_lose_before_one_is_tested(tmp_path):
         sweep,
         lambda event, piece: None if piece.startswith(("refit", "latency")) else event,
     )
-    words = " ".join(answer.sentences(found.answer, found.assessments, found.metric))
+    words = " ".join(answer.sentences(found.answer, found.assessments, found.metric, ()))
     assert "it is a classical reference." in words
     assert "o network" not in words
 
@@ -136,7 +136,7 @@ def test_a_class_that_is_not_tested_is_named_as_that(tmp_path):
 def test_a_reference_is_not_said_to_be_unbeaten_by_a_network_that_is_better_in_the_one_fold_it_has(tmp_path):
     sweep = EasyFirstFold(networks={"part": 0.999}, references={"rbf_svm": 0.9}, folds=3, seeds=3, n_test=150)
     found = _built(tmp_path / "run", sweep, _without_later_folds)
-    words = " ".join(answer.sentences(found.answer, found.assessments, found.metric))
+    words = " ".join(answer.sentences(found.answer, found.assessments, found.metric, ()))
     assert "it is a classical reference." in words
     assert "that one is better" in words
     (tmp_path / "toy.json").write_text(json_report.dumps(json_report.document(found)))

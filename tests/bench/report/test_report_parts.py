@@ -62,7 +62,7 @@ def test_what_is_worse_is_no_cheapest(tmp_path):
     )
     assert found.answer.best.name == found.answer.cheapest.name == "good"
     assert [a.name for a in found.answer.front] == ["bad", "good"]
-    words = answer.sentences(found.answer, found.assessments, "accuracy")
+    words = answer.sentences(found.answer, found.assessments, "accuracy", ())
     assert "each is worse" in words[2]
     step = answer.front_lines(found.answer, "accuracy")
     assert len(step) == 1
@@ -83,7 +83,7 @@ def test_the_front_is_what_nothing_faster_reaches(tmp_path):
 
 def test_a_reference_that_wins_is_called_one(tmp_path):
     found = _built(tmp_path, networks={"weak": 0.5}, references={"rbf_svm": 0.95}, n_test=200)
-    words = " ".join(answer.sentences(found.answer, found.assessments, "accuracy"))
+    words = " ".join(answer.sentences(found.answer, found.assessments, "accuracy", ()))
     assert "classical reference, which no network beats" in words
     assert "No network reaches it." in words
 
