@@ -90,9 +90,12 @@ def test_dicom(path):
         return
     # frames along z, and from patient's right to left, anterior to posterior: none of these files says otherwise
     np.testing.assert_allclose(volume.array[::-1, ::-1].transpose(2, 1, 0), expected, rtol=1e-5, atol=1e-3)
-    between = np.diff(data.get("GridFrameOffsetVector", [0, 1])).mean()
-    row_mm, column_mm = spacing or (1, 1)
-    assert volume.spacing_mm == pytest.approx((column_mm, row_mm, between))
+    places = data.get("GridFrameOffsetVector")
+    if spacing is None or places is None:  # none of these files gives the distance otherwise
+        assert volume.spacing_mm is None
+    else:
+        row_mm, column_mm = spacing
+        assert volume.spacing_mm == pytest.approx((column_mm, row_mm, np.diff(places).mean()))
 
 
 @pytest.mark.parametrize("folder", _SERIES, ids=_name)

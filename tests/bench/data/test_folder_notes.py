@@ -38,8 +38,8 @@ def one_patient(tmp_path):
 class _NoSweep:
     """In the place of a sweep: does no work."""
 
-    interrupted = "budget"
-    plan = SimpleNamespace(finished=lambda: False, winners=dict)
+    interrupted = unfinished = "budget"
+    plan = SimpleNamespace(winners=dict)
 
     def __init__(self, *_):
         pass
