@@ -53,7 +53,7 @@ def headers(folder: str) -> list[dict[str, float]]:
     return [dict(zip(names, row, strict=True)) for row in values.tolist()]
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=32)  # of ordinary folds each is asked for with another `count`
 def _folds(folder: str, count: int, splits: str) -> list[Fold]:
     found = divide(dataset(folder), count, json.loads(splits))
     for fold in found:
